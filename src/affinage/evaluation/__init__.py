@@ -1,0 +1,1 @@
+"""See ARCHITECTURE.md: what this room is for."""
