@@ -1,1 +1,1 @@
-"""See ARCHITECTURE.md: what this room is for."""
+"""Asking and showing on the terminal; the work itself is what `import affinage` offers."""

@@ -1,1 +1,1 @@
-"""See ARCHITECTURE.md: what this room is for."""
+"""Pixels from files: decode, resize, augment and batch them in threads; hash them."""

@@ -1,1 +1,1 @@
-"""See ARCHITECTURE.md: what this room is for."""
+"""Rows and a model become features or predictions; the only place that runs a model forward."""

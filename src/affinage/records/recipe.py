@@ -43,6 +43,9 @@ class SplitSettings(_Section):
         default=False, description="Validation is the training images, on purpose (memory test)."
     )
     group: str | None = Field(None, description="Column whose values must not straddle parts.")
+    seed: int = Field(
+        0, ge=0, lt=2**31, description="Another cut of the same data; not the seed of the training."
+    )
 
 
 class FeaturesSettings(_Section):

@@ -1,1 +1,1 @@
-"""See ARCHITECTURE.md: what this room is for."""
+"""Manifest, split and recipe become a model: the stages, the loop, its checkpoints."""

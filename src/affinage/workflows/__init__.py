@@ -1,1 +1,1 @@
-"""See ARCHITECTURE.md: what this room is for."""
+"""The verbs, one file each: the only place where the stages meet."""

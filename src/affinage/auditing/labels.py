@@ -1,0 +1,56 @@
+"""Labels that are missing, or written in several ways."""
+
+from collections.abc import Iterator
+
+import polars as pl
+
+from affinage.auditing.words import SHOWN, count, first
+from affinage.records.finding import Finding
+from affinage.records.manifest import Manifest
+
+
+def label_variants(manifest: Manifest) -> Iterator[Finding]:
+    """Yield labels that differ only by case, space or Unicode form, and were taken as one."""
+    if "raw_label" not in manifest.table.columns:
+        return
+    rows = manifest.table.filter(pl.col("label").is_not_null())
+    spellings = rows.group_by("label", "raw_label").agg(
+        pl.len().alias("n"), pl.col("path").sort().alias("paths")
+    )
+    merged = spellings.filter(pl.len().over("label") > 1).sort("label", "raw_label")
+    if merged.height:
+        labels = merged["label"].unique().sort().to_list()
+        others = merged.filter(pl.col("label") != pl.col("raw_label"))
+        evidence = []
+        for label in labels:
+            ways = merged.filter(pl.col("label") == label).sort("n", descending=True)
+            listed = ", ".join(
+                f"{raw!r} ({n:,})" for raw, n in ways.select("raw_label", "n").iter_rows()
+            )
+            evidence.append(f"{listed} → '{label}'")
+        yield Finding(
+            code="label-variants",
+            severity="warning",
+            subject=f"{count(len(labels), 'label')} written in several ways that differ only by case,"
+            " space or Unicode form; each was taken as one class.",
+            evidence=tuple(evidence),
+            remedy="Use one spelling; if they are different classes, give them clearly different names.",
+            images=tuple(others["paths"].explode(empty_as_null=True).sort().to_list()),
+        )
+
+
+def unlabelled_images(manifest: Manifest) -> Iterator[Finding]:
+    """Yield images that nothing says the class or the part of, by reason."""
+    rows = manifest.table.filter(pl.col("status") == "excluded", pl.col("image").is_null())
+    reasons = rows.group_by("reason").agg(pl.col("path").sort()).sort("reason")
+    if rows.height:
+        yield Finding(
+            code="unlabelled-images",
+            severity="warning",
+            subject=f"{count(rows.height, 'image')} left out, without a class or a part.",
+            evidence=tuple(
+                f"{len(paths):,} {reason}: {first(paths)}" for reason, paths in reasons.iter_rows()
+            )[: 2 * SHOWN],
+            remedy="Move them into the folder of their class (or fill in the table), or delete them.",
+            images=tuple(rows["path"].sort().to_list()),
+        )

@@ -1,0 +1,52 @@
+"""What lay in the source beside images, and folders that may mean something else."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+
+from affinage.auditing.words import SHOWN, count, first
+from affinage.records.finding import Finding
+from affinage.records.manifest import Manifest
+
+
+def ignored_files(ignored: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
+    """Yield how many files were passed over because they are no images."""
+    total = sum(map(len, ignored.values()))
+    if total:
+        yield Finding(
+            code="ignored-files",
+            severity="note",
+            subject=f"{count(total, 'file')} or folders passed over: no images."
+            if total > 1
+            else "1 file or folder passed over: no image.",
+            evidence=tuple(
+                f"{len(paths):,} {reason}: {first(paths)}"
+                for reason, paths in sorted(ignored.items())[:SHOWN]
+            ),
+            images=tuple(sorted(path for paths in ignored.values() for path in paths)),
+        )
+
+
+def folders_look_like_parts(manifest: Manifest) -> Iterator[Finding]:
+    """Yield that every class folder holds the same folders, which may be the true classes."""
+    inner: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
+    kept = manifest.kept
+    for source, label, part, path in kept.select("source", "raw_label", "part", "path").iter_rows():
+        folders = path.split("/")[:-1]
+        depth = 1 if part is None else 2
+        if folders[depth - 1 : depth] != [label]:
+            return  # The label came from a table.
+        inner[source, label].add("/".join(folders[depth : depth + 1]))
+    sets = list(inner.values())
+    if len(sets) < 2 or any(names != sets[0] for names in sets) or len(sets[0]) < 2:
+        return
+    if "" not in sets[0]:
+        names = sorted(sets[0])
+        labels = sorted(label for _, label in inner)
+        yield Finding(
+            code="folders-look-like-parts",
+            severity="warning",
+            subject=f"All {len(sets)} class folders hold the same folders ({first(names)}):"
+            " these may be the true classes.",
+            evidence=(f"taken as classes: {first(labels)}",),
+            remedy=f"If so, give '{labels[0]}' and its like as separate sources, or name them train and test.",
+        )

@@ -1,0 +1,115 @@
+"""What reading the files told: damage, false names, special kinds of pixels, odd sizes."""
+
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+import polars as pl
+
+from affinage.auditing.words import SHOWN, count, first, lines
+from affinage.records.finding import Finding
+from affinage.records.manifest import Manifest
+
+_SUFFIXES = {
+    "AVIF": (".avif",),
+    "BMP": (".bmp", ".dib"),
+    "GIF": (".gif",),
+    "ICO": (".ico",),
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
+    "MPO": (".jpg", ".jpeg", ".mpo"),
+    "JPEG2000": (".jp2", ".j2k", ".jpf", ".jpx"),
+    "PNG": (".png", ".apng"),
+    "PPM": (".ppm", ".pgm", ".pbm", ".pnm"),
+    "TIFF": (".tif", ".tiff"),
+    "WEBP": (".webp",),
+}
+
+
+def unreadable_images(manifest: Manifest) -> Iterator[Finding]:
+    """Yield the files that could not be read as images, by reason."""
+    failed = manifest.table.filter(pl.col("status") == "failed")
+    if not failed.height:
+        return
+    reasons = (
+        failed.group_by("reason")
+        .agg(pl.col("path").sort())
+        .sort(pl.col("path").list.len(), "reason", descending=[True, False])
+    )
+    yield Finding(
+        code="unreadable-images",
+        severity="warning",
+        subject=f"{count(failed.height, 'file')} of {manifest.table.height:,} could not be read, left out.",
+        evidence=tuple(
+            f"{len(paths):,} × {reason}: {first(paths, 3)}" for reason, paths in reasons.iter_rows()
+        ),
+        remedy="Replace them by intact copies, or delete them.",
+        images=tuple(failed["path"].sort().to_list()),
+    )
+
+
+def wrong_extensions(manifest: Manifest) -> Iterator[Finding]:
+    """Yield the images whose name says another format than their bytes."""
+    wrong = [
+        (path, kind)
+        for path, kind in manifest.kept.sort("path").select("path", "format").iter_rows()
+        if kind in _SUFFIXES and PurePosixPath(path).suffix.lower() not in _SUFFIXES[kind]
+    ]
+    if wrong:
+        yield Finding(
+            code="wrong-extension",
+            severity="note",
+            subject=f"{count(len(wrong), 'image')} named as another format than the bytes are;"
+            " the bytes were believed.",
+            evidence=lines(f"{path} is {kind}" for path, kind in wrong),
+            remedy="Rename them if other programs shall read them.",
+            images=tuple(path for path, _ in wrong),
+        )
+
+
+def read_specially(manifest: Manifest) -> Iterator[Finding]:
+    """Yield the images that are not plain 8-bit pictures, by how they were read."""
+    noted = (
+        manifest.kept.filter(pl.col("notes") != "")
+        .with_columns(pl.col("notes").str.split("; "))
+        .explode("notes", empty_as_null=True)
+    )
+    if not noted.height:
+        return
+    kinds = (
+        noted.group_by("notes")
+        .agg(pl.col("path").sort())
+        .sort(pl.col("path").list.len(), "notes", descending=[True, False])
+    )
+    paths = noted["path"].unique().sort().to_list()
+    yield Finding(
+        code="read-specially",
+        severity="note",
+        subject=f"{count(len(paths), 'image')} not plain 8-bit pictures; this is how they were read.",
+        evidence=tuple(
+            f"{len(found):,} × {note}: {first(found, 3)}" for note, found in kinds.iter_rows()
+        ),
+        images=tuple(paths),
+    )
+
+
+def odd_sizes(manifest: Manifest) -> Iterator[Finding]:
+    """Yield images whose longer side is 8 times off the median: icons, placeholders, raw photos."""
+    sized = manifest.kept.with_columns(pl.max_horizontal("width", "height").alias("side"))
+    if sized.height < 2 * SHOWN:
+        return
+    median = sized["side"].median()
+    if not isinstance(median, float) or not median:
+        return
+    odd = sized.filter((pl.col("side") * 8 < median) | (pl.col("side") > median * 8)).sort("path")
+    if 0 < odd.height <= 0.05 * sized.height:
+        yield Finding(
+            code="odd-size",
+            severity="note",
+            subject=f"{count(odd.height, 'image')} far smaller or larger than the rest"
+            f" (half of the images have a longer side of at most {median:.0f} px).",
+            evidence=lines(
+                f"{path}: {width} × {height}"
+                for path, width, height in odd.select("path", "width", "height").iter_rows()
+            ),
+            remedy="Look at them: a placeholder or a photo of another origin does not belong there.",
+            images=tuple(odd["path"].to_list()),
+        )

@@ -1,0 +1,103 @@
+"""`affinage predict`."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from affinage.records.prediction import Prediction
+
+
+class Format(StrEnum):
+    """How predictions are printed."""
+
+    table = "table"
+    csv = "csv"
+    jsonl = "jsonl"
+
+
+def predict(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
+    images: Annotated[
+        list[Path], typer.Argument(metavar="IMAGE|FOLDER...", help="Images, or folders of them.")
+    ],
+    *,
+    format_: Annotated[
+        Format, typer.Option("--format", help="table for people, csv or jsonl for programs.")
+    ] = Format.table,
+    json: Annotated[bool, typer.Option("--json", help="The same as --format jsonl.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 1 where an image could not be read.")
+    ] = False,
+) -> None:
+    """Say what a trained model sees in images.
+
+    Unreadable images are listed with the reason; the others are still answered. The probability is
+    calibrated on the run's validation part.
+
+    Examples:
+
+      affinage predict affinage-runs/photos-1 new.jpg
+
+      affinage predict affinage-runs/photos-1 field/ --format csv > answers.csv
+    """
+    from affinage.cli.console import reporter  # noqa: PLC0415
+
+    with reporter() as told:
+        import affinage  # noqa: PLC0415
+
+        answers = affinage.predict(run, images, reporter=told)
+    chosen = Format.jsonl if json else format_
+    {Format.table: _table, Format.csv: _csv, Format.jsonl: _jsonl}[chosen](answers)
+    if strict and any(answer.label is None for answer in answers):
+        raise typer.Exit(1)
+
+
+def _table(answers: "list[Prediction]") -> None:
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    from affinage.cli.console import show  # noqa: PLC0415
+
+    table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
+    for column in ("image", "label", "probability", "next"):
+        table.add_column(column, overflow="fold", justify="right" if column == "probability" else "left")
+    for answer in answers:
+        if answer.label is None or answer.confidence is None:
+            table.add_row(Text(answer.path), Text("not read", style="red"), "", Text(answer.reason))
+            continue
+        others = sorted(
+            (item for item in answer.probabilities.items() if item[0] != answer.label),
+            key=lambda item: -item[1],
+        )
+        following = f"{others[0][0]} {others[0][1]:.1%}" if others else ""
+        note = f"  ({'; '.join(answer.notes)})" if answer.notes else ""
+        table.add_row(
+            Text(answer.path), Text(answer.label, style="bold"), f"{answer.confidence:.1%}",
+            Text(following + note, style="dim"),
+        )  # fmt: skip
+    show(table)
+
+
+def _csv(answers: "list[Prediction]") -> None:
+    import csv  # noqa: PLC0415
+    import sys  # noqa: PLC0415
+
+    classes = next((list(answer.probabilities) for answer in answers if answer.label), [])
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(["path", "label", "confidence", "reason", *(f"p:{name}" for name in classes)])
+    for answer in answers:
+        confidence = "" if answer.confidence is None else f"{answer.confidence:.6f}"
+        probabilities = [f"{answer.probabilities[name]:.6f}" if answer.label else "" for name in classes]
+        writer.writerow([answer.path, answer.label or "", confidence, answer.reason, *probabilities])
+
+
+def _jsonl(answers: "list[Prediction]") -> None:
+    import json  # noqa: PLC0415
+
+    from affinage.records.plain import to_plain  # noqa: PLC0415
+
+    for answer in answers:
+        print(json.dumps({"format": 1, **to_plain(answer)}, ensure_ascii=False))

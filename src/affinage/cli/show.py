@@ -1,0 +1,42 @@
+"""`affinage show`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def show(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
+    *,
+    json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the whole report as Markdown.")
+    ] = False,
+) -> None:
+    """Show the results of a run: scores, stages, findings, and where the report is.
+
+    Example:
+
+      affinage show affinage-runs/photos-1 --json | jq .evaluation.test.accuracy
+    """
+    from affinage.cli.console import show as put  # noqa: PLC0415
+    from affinage.cli.console import show_json  # noqa: PLC0415
+    from affinage.workflows.show import show as read  # noqa: PLC0415
+    from affinage.workflows.show import show_json as as_json  # noqa: PLC0415
+
+    record = read(run)
+    if json:
+        show_json(as_json(record))
+        return
+    from affinage.reporting.run_report import run_report  # noqa: PLC0415
+
+    report = run_report(record)
+    if markdown:
+        from affinage.reporting.markdown import to_markdown  # noqa: PLC0415
+
+        print(to_markdown(report))
+        return
+    from affinage.reporting.terminal import to_terminal  # noqa: PLC0415
+
+    put(to_terminal(report))

@@ -1,0 +1,232 @@
+"""`affinage train`."""
+
+import contextlib
+import os
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+if TYPE_CHECKING:
+    from affinage.workflows.run import Run
+
+_RECIPE = "The recipe"
+_PLACES = "Places"
+
+
+def train(
+    source: Annotated[
+        Optional[list[Path]],  # noqa: UP045 - typer reads it.
+        typer.Argument(
+            metavar="SOURCE...",
+            help="A folder per class; or train/, val/, test/ with these; or a CSV, TSV or Parquet "
+            "table with path,label[,split]; or several of them.",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    data: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            help="The data set's folder: manifest, splits, cached features, ledger of looks at the "
+            "test part. Default: affinage-data/NAME here.",
+            rich_help_panel=_PLACES,
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            help="The run's folder. Default: affinage-runs/NAME-1, -2, … here.",
+            rich_help_panel=_PLACES,
+            show_default=False,
+        ),
+    ] = None,
+    resume: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(
+            metavar="RUN",
+            help="Go on with an interrupted run; it ends with the same numbers.",
+            rich_help_panel=_PLACES,
+            show_default=False,
+        ),
+    ] = None,
+    task: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="What is predicted: classify.", rich_help_panel=_RECIPE),
+    ] = None,
+    group: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            metavar="COLUMN",
+            help="Column of the table (slide, patient, domain) whose values must not straddle parts.",
+            rich_help_panel=_RECIPE,
+            show_default=False,
+        ),
+    ] = None,
+    recipe: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option(metavar="FILE", help="A recipe in YAML.", rich_help_panel=_RECIPE),
+    ] = None,
+    setting: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="One setting, such as optimizer.lr=3e-4; may be repeated. See --settings.",
+            rich_help_panel=_RECIPE,
+            show_default=False,
+        ),
+    ] = None,
+    stages: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            help="features (seconds: a head on the frozen backbone), finetune, or both: "
+            "features,finetune. Default: both; validation decides which is kept.",
+            rich_help_panel=_RECIPE,
+            show_default=False,
+        ),
+    ] = None,
+    budget: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            metavar="TIME",
+            help="Time that the whole may take, such as 90s or 10m: the best model so far is kept.",
+            rich_help_panel=_RECIPE,
+            show_default=False,
+        ),
+    ] = None,
+    goal: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            metavar="GOAL",
+            help='Declared beforehand, answered at the end: "accuracy >= 0.95".',
+            rich_help_panel=_RECIPE,
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="Seed of every random number. Default: 0.", rich_help_panel=_RECIPE),
+    ] = None,
+    closed_set: Annotated[
+        bool,
+        typer.Option(
+            "--closed-set",
+            help="Validation is the training images, on purpose: recognise exactly these. Scores "
+            "are then labelled as memory tests.",
+            rich_help_panel=_RECIPE,
+        ),
+    ] = False,
+    settings: Annotated[
+        bool, typer.Option("--settings", help="Print every setting of a recipe, then end.")
+    ] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the results as JSON on standard output.")
+    ] = False,
+    fail_on: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            metavar="SEVERITY",
+            help="Exit with 1 where there is a finding of at least this severity: warning or "
+            "blocking; or `goal`, where the goal is not met.",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Train a model on a folder of images, and write an honest report.
+
+    Scans, splits without leaks, fits a head on the frozen backbone's features, fine-tunes, keeps what
+    validation prefers, measures the test part once, and prints where things are.
+
+    Examples:
+
+      affinage train photos/
+
+      affinage train cells.csv --group slide --goal "accuracy >= 0.95"
+
+      affinage train photos/ --stages features --budget 1m
+    """
+    from affinage.cli.console import reporter, show, show_json  # noqa: PLC0415
+    from affinage.cli.severity import check_fail_on, exit_on  # noqa: PLC0415
+
+    if settings:
+        from affinage.cli.settings import settings_listing  # noqa: PLC0415
+
+        show(settings_listing())
+        return
+    check_fail_on(fail_on)
+    started = _process_start()
+    with reporter() as told, _interruptible(resume) as begun:
+        told.say("loading torch")
+        import affinage  # noqa: PLC0415 - torch loads below: seconds, so the first line is out.
+
+        run = affinage.train(
+            [*(source or [])] or None,
+            data=data,
+            output=output,
+            recipe=recipe,
+            settings=setting or (),
+            task=task,
+            group=group,
+            stages=stages,
+            budget=budget,
+            goal=goal,
+            seed=seed,
+            closed_set=closed_set or None,
+            resume=resume,
+            reporter=told,
+            started=started,
+            on_begin=begun.append,
+        )
+    record = run.record
+    if json:
+        from affinage.workflows.show import show_json as as_json  # noqa: PLC0415
+
+        show_json(as_json(record))
+    else:
+        from affinage.reporting.run_report import run_report  # noqa: PLC0415
+        from affinage.reporting.terminal import to_terminal  # noqa: PLC0415
+
+        show(to_terminal(run_report(record)))
+        show(_where(run))
+    exit_on(fail_on, record)
+
+
+def _where(run: "Run") -> str:
+    from rich.markup import escape  # noqa: PLC0415
+
+    path = escape(shlex.quote(str(run.path)))
+    return (
+        f"\nreport   {escape(str(run.report))}\n"
+        f"predict  affinage predict {path} IMAGE...\n"
+        f"again    affinage show {path}"
+    )
+
+
+def _process_start() -> float:
+    """Return `time.monotonic()` of the moment when this process began, so that a budget is whole."""
+    from affinage.cli import main  # noqa: PLC0415 - a circle at import time otherwise.
+
+    return main.STARTED
+
+
+@contextlib.contextmanager
+def _interruptible(resume: Path | None) -> Iterator[list[Path]]:
+    """On Ctrl-C, say how to go on, and end with 130."""
+    begun: list[Path] = []
+    try:
+        yield begun
+    except KeyboardInterrupt:
+        run = resume or (begun[0] if begun else None)
+        print("\nInterrupted.", file=sys.stderr)
+        if run is not None:
+            print(f"  → Go on: affinage train --resume {shlex.quote(str(run))}", file=sys.stderr)
+        else:
+            print("  → Nothing was written yet: give the same command again.", file=sys.stderr)
+        sys.stderr.flush()
+        os._exit(130)  # At once: threads that decode ahead need not finish.
+

@@ -1,0 +1,216 @@
+"""From a manifest to a split without leaks that stays as it is when the data set grows."""
+
+import difflib
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from affinage.datasets import split_findings as tell
+from affinage.datasets.allotting import Shares, allot, targets
+from affinage.datasets.components import Component, components
+from affinage.datasets.sources import OWN_COLUMNS
+from affinage.errors import DataError
+from affinage.records.finding import Finding
+from affinage.records.manifest import PARTS, SCHEMA, Manifest
+from affinage.records.recipe import SplitSettings
+from affinage.records.split import Split
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Images:
+    """The kept images of a manifest, each once however many rows it has."""
+
+    label: Mapping[str, str]
+    given: Mapping[str, frozenset[str]]  # Parts that the user gave its rows; none gave none.
+    groups: Mapping[str, frozenset[str]]
+    paths: Mapping[str, tuple[str, ...]]
+
+
+def make_split(
+    manifest: Manifest, settings: SplitSettings, *, earlier: Split | None = None
+) -> tuple[Split, list[Finding]]:
+    """Return which images to learn from, to choose by and to judge by, and what to know about it.
+
+    Parts are cut by content: equal bytes, and images that share a value of the group column, stay
+    together. Each class is cut in proportion. Parts that the user gave are respected; bytes in several
+    of them count in test, else in validation. What the user did not give is cut from train (rows
+    without a part are train). The outcome depends on the images, the settings and `earlier` only,
+    never on the order of rows.
+
+    Args:
+        manifest: Images with their labels and given parts.
+        settings: Shares, the group column, and the seed of the lottery.
+        earlier: The last split of these settings: its images stay where they are. A new image that
+            would tie two of its parts together through groups is left out.
+
+    Returns:
+        The split, and findings on what was left out, lacks images or leaks.
+
+    Raises:
+        DataError: If the group column does not exist or groups nothing, or no image is left to train.
+    """
+    images = _images(manifest, settings.group)
+    given = _given(images, closed_set=settings.closed_set)
+    shares = _shares(given.values(), settings)
+    pool = [image for image in sorted(images.label) if given.get(image, "train") == "train"]
+    if not pool:
+        raise DataError(
+            "All images lie in the given test and validation parts: none is left to train on.",
+            remedy="Add a train folder, or rows whose split is 'train'.",
+        )
+    stay = {} if settings.closed_set else _staying(pool, earlier, shares)
+    joined, free, left_out = _newcomers(pool, stay, images, settings.seed)
+    stay.update(joined)
+    pool = [image for image in pool if image not in left_out]
+    beside = Counter(images.label[image] for image, part in given.items() if part != "train")
+    aims = targets(Counter(images.label[image] for image in pool), shares, beside=beside)
+    chosen = allot(free, aims, held=_held(stay, images.label))
+    part_of = {image: part for image, part in given.items() if part != "train"} | stay
+    for part, placed in chosen.items():
+        part_of.update(dict.fromkeys((i for component in placed for i in component.images), part))
+    parts = {name: frozenset(i for i, part in part_of.items() if part == name) for name in PARTS}
+    split = Split(
+        train=parts["train"],
+        validation=parts["train"] if settings.closed_set else parts["validation"],
+        test=parts["test"],
+        closed_set=settings.closed_set,
+        carved=not settings.closed_set and "validation" not in given.values(),
+    )
+    findings = [
+        *tell.crosses_parts(images.given, images.paths, closed_set=settings.closed_set),
+        *tell.links_two_parts(left_out, images.paths),
+        *tell.group_across_parts(part_of, images.groups, images.paths, settings.group),
+        *tell.classes_that_lack_parts(part_of, images.label, aims),
+        *tell.shares_not_reached(part_of, pool, aims, settings.group),
+        *tell.test_cut_from_train(split, given=set(given.values())),
+    ]
+    return split, findings
+
+
+def _images(manifest: Manifest, group: str | None) -> _Images:
+    kept = manifest.kept
+    groups = _group_column(kept, group) if group else None
+    table = kept.select(
+        "image",
+        "label",
+        "part",
+        "path",
+        (pl.lit(None, pl.String) if groups is None else groups).alias("group"),
+    ).sort("path")
+    label: dict[str, str] = {}
+    given: defaultdict[str, set[str]] = defaultdict(set)
+    tied: defaultdict[str, set[str]] = defaultdict(set)
+    paths: defaultdict[str, list[str]] = defaultdict(list)
+    for image, name, part, path, value in table.iter_rows():
+        label[image] = name
+        paths[image].append(path)
+        given[image].add(part or "")
+        if value is not None and value.strip():
+            tied[image].add(value.strip())
+    nothing_given = all(parts == {""} for parts in given.values())
+    return _Images(
+        label=label,
+        given={}
+        if nothing_given
+        else {i: frozenset(p or "train" for p in parts) for i, parts in given.items()},
+        groups={image: frozenset(values) for image, values in tied.items()},
+        paths={image: tuple(places) for image, places in paths.items()},
+    )
+
+
+def _group_column(kept: pl.DataFrame, group: str) -> pl.Series:
+    """Return the values to group by, after making sure that they group something.
+
+    Raises:
+        DataError: If there is no such column, or each row (or no two) has a value of its own.
+    """
+    own = {*SCHEMA, *OWN_COLUMNS} - {"source"}
+    names = [name for name in kept.columns if name not in own]
+    name = next((n for n in names if n.lower() == group.strip().lower()), None)
+    if name is None:
+        near = difflib.get_close_matches(group, names, n=1, cutoff=0.5)
+        listed = ", ".join(f"'{n}'" for n in names)
+        raise DataError(
+            f"There is no column '{group}' to group by; there are {listed}.",
+            remedy=f"Use --group {near[0]}." if near else "Name one of these with --group.",
+        )
+    values = kept[name].cast(pl.String)
+    filled = values.drop_nulls()
+    if filled.n_unique() == filled.len() and kept.height > 1:
+        raise DataError(
+            f"The column '{name}' has a different value in each of its {filled.len():,} rows:"
+            " it groups nothing.",
+            remedy="Name a column whose value several images share, such as a patient or a slide.",
+        )
+    if filled.n_unique() == 1 and filled.len() == kept.height:
+        raise DataError(
+            f"The column '{name}' has the one value '{filled[0]}': all images would be in one part.",
+            remedy="Name a column with a value for each patient, slide or place, or no group.",
+        )
+    return values
+
+
+def _given(images: _Images, *, closed_set: bool) -> dict[str, str]:
+    """Return the part of each image where the user gave any: test over validation over train."""
+    strongest = ("test",) if closed_set else ("test", "validation")
+    return {
+        image: next((part for part in strongest if part in parts), "train")
+        for image, parts in images.given.items()
+    }
+
+
+def _shares(given: Collection[str], settings: SplitSettings) -> Shares:
+    if settings.closed_set:
+        return Shares(validation=0, test=0)
+    return Shares(
+        validation=0 if "validation" in given else settings.validation,
+        test=0 if "test" in given else settings.test,
+    )
+
+
+def _staying(pool: Iterable[str], earlier: Split | None, shares: Shares) -> dict[str, str]:
+    """Return the part of each image that an earlier split assigned, and that may still be cut."""
+    if earlier is None or earlier.closed_set:
+        return {}
+    cut = {"train": 1.0, "validation": shares.validation, "test": shares.test}
+    parts = ((image, earlier.part_of(image)) for image in pool)
+    return {image: part for image, part in parts if part is not None and cut[part]}
+
+
+def _newcomers(
+    pool: Iterable[str], stay: Mapping[str, str], images: _Images, seed: int
+) -> tuple[dict[str, str], list[Component], set[str]]:
+    """Return newcomers whose group has a part already, those that are free, and those to leave out."""
+    taken: defaultdict[str, set[str]] = defaultdict(set)
+    for image, part in stay.items():
+        for group in images.groups.get(image, ()):
+            taken[group].add(part)
+
+    def ties(ids: Iterable[str]) -> set[str]:
+        return {
+            part for i in ids for group in images.groups.get(i, ()) for part in taken.get(group, ())
+        }
+
+    new = [image for image in pool if image not in stay]
+    left_out = {image for image in new if len(ties([image])) > 1}
+    joined: dict[str, str] = {}
+    free: list[Component] = []
+    rest = (image for image in new if image not in left_out)
+    for component in components(rest, groups=images.groups, labels=images.label, seed=seed):
+        parts = ties(component.images)
+        if len(parts) > 1:
+            left_out.update(component.images)
+        elif parts:
+            joined.update(dict.fromkeys(component.images, parts.pop()))
+        else:
+            free.append(component)
+    return joined, free, left_out
+
+
+def _held(stay: Mapping[str, str], labels: Mapping[str, str]) -> dict[str, Counter[str]]:
+    held: dict[str, Counter[str]] = {part: Counter() for part in PARTS}
+    for image, part in stay.items():
+        held[part][labels[image]] += 1
+    return held

@@ -1,0 +1,175 @@
+"""What to know about a split: leaks, images left out, classes that lack a part."""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+
+from affinage.datasets.allotting import Targets
+from affinage.records.finding import Finding
+from affinage.records.manifest import PARTS
+from affinage.records.split import Split
+
+Paths = Mapping[str, tuple[str, ...]]
+_SHOWN = 5
+
+
+def crosses_parts(
+    given: Mapping[str, Collection[str]], paths: Paths, *, closed_set: bool
+) -> Iterator[Finding]:
+    """Yield which images the user gave to several parts."""
+    crossing = sorted(
+        image
+        for image, parts in given.items()
+        if len(parts) > 1 and ("test" in parts or not closed_set)
+    )
+    if not crossing:
+        return
+    pairs = Counter(" and ".join(p for p in PARTS if p in given[image]) for image in crossing)
+    lines = [f"{count:,} in {pair}" for pair, count in sorted(pairs.items())]
+    yield Finding(
+        code="crosses-parts",
+        severity="warning",
+        subject=f"The same bytes lie in several of your parts: {_images(len(crossing))}. Each counts"
+        " once: in test if it is there, else in validation.",
+        evidence=(*lines, *(" = ".join(paths[image]) for image in crossing[:_SHOWN])),
+        remedy="Delete the copies from the train folder, so that others do not learn from them.",
+        images=_all(crossing, paths),
+    )
+
+
+def links_two_parts(left_out: Collection[str], paths: Paths) -> Iterator[Finding]:
+    """Yield which new images were left out because they tie two parts together."""
+    if not left_out:
+        return
+    ids = sorted(left_out)
+    yield Finding(
+        code="links-two-parts",
+        severity="warning",
+        subject=f"{_images(len(ids))} left out: a group of theirs, or the groups together, are in"
+        " several parts of the earlier split already.",
+        evidence=tuple(paths[image][0] for image in ids[:_SHOWN]),
+        remedy="Leave them out, or begin anew with another --data folder, which cuts all parts again.",
+        images=_all(ids, paths),
+    )
+
+
+def group_across_parts(
+    part_of: Mapping[str, str],
+    groups: Mapping[str, Collection[str]],
+    paths: Paths,
+    column: str | None,
+) -> Iterator[Finding]:
+    """Yield how many images are judged whose group was learnt from."""
+    parts: defaultdict[str, set[str]] = defaultdict(set)
+    for image, part in part_of.items():
+        for group in groups.get(image, ()):
+            parts[group].add(part)
+    sizes = Counter(part_of.values())
+    lines: list[str] = []
+    leaking: list[str] = []
+    for judge, source in (("test", "train"), ("test", "validation"), ("validation", "train")):
+        shared = {group for group, there in parts.items() if {judge, source} <= there}
+        hit = sorted(
+            i for i, p in part_of.items() if p == judge and shared & set(groups.get(i, ()))
+        )
+        if hit:
+            leaking.extend(hit)
+            lines.append(
+                f"{len(hit):,} of {sizes[judge]:,} {judge} images share their {column} with {source}"
+                f" ({len(shared):,} values, such as '{min(shared)}')"
+            )
+    if lines:
+        yield Finding(
+            code="group-across-parts",
+            severity="blocking",
+            subject=f"{lines[0][: lines[0].index(' (')]}: the score may reward memory of the {column}.",
+            evidence=tuple(lines),
+            remedy=f"Let affinage cut the parts by {column}: give the images without their split.",
+            images=_all(sorted(set(leaking)), paths),
+        )
+
+
+def classes_that_lack_parts(
+    part_of: Mapping[str, str], labels: Mapping[str, str], aims: Targets
+) -> Iterator[Finding]:
+    """Yield the classes that cannot be learnt, chosen by or judged, and how many images they have."""
+    has = {part: Counter(labels[i] for i, p in part_of.items() if p == part) for part in PARTS}
+    wanted = [part for part in PARTS if has[part] or any(aims[part].values())]
+    unlearnt, tiny, lacking = [], [], []
+    for label in sorted(set(labels.values())):
+        missing = [part for part in wanted if not has[part][label]]
+        n = sum(has[part][label] for part in PARTS)
+        line = f"'{label}': {_images(n)}, none in {' or '.join(missing)}"
+        if "train" in missing:
+            unlearnt.append(line)
+        elif missing:
+            (tiny if n < len(wanted) else lacking).append(line)
+    if unlearnt:
+        yield Finding(
+            code="class-not-in-train",
+            severity="blocking",
+            subject=f"{_classes(len(unlearnt))} without any image to learn from.",
+            evidence=tuple(unlearnt),
+            remedy="Add images of these classes to train, or take them out of the other parts.",
+        )
+    if tiny:
+        yield Finding(
+            code="tiny-class",
+            severity="warning",
+            subject=f"{_classes(len(tiny))} with too few images for every part.",
+            evidence=tuple(tiny),
+            remedy=f"Add images until each class has at least {10 * len(wanted)}.",
+        )
+    if lacking:
+        yield Finding(
+            code="class-lacks-part",
+            severity="warning",
+            subject=f"{_classes(len(lacking))} missing from a part.",
+            evidence=tuple(lacking),
+            remedy="Add images of these classes there (or further groups that have them).",
+        )
+
+
+def shares_not_reached(
+    part_of: Mapping[str, str], pool: Collection[str], aims: Targets, column: str | None
+) -> Iterator[Finding]:
+    """Yield how large the parts became where groups are too few or too large to cut as asked."""
+    if column is None or not pool:
+        return
+    has = Counter(part_of[image] for image in pool)
+    lines = [
+        f"{part}: {has[part]:,} of {len(pool):,} images ({has[part] / len(pool):.0%}),"
+        f" {aimed:,} were asked for"
+        for part in ("validation", "test")
+        if (aimed := sum(aims[part].values())) and abs(has[part] - aimed) > 0.05 * len(pool)
+    ]
+    if lines:
+        yield Finding(
+            code="shares-not-reached",
+            severity="warning",
+            subject=f"The values of {column} are too few or too large to cut the shares asked for.",
+            evidence=tuple(lines),
+            remedy=f"Add images with further values of {column}, or accept these shares.",
+        )
+
+
+def test_cut_from_train(split: Split, *, given: Collection[str]) -> Iterator[Finding]:
+    """Yield that a test part was cut from train although the user gave a validation part."""
+    if "validation" in given and "test" not in given and split.test:
+        yield Finding(
+            code="test-cut-from-train",
+            severity="note",
+            subject=f"You gave no test part: {_images(len(split.test))} of train were set aside as one.",
+            remedy="Add a test folder to judge by your own, or say --set split.test=0 to do without.",
+        )
+
+
+def _images(count: int) -> str:
+    return "1 image" if count == 1 else f"{count:,} images"
+
+
+def _classes(count: int) -> str:
+    return "1 class" if count == 1 else f"{count:,} classes"
+
+
+def _all(ids: Iterable[str], paths: Paths) -> tuple[str, ...]:
+    return tuple(path for image in ids for path in paths[image])

@@ -1,0 +1,111 @@
+"""What of a model is trained: groups of layers from stem to head, and their modes."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from timm.models import group_parameters
+from torch import nn
+
+from affinage.errors import ModelError
+from affinage.models.classifier import Classifier, batchnorms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerGroup:
+    """Layers that share a learning rate.
+
+    Attributes:
+        depth: 0 is the stem; the largest depth is the head.
+        names: Full names of its parameters within the classifier.
+        trained: False where it is frozen.
+    """
+
+    depth: int
+    names: tuple[str, ...]
+    trained: bool
+
+
+def layer_groups(model: Classifier, *, unfreeze: int | None = None) -> tuple[LayerGroup, ...]:
+    """Return the model's layer groups from stem to head.
+
+    Args:
+        model: Backbone and head.
+        unfreeze: How many of the backbone's last groups are trained; None = all. The head always is.
+
+    Raises:
+        ModelError: If there are not so many groups.
+    """
+    names = _grouped_names(model.backbone)
+    total = len(names)
+    if unfreeze is not None and unfreeze > total:
+        raise ModelError(
+            f"finetune.unfreeze={unfreeze}, but the backbone has only {total} blocks.",
+            remedy=f"Give a number from 0 to {total}, or null for all of them.",
+        )
+    first = 0 if unfreeze is None else total - unfreeze
+    groups = [
+        LayerGroup(
+            depth=depth,
+            names=tuple(f"backbone.{name}" for name in members),
+            trained=depth >= first,
+        )
+        for depth, members in enumerate(names)
+    ]
+    head = tuple(f"head.{name}" for name, _ in model.head.named_parameters())
+    return (*groups, LayerGroup(depth=total, names=head, trained=True))
+
+
+def set_trainable(model: Classifier, groups: tuple[LayerGroup, ...]) -> None:
+    """Let gradients flow into the trained groups only."""
+    trained = {name for group in groups if group.trained for name in group.names}
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name in trained)
+
+
+def set_modes(model: Classifier, *, batchnorm: Literal["frozen", "adapt"]) -> None:
+    """Put every layer in the mode that a training step needs.
+
+    A layer with a parameter that is trained goes into training mode (dropout, stochastic depth); one
+    that is frozen stays in evaluation mode. BatchNorm normalises by its stored statistics and keeps
+    them, unless `batchnorm` is `adapt` and its own weights are trained.
+    """
+    model.eval()
+    model.drop.train()
+    for module in model.backbone.modules():
+        own = list(module.parameters())
+        if own and all(parameter.requires_grad for parameter in own):
+            module.train()
+    if all(parameter.requires_grad for parameter in model.backbone.parameters()):
+        model.backbone.train()
+    for layer in batchnorms(model):
+        adapts = batchnorm == "adapt" and any(p.requires_grad for p in layer.parameters())
+        layer.train(adapts)
+
+
+def frozen_state(model: Classifier, *, batchnorm: Literal["frozen", "adapt"]) -> dict[str, torch.Tensor]:
+    """Return copies of everything that training must not move: frozen weights and statistics."""
+    kept = {
+        name: parameter.detach().clone()
+        for name, parameter in model.named_parameters()
+        if not parameter.requires_grad
+    }
+    for prefix, layer in model.named_modules():
+        if not isinstance(layer, nn.modules.batchnorm._BatchNorm):  # noqa: SLF001
+            continue
+        frozen = batchnorm == "frozen" or not any(p.requires_grad for p in layer.parameters())
+        if frozen:
+            kept |= {
+                f"{prefix}.{name}": buffer.detach().clone() for name, buffer in layer.named_buffers()
+            }
+    return kept
+
+
+def _grouped_names(backbone: nn.Module) -> list[list[str]]:
+    """Return the backbone's parameter names by depth, stem first, as timm groups its layers."""
+    matcher = getattr(backbone, "group_matcher", None)
+    if matcher is None:
+        return [[name for name, _ in backbone.named_parameters()]]
+    grouped = group_parameters(backbone, matcher(coarse=False))
+    depths = sorted(grouped)
+    return [grouped[depth] for depth in depths]

@@ -1,0 +1,42 @@
+"""How many steps a fine-tuning takes: by the recipe, by the size of the data, by a budget."""
+
+from dataclasses import dataclass
+
+from affinage.records.recipe import FinetuneSettings
+
+IMAGES_BY_DEFAULT = 5_000
+EPOCHS_AT_MOST = 20
+EPOCHS_AT_LEAST = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A fine-tuning's length.
+
+    Attributes:
+        steps: Number of optimizer steps.
+        steps_per_epoch: Steps that see every training image once.
+    """
+
+    steps: int
+    steps_per_epoch: int
+
+    @property
+    def epochs(self) -> float:
+        """Passes over the training part."""
+        return self.steps / self.steps_per_epoch
+
+
+def make_plan(settings: FinetuneSettings, images: int) -> Plan:
+    """Return the plan for so many training images.
+
+    Without a word in the recipe, about 5,000 images are shown, in 2 to 20 epochs: measured on sets of
+    720 to 1,000 photographs, where more gained nothing; for large sets the minimum decides.
+    """
+    per_epoch = max(1, -(-images // settings.batch_size))
+    if settings.steps is not None:
+        return Plan(steps=settings.steps, steps_per_epoch=per_epoch)
+    epochs = settings.epochs
+    if epochs is None:
+        epochs = min(EPOCHS_AT_MOST, max(EPOCHS_AT_LEAST, round(IMAGES_BY_DEFAULT / images)))
+    return Plan(steps=max(1, round(epochs * per_epoch)), steps_per_epoch=per_epoch)

@@ -1,0 +1,204 @@
+"""The verb `evaluate`: a run's model measured on other labelled images."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from affinage.datasets.sources import scan
+from affinage.errors import DataError
+from affinage.evaluation.classify import evaluate_classification
+from affinage.evaluation.comparison import prediction_fingerprint
+from affinage.imaging.batches import Item
+from affinage.inference.forward import compute_logits
+from affinage.metrics.classification import softmax
+from affinage.records.evaluation import Evaluation, Look
+from affinage.records.finding import Finding
+from affinage.records.manifest import Manifest
+from affinage.records.split import Split
+from affinage.store.dataset_folder import DatasetFolder
+from affinage.workflows.reporter import Reporter, Silent
+from affinage.workflows.session import place
+from affinage.workflows.train_final import now
+from affinage.workflows.trained import Trained, load_trained
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvaluationResult:
+    """Scores on other images, and what to know about them.
+
+    Attributes:
+        run: Name of the run.
+        source: Name of the source.
+        evaluation: Scores.
+        findings: What was left out and why.
+        looks: Every look at the run's test part, where some of these images are in it.
+    """
+
+    run: str
+    source: str
+    evaluation: Evaluation
+    findings: tuple[Finding, ...]
+    looks: tuple[Look, ...]
+
+
+def evaluate(
+    run: str | Path, source: str | Path, *, reporter: Reporter | None = None
+) -> EvaluationResult:
+    """Return the scores of a run's model on a labelled source.
+
+    Images that the model learnt from or that chose it are left out by their bytes; so are labels
+    that it does not know. Images of the run's own test part count, and the look enters the ledger.
+
+    Args:
+        run: The folder that `affinage train` wrote.
+        source: As for `train`: a folder per class, or a table.
+        reporter: Told of progress.
+
+    Raises:
+        RunError: If the run has no model.
+        DataError: If no image is left to measure on.
+    """
+    told = reporter or Silent()
+    trained = load_trained(run)
+    data = trained.folder.data()
+    scanned = scan(
+        [Path(source)],
+        threads=trained.engine.threads,
+        progress=lambda done, total: told.phase("reading images", done, total),
+        one_class_is_enough=True,
+    )
+    rows, findings = _usable(scanned.manifest, trained, data[1] if data else None)
+    items = [
+        Item(image=image, path=place(scanned.manifest, name, path))
+        for image, name, path, _ in rows
+    ]
+    index = {label: number for number, label in enumerate(trained.card.classes)}
+    labels = np.array([index[label] for *_, label in rows], dtype=np.int64)
+    logits = compute_logits(
+        trained.model, items, trained.engine,
+        progress=lambda done, total: told.phase("predicting", done, total),
+    )  # fmt: skip
+    card = trained.card
+    threshold = (card.positive, card.threshold, "chosen in training") if card.threshold else None
+    evaluation = evaluate_classification(
+        part=Path(source).name,
+        probabilities=softmax(logits.astype(np.float64) / card.temperature),
+        labels=labels,
+        images=[image for image, *_ in rows],
+        paths=[path for _, _, path, _ in rows],
+        classes=card.classes,
+        train_labels=_train_labels(data, index),
+        nearest=None,
+        threshold=threshold,
+    )
+    return EvaluationResult(
+        run=trained.folder.name,
+        source=Path(source).name,
+        evaluation=evaluation,
+        findings=tuple(findings),
+        looks=_enter_look(trained, data[1] if data else None, [image for image, *_ in rows]),
+    )
+
+
+def _usable(
+    manifest: Manifest, trained: Trained, split: Split | None
+) -> tuple[list[tuple[str, str, str, str]], list[Finding]]:
+    """Return (image, source, path, label) of the images to measure on, and what was left out."""
+    table = manifest.kept.sort("path").unique("image", keep="first", maintain_order=True)
+    learnt = (split.train | split.validation) if split and not split.closed_set else frozenset()
+    known = set(trained.card.classes)
+    rows: list[tuple[str, str, str, str]] = []
+    seen: list[str] = []
+    foreign: dict[str, list[str]] = {}
+    for row in table.select("image", "source", "path", "label").sort("image").iter_rows():
+        if row[0] in learnt:
+            seen.append(row[2])
+        elif row[3] not in known:
+            foreign.setdefault(str(row[3]), []).append(row[2])
+        else:
+            rows.append(row)
+    findings = [*_seen_finding(seen), *_foreign_findings(foreign, trained)]
+    failed = manifest.table.filter(pl.col("status") != "kept").select("path", "reason").rows()
+    if failed:
+        findings.append(
+            Finding(
+                code="left-out",
+                severity="warning",
+                subject=f"{len(failed)} files were left out.",
+                evidence=tuple(f"{path}: {reason}" for path, reason in failed[:5]),
+                remedy="Mend or remove them, then evaluate again.",
+                images=tuple(path for path, _ in failed),
+            )
+        )
+    if not rows:
+        raise DataError(
+            f"No image is left to measure on: {len(seen)} were used in training, "
+            f"{sum(map(len, foreign.values()))} have labels that the model does not know "
+            f"({', '.join(sorted(foreign)) or 'none'}), {len(failed)} were left out.",
+            remedy=f"Give new images with the labels {', '.join(trained.card.classes[:6])}…",
+        )
+    return rows, findings
+
+
+def _seen_finding(seen: list[str]) -> list[Finding]:
+    if not seen:
+        return []
+    return [
+        Finding(
+            code="seen-in-training",
+            severity="warning",
+            subject=f"{len(seen)} images were used in training or to choose the model; not counted.",
+            evidence=tuple(seen[:5]),
+            remedy="Nothing to do: the score is of the other images only.",
+            images=tuple(seen),
+        )
+    ]
+
+
+def _foreign_findings(foreign: dict[str, list[str]], trained: Trained) -> list[Finding]:
+    return [
+        Finding(
+            code="unknown-label",
+            severity="warning",
+            subject=f"{len(paths)} images have the label '{label}', which the model does not know.",
+            evidence=tuple(paths[:5]),
+            remedy=f"The model knows: {', '.join(trained.card.classes[:8])}",
+            images=tuple(paths),
+        )
+        for label, paths in sorted(foreign.items())
+    ]
+
+
+def _train_labels(
+    data: tuple[Manifest, Split] | None, index: dict[str, int]
+) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    if data is None:
+        return np.zeros(0, dtype=np.int64)
+    manifest, split = data
+    kept = manifest.kept.unique("image", keep="first").select("image", "label").rows()
+    return np.array(
+        [index[label] for image, label in kept if image in split.train and label in index],
+        dtype=np.int64,
+    )
+
+
+def _enter_look(trained: Trained, split: Split | None, images: list[str]) -> tuple[Look, ...]:
+    if split is None or not split.test & set(images):
+        return ()
+    path = trained.folder.state().get("data_folder")
+    if not path or not Path(path).exists():
+        return ()
+    dataset = DatasetFolder(Path(path))
+    fingerprint = prediction_fingerprint(sorted(split.test))
+    dataset.enter_look(
+        Look(
+            at=now(),
+            run=trained.folder.name,
+            command="evaluate",
+            images=len(split.test & set(images)),
+            fingerprint=fingerprint,
+        )
+    )
+    return tuple(dataset.looks(fingerprint))

@@ -1,0 +1,200 @@
+"""What all phases of one training share."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from tensorboardX import SummaryWriter
+
+from affinage.imaging.batches import Item
+from affinage.inference.forward import Engine
+from affinage.models.device import choose_device
+from affinage.models.process import usable_cores
+from affinage.records.finding import Finding
+from affinage.records.manifest import Manifest
+from affinage.records.recipe import Recipe
+from affinage.records.run import Environment, StageResult
+from affinage.records.signals import Point
+from affinage.records.split import Split
+from affinage.store.dataset_folder import DatasetFolder
+from affinage.store.run_folder import RunFolder
+from affinage.workflows.clock import Clock
+from affinage.workflows.reporter import Reporter
+
+
+@dataclass(slots=True, kw_only=True)
+class Session:
+    """One training at work: its places, its settings, its clock, and what it has found so far."""
+
+    folder: RunFolder
+    dataset: DatasetFolder
+    recipe: Recipe
+    clock: Clock
+    reporter: Reporter
+    engine: Engine
+    environment: Environment
+    findings: list[Finding] = field(default_factory=list)
+    curves: SummaryWriter | None = None
+
+    @contextlib.contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Time a phase, over all sittings of the run, and log its start."""
+        self.folder.event("phase", name=name)
+        before = self.folder.seconds().get(name, 0.0)
+        with self.clock.phase(name):
+            yield
+        self.folder.keep_seconds(name, before + self.clock.seconds[name])
+
+    def observe(self, point: Point) -> None:
+        """Enter a point of a curve into the run's log and into TensorBoard's."""
+        self.folder.observe(point)
+        if self.curves is None:
+            self.curves = SummaryWriter(str(self.folder.tensorboard), write_to_disk=True)
+        on = f"/{point.on}" if point.on else ""
+        self.curves.add_scalar(
+            f"{point.stage}/{point.series}{on}", point.value, round(point.epoch * 1000)
+        )
+
+    def close(self) -> None:
+        """Finish the files that stay open during a training."""
+        if self.curves is not None:
+            self.curves.close()
+
+    def keep_stage(self, result: StageResult) -> None:
+        """Save what a stage did, in place of what it had said before."""
+        others = [stage for stage in self.folder.stages() if stage.name != result.name]
+        self.folder.save_stages([*others, result])
+
+    def resolve(self, section: str, **settings: object) -> None:
+        """Freeze choices that were made by timing into the run's recipe."""
+        changed = getattr(self.recipe, section).model_copy(update=settings)
+        self.recipe = self.recipe.model_copy(update={section: changed})
+        self.folder.save_recipe(self.recipe)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """The images of one part of a split, in the order of their ids.
+
+    Attributes:
+        name: `train`, `validation` or `test`.
+        items: Where each image lies.
+        labels: Class index of each, shape (n,).
+        groups: Group of each where the recipe names a column, else None.
+    """
+
+    name: str
+    items: tuple[Item, ...]
+    labels: NDArray[np.int64]
+    groups: NDArray[np.str_] | None = None
+
+    @property
+    def images(self) -> list[str]:
+        """Ids, in order."""
+        return [item.image for item in self.items]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingData:
+    """Everything about the images that the stages need."""
+
+    manifest: Manifest
+    split: Split
+    train: Part
+    validation: Part
+    test: Part
+    shown: dict[str, str]
+    """Relative path by image id, for people."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Label names in the order of their indices."""
+        return self.manifest.label_order
+
+    @property
+    def both(self) -> Part:
+        """Train and validation together."""
+        pairs = sorted(
+            [
+                *zip(self.train.items, self.train.labels, strict=True),
+                *zip(self.validation.items, self.validation.labels, strict=True),
+            ],
+            key=lambda pair: pair[0].image,
+        )
+        unique = {item.image: (item, label) for item, label in pairs}
+        return Part(
+            name="train + validation",
+            items=tuple(item for item, _ in unique.values()),
+            labels=np.array([label for _, label in unique.values()], dtype=np.int64),
+        )
+
+
+def training_data(manifest: Manifest, split: Split, *, group: str | None = None) -> TrainingData:
+    """Return the parts of a split with the place and the class index of each image."""
+    index = {label: number for number, label in enumerate(manifest.label_order)}
+    columns = ["image", "source", "path", "label"] + ([group] if group else [])
+    rows = manifest.kept.sort("source", "path").unique("image", keep="first", maintain_order=True)
+    by_image = {row[0]: row for row in rows.select(columns).iter_rows()}
+
+    def part(name: str) -> Part:
+        chosen = [by_image[image] for image in sorted(getattr(split, name)) if image in by_image]
+        return Part(
+            name=name,
+            items=tuple(
+                Item(image=row[0], path=place(manifest, row[1], row[2])) for row in chosen
+            ),
+            labels=np.array([index[row[3]] for row in chosen], dtype=np.int64),
+            groups=np.array([str(row[4]) for row in chosen]) if group else None,
+        )
+
+    return TrainingData(
+        manifest=manifest,
+        split=split,
+        train=part("train"),
+        validation=part("validation"),
+        test=part("test"),
+        shown={image: row[2] for image, row in by_image.items()},
+    )
+
+
+def place(manifest: Manifest, source: str, path: str) -> Path:
+    """Return where an image lies on this machine."""
+    return Path(manifest.sources[source]) / path
+
+
+def make_engine(recipe: Recipe) -> Engine:
+    """Return how forward passes of this recipe are computed.
+
+    Raises:
+        ModelError: If the recipe's device is not there.
+    """
+    device, _ = choose_device(recipe.compute.device)
+    threads = recipe.compute.threads or usable_cores()
+    return Engine(device=device, threads=threads, batch_size=recipe.compute.batch_size)
+
+
+def predictions_table(
+    part: str,
+    images: list[str],
+    labels: NDArray[np.int64],
+    probabilities: NDArray[np.float64],
+    classes: tuple[str, ...],
+) -> pl.DataFrame:
+    """Return probabilities as a table: image, part, label, predicted, one column per class."""
+    columns: dict[str, object] = {
+        "image": images,
+        "part": [part] * len(images),
+        "label": [classes[index] for index in labels],
+        "predicted": [classes[index] for index in probabilities.argmax(axis=1)],
+    }
+    columns |= {f"p:{name}": probabilities[:, index] for index, name in enumerate(classes)}
+    return pl.DataFrame(columns)
+
+

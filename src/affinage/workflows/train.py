@@ -1,0 +1,340 @@
+"""The verb `train`: from a folder of images to a model, its honest score and its report."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from affinage.errors import DataError, RecipeError, RunError
+from affinage.evaluation.goals import parse_goal
+from affinage.models.build import Backbone, build_backbone, check_name
+from affinage.models.process import usable_cores
+from affinage.records.recipe import Recipe, load_recipe, parse_recipe
+from affinage.records.run import RunRecord
+from affinage.records.task import CLASSIFY
+from affinage.store.dataset_folder import DatasetFolder
+from affinage.store.run_folder import RunFolder
+from affinage.workflows.clock import Clock, parse_duration
+from affinage.workflows.env import env
+from affinage.workflows.places import data_set_name, default_data_folder, default_run_folder
+from affinage.workflows.reporter import Lines, Reporter
+from affinage.workflows.run import Run
+from affinage.workflows.session import Session, TrainingData, make_engine
+from affinage.workflows.train_data import budget_finding, read_data, within
+from affinage.workflows.train_features import (
+    FeaturesOutcome,
+    FrozenFeatures,
+    features_result,
+    fit_head,
+    images_affordable,
+    open_features,
+    refit_head,
+)
+from affinage.workflows.train_final import (
+    Chosen,
+    finish,
+    keep_model,
+    measure_parts,
+    now,
+    positive_class,
+)
+from affinage.workflows.train_finetune import (
+    FinetuneOutcome,
+    refit_finetuned,
+    run_finetune,
+    stacked,
+)
+
+Source = str | Path
+
+
+def train(
+    source: Source | Sequence[Source] | None = None,
+    *,
+    data: str | Path | None = None,
+    output: str | Path | None = None,
+    recipe: Recipe | str | Path | Mapping[str, Any] | None = None,
+    settings: Iterable[str] = (),
+    task: str | None = None,
+    group: str | None = None,
+    stages: str | Sequence[str] | None = None,
+    budget: str | float | None = None,
+    goal: str | None = None,
+    seed: int | None = None,
+    closed_set: bool | None = None,
+    resume: str | Path | None = None,
+    reporter: Reporter | None = None,
+    started: float | None = None,
+    on_begin: Callable[[Path], None] | None = None,
+) -> Run:
+    """Train a model on a folder of images and return its run.
+
+    Args:
+        source: A folder per class, a folder of `train/`, `val/`, `test/` with these, a table with
+            `path,label[,split]`, or several of them.
+        data: The data set's folder; `affinage-data/NAME` in the working folder by default.
+        output: The run's folder; `affinage-runs/NAME-1`, … by default.
+        recipe: A recipe, a YAML file, or nested settings.
+        settings: `key=value`, laid over the recipe.
+        task: What is predicted: `classify`.
+        group: Column whose values must not straddle parts.
+        stages: `features`, `finetune`, or both.
+        budget: Seconds, or such as `10m`, that the whole may take.
+        goal: Such as `accuracy >= 0.95`, answered at the end.
+        seed: Seed of every random number.
+        closed_set: Validation is the training images on purpose.
+        resume: A run's folder to go on with, instead of all of the above.
+        reporter: Told of progress; plain lines on standard error by default.
+        started: `time.monotonic()` when the command began, so that a budget counts all of it.
+        on_begin: Told the run's folder as soon as it can be resumed.
+
+    Raises:
+        AffinageError: If the settings, the images or the places cannot be used.
+    """
+    told = reporter or Lines()
+    if resume is not None:
+        return _resume(Path(resume), told, source)
+    if source is None:
+        raise DataError("There is nothing to train on.", remedy="Name a folder: affinage train photos/")
+    sources = [Path(one) for one in ([source] if isinstance(source, (str, Path)) else source)]
+    flags = {
+        "task": task, "split.group": group, "stages": stages, "budget": budget, "goal": goal,
+        "seed": seed, "split.closed_set": closed_set,
+    }  # fmt: skip
+    resolved = resolve_recipe(recipe, settings, flags)
+    clock = Clock(resolved.budget, started=started)
+    folder, dataset = _places(sources, data, output)
+    with folder.locked():
+        folder.begin(
+            {
+                "created": now(),
+                "data": dataset.path.name,
+                "data_folder": str(dataset.path.resolve()),
+                "sources": [str(one.resolve()) for one in sources],
+            },
+            resolved,
+        )
+        if on_begin is not None:
+            on_begin(folder.path)
+        _work(_session(folder, dataset, resolved, clock, told), sources)
+    return Run(folder.path)
+
+
+def resolve_recipe(
+    recipe: Recipe | str | Path | Mapping[str, Any] | None,
+    settings: Iterable[str] = (),
+    flags: Mapping[str, Any] | None = None,
+) -> Recipe:
+    """Return a recipe from a file or mapping, `key=value` settings and flags laid over it.
+
+    Raises:
+        RecipeError: If anything in it cannot be used; all of it at once.
+    """
+    overrides = list(settings)
+    for name, value in (flags or {}).items():
+        if value is None:
+            continue
+        if name == "budget":
+            value = parse_duration(value)  # noqa: PLW2901
+        if name == "stages" and not isinstance(value, str):
+            value = ",".join(value)  # noqa: PLW2901
+        overrides.append(f"{name}={'true' if value is True else value}")
+    if isinstance(recipe, Recipe):
+        resolved = parse_recipe(recipe.model_dump(mode="json"), overrides)
+    elif isinstance(recipe, (str, Path)):
+        resolved = load_recipe(_read_text(Path(recipe)), overrides)
+    else:
+        resolved = parse_recipe(recipe, overrides)
+    if resolved.goal:
+        parse_goal(resolved.goal, CLASSIFY)
+    check_name(resolved.model.backbone)
+    return resolved
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError(
+            f"The recipe '{path}' cannot be read: {error}", remedy="Give a YAML file with --recipe."
+        ) from None
+
+
+def _places(
+    sources: Sequence[Path], data: str | Path | None, output: str | Path | None
+) -> tuple[RunFolder, DatasetFolder]:
+    for source in sources:
+        if not source.exists():
+            raise DataError(
+                f"There is no '{source}'.",
+                remedy="Name a folder of images, or a table with path and label.",
+            )
+    here = Path.cwd()
+    data_folder = Path(data) if data else default_data_folder(sources, beside=here)
+    name = data_set_name(sources)
+    run_folder = Path(output) if output else default_run_folder(name, beside=here)
+    for place in (data_folder, run_folder):
+        for source in sources:
+            root = source if source.is_dir() else source.parent
+            if source.is_dir() and place.resolve().is_relative_to(root.resolve()):
+                raise DataError(
+                    f"'{place}' lies in the images' own folder, which is only read.",
+                    remedy="Choose a place outside of it with --data and --output, "
+                    "or run the command from another folder.",
+                )
+    return RunFolder(run_folder), DatasetFolder(data_folder)
+
+
+def _session(
+    folder: RunFolder, dataset: DatasetFolder, recipe: Recipe, clock: Clock, reporter: Reporter
+) -> Session:
+    torch.set_num_threads(recipe.compute.threads or usable_cores())
+    return Session(
+        folder=folder,
+        dataset=dataset,
+        recipe=recipe,
+        clock=clock,
+        reporter=reporter,
+        engine=make_engine(recipe),
+        environment=env(recipe.compute.device),
+    )
+
+
+def _resume(path: Path, reporter: Reporter, source: object) -> Run:
+    folder = RunFolder(path)
+    state = folder.state()
+    if source is not None:
+        raise RunError(
+            "--resume goes on with the run's own images and settings.",
+            remedy=f"Leave the source out: affinage train --resume '{path}'",
+        )
+    if folder.finished:
+        reporter.say(f"The run '{folder.name}' is finished already.")
+        return Run(path)
+    recipe = folder.recipe()
+    dataset = DatasetFolder(Path(state["data_folder"]))
+    with folder.locked():
+        session = _session(folder, dataset, recipe, Clock(recipe.budget), reporter)
+        _work(session, [Path(source) for source in state["sources"]])
+    return Run(path)
+
+
+def _work(session: Session, sources: Sequence[Path]) -> RunRecord:
+    """All phases in order; each takes up what an earlier sitting has left."""
+    try:
+        backbone = build_backbone(session.recipe.model, seed=session.recipe.seed)
+        data = read_data(session, sources)
+        _check_positive(session.recipe, data)
+        data = _fit_to_budget(session, data, backbone)
+        if session.folder.data() is None:
+            session.folder.save_findings_so_far(session.findings)
+            session.folder.save_data(data.manifest, data.split)
+        session.folder.save_environment(session.environment)
+        with session.phase("features"):
+            frozen = open_features(session, data, backbone)
+        head = _features_stage(session, data, frozen)
+        tuned = _finetune_stage(session, data, frozen, head)
+        with session.phase("evaluation"):
+            chosen = _choose(session, data, frozen, head, tuned)
+            card = keep_model(session, data, backbone, chosen)
+            evaluations = measure_parts(session, data, frozen, chosen, card)
+        return finish(session, data, card, evaluations, chosen.reason)
+    finally:
+        session.close()
+
+
+def _features_stage(
+    session: Session, data: TrainingData, frozen: FrozenFeatures
+) -> FeaturesOutcome | None:
+    if "features" not in session.recipe.stages:
+        return None
+    session.reporter.say("fitting the head on the features")
+    with session.phase("head"):
+        outcome = fit_head(session, data, frozen)
+    seconds = session.folder.seconds()
+    session.keep_stage(
+        features_result(
+            outcome,
+            seconds=seconds["features"] + seconds["head"],
+            computed=len(data.both),
+            kept=False,
+        )
+    )
+    return outcome
+
+
+def _finetune_stage(
+    session: Session,
+    data: TrainingData,
+    frozen: FrozenFeatures,
+    head: FeaturesOutcome | None,
+) -> FinetuneOutcome | None:
+    if "finetune" not in session.recipe.stages:
+        return None
+    with session.phase("finetune"):
+        outcome = run_finetune(session, data, frozen, head)
+    if outcome is not None:
+        session.keep_stage(outcome.result)
+    return outcome
+
+
+def _choose(
+    session: Session,
+    data: TrainingData,
+    frozen: FrozenFeatures,
+    head: FeaturesOutcome | None,
+    tuned: FinetuneOutcome | None,
+) -> Chosen:
+    """Keep the better model, and let it learn from validation too where validation was cut."""
+    carved = data.split.carved and not data.split.closed_set
+    if tuned is not None and tuned.better:
+        model = tuned.model
+        reason = tuned.choice
+        if session.recipe.finetune.refit and carved:
+            with session.phase("refit"):
+                start = head.head if head is not None else None
+                model = refit_finetuned(session, data, start, tuned)
+            reason += " It was then trained again on train and validation together."
+        return Chosen(model=model, head=None, validation_logits=tuned.logits, reason=reason)
+    if head is None:
+        raise RunError("No stage gave a model.", remedy="Give a longer --budget.")
+    refits = session.recipe.features.refit and carved
+    final = refit_head(session, data, frozen, head.head) if refits else head.head
+    _, model = stacked(session, data, final)
+    stages = {stage.name: stage for stage in session.folder.stages()}
+    session.keep_stage(dataclasses.replace(stages["features"], kept=True))
+    reason = (
+        tuned.choice if tuned is not None else "Only the features stage gave a model, so its head was kept."
+    )
+    if refits:
+        reason += " The head was then fitted again on train and validation together."
+    return Chosen(
+        model=model, head=final, validation_logits=np.asarray(head.logits), reason=reason
+    )
+
+
+def _fit_to_budget(session: Session, data: TrainingData, backbone: Backbone) -> TrainingData:
+    """Return as much of the data as the budget can pay features and evaluation of."""
+    if session.recipe.budget is None or session.folder.data() is not None:
+        return data
+    total = len(data.both) + len(data.test)
+    share = images_affordable(session, data, backbone) / total
+    if share >= 1:
+        return data
+    less = within(data, share)
+    session.findings.append(
+        budget_finding(len(less.both) + len(less.test), total, session.recipe.budget)
+    )
+    return less
+
+
+def _check_positive(recipe: Recipe, data: TrainingData) -> None:
+    positive = positive_class(recipe, data.classes)
+    if recipe.positive is not None and positive not in data.classes:
+        raise RecipeError(
+            f"positive: '{recipe.positive}' is not one of two classes: {', '.join(data.classes[:8])}.",
+            remedy="Name one of two classes, or leave it out.",
+        )

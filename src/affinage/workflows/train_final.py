@@ -1,0 +1,249 @@
+"""Last phase of a training: the kept model, measured once on the test part, and its report."""
+
+import datetime
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from affinage.evaluation.classify import choose_threshold
+from affinage.evaluation.comparison import prediction_fingerprint
+from affinage.evaluation.goals import answer_goal, parse_goal
+from affinage.heads.linear import LinearHead
+from affinage.imaging.decode import decode
+from affinage.imaging.hashing import thumbnail
+from affinage.inference.forward import compute_logits
+from affinage.metrics.classification import softmax
+from affinage.models.build import Backbone
+from affinage.models.classifier import Classifier
+from affinage.records.evaluation import Evaluation, Look
+from affinage.records.finding import Finding
+from affinage.records.recipe import Recipe
+from affinage.records.run import ModelCard, RunRecord
+from affinage.records.task import CLASSIFY
+from affinage.reporting.html import to_html
+from affinage.reporting.run_report import run_report
+from affinage.store.files import write_text
+from affinage.store.run_folder import class_counts, left_out, split_sizes
+from affinage.training.checkpoint import save_model
+from affinage.workflows.session import Part, Session, TrainingData, predictions_table
+from affinage.workflows.train_features import FrozenFeatures, calibrate, evaluate_on, nearest_labels
+
+_SEVERITIES = ("blocking", "warning", "note")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """The model that validation chose.
+
+    Attributes:
+        model: Backbone and head.
+        head: The linear head where the backbone is frozen: test features then come from the cache.
+        validation_logits: Of the model as validation chose it, before any refit.
+        reason: Why it was chosen.
+    """
+
+    model: Classifier
+    head: LinearHead | None
+    validation_logits: NDArray[np.floating]
+    reason: str
+
+
+def keep_model(
+    session: Session, data: TrainingData, backbone: Backbone, chosen: Chosen
+) -> ModelCard:
+    """Save the chosen model with all that is needed to use it."""
+    temperature = calibrate(chosen.validation_logits, data.validation.labels)
+    card = ModelCard(
+        task=session.recipe.task,
+        backbone=backbone.name,
+        weights=backbone.weights.description,
+        weights_sha256=backbone.weights.sha256,
+        licence=backbone.weights.licence,
+        parameters=sum(parameter.numel() for parameter in chosen.model.parameters()),
+        preprocessing=backbone.preprocessing,
+        classes=data.classes,
+        temperature=temperature,
+    )
+    threshold = _threshold(session.recipe, data, chosen.validation_logits, temperature)
+    if threshold is not None:
+        card = replace(card, positive=threshold[0], threshold=threshold[1])
+    save_model(session.folder.model, chosen.model, backbone=backbone.name)
+    session.folder.save_model_card(card)
+    return card
+
+
+def measure_parts(
+    session: Session,
+    data: TrainingData,
+    frozen: FrozenFeatures,
+    chosen: Chosen,
+    card: ModelCard,
+) -> dict[str, Evaluation]:
+    """Score validation by the model that it chose, and test, for the first time, by the final one."""
+    threshold = _threshold(session.recipe, data, chosen.validation_logits, card.temperature)
+    evaluations: dict[str, Evaluation] = {}
+    tables: list[pl.DataFrame] = []
+
+    def add(part: Part, logits: NDArray[np.floating], nearest: NDArray[np.int64]) -> None:
+        evaluations[part.name] = evaluate_on(
+            part.name, part, data, logits,
+            nearest=nearest, temperature=card.temperature, threshold=threshold,
+        )  # fmt: skip
+        probabilities = softmax(np.asarray(logits, dtype=np.float64) / card.temperature)
+        tables.append(
+            predictions_table(part.name, part.images, part.labels, probabilities, data.classes)
+        )
+
+    nearest = nearest_labels(frozen, data, frozen.validation)
+    add(data.validation, chosen.validation_logits, nearest)
+    if len(data.test):
+        features = frozen.of(session, data.test, "features of the test part")
+        if chosen.head is not None:
+            logits: NDArray[np.floating] = chosen.head.logits(features)
+        else:
+            logits = compute_logits(
+                chosen.model,
+                data.test.items,
+                session.engine,
+                progress=lambda done, total: session.reporter.phase("test part", done, total),
+            )
+        add(data.test, logits, nearest_labels(frozen, data, features))
+    session.folder.save_predictions(pl.concat(tables))
+    return evaluations
+
+
+def enter_look(session: Session, images: list[str], command: str) -> tuple[Look, ...]:
+    """Enter a look at the test part in the data set's ledger, once per run, and return all of them."""
+    if not images:
+        return ()
+    fingerprint = prediction_fingerprint(images)
+    before = session.dataset.looks(fingerprint)
+    if not any(look.run == session.folder.name and look.command == command for look in before):
+        session.dataset.enter_look(
+            Look(
+                at=now(),
+                run=session.folder.name,
+                command=command,
+                images=len(images),
+                fingerprint=fingerprint,
+            )
+        )
+    return tuple(session.dataset.looks(fingerprint))
+
+
+def finish(
+    session: Session,
+    data: TrainingData,
+    card: ModelCard,
+    evaluations: dict[str, Evaluation],
+    choice: str,
+) -> RunRecord:
+    """Write results and report, and mark the run as finished."""
+    looks = enter_look(session, data.test.images, "train")
+    findings = [*session.findings, *_verdict_findings(evaluations, looks)]
+    goal = session.recipe.goal
+    answer = (
+        answer_goal(parse_goal(goal, CLASSIFY), evaluations.get("test", evaluations["validation"]))
+        if goal
+        else None
+    )
+    record = RunRecord(
+        name=session.folder.name,
+        created=session.folder.state()["created"],
+        data=session.folder.state()["data"],
+        sources=tuple(data.manifest.sources),
+        recipe=session.folder.recipe_text(),
+        seed=session.recipe.seed,
+        environment=session.environment,
+        model=card,
+        split=split_sizes(data.split),
+        class_counts=class_counts(data.manifest, data.split),
+        left_out=left_out(data.manifest, data.split),
+        closed_set=data.split.closed_set,
+        carved=data.split.carved,
+        stages=tuple(session.folder.stages()),
+        choice=choice,
+        evaluations=evaluations,
+        goal=answer,
+        looks=looks,
+        findings=tuple(sorted(findings, key=lambda item: _SEVERITIES.index(item.severity))),
+        signals=session.folder.signals(),
+        seconds=session.folder.seconds(),
+        budget_seconds=session.recipe.budget,
+    )
+    write_report(session.folder.report, record, data)
+    session.dataset.save_findings(list(record.findings))
+    session.folder.finish(record)
+    return record
+
+
+def write_report(path: Path, record: RunRecord, data: TrainingData) -> None:
+    """Write the report, with pictures of the mistakes."""
+    where = {item.image: item.path for part in (data.validation, data.test) for item in part.items}
+    pictures: dict[str, bytes] = {}
+    for evaluation in record.evaluations.values():
+        for mistake in evaluation.mistakes:
+            if mistake.image in where and mistake.image not in pictures:
+                pixels = decode(where[mistake.image].read_bytes()).pixels
+                pictures[mistake.image] = thumbnail(pixels)
+    write_text(path, to_html(run_report(record, thumbnails=pictures)))
+
+
+def now() -> str:
+    """Return the time, UTC, ISO 8601, to the second."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def positive_class(recipe: Recipe, classes: tuple[str, ...]) -> str | None:
+    """Return the class that a threshold is on; None where there are not two classes."""
+    if len(classes) != 2:
+        return None
+    return recipe.positive or classes[1]
+
+
+def _threshold(
+    recipe: Recipe, data: TrainingData, logits: NDArray[np.floating], temperature: float
+) -> tuple[str, float, str] | None:
+    positive = positive_class(recipe, data.classes)
+    if positive is None:
+        return None
+    index = data.classes.index(positive)
+    probabilities = softmax(np.asarray(logits, dtype=np.float64) / temperature)[:, index]
+    value, rule = choose_threshold(
+        probabilities,
+        data.validation.labels == index,
+        sensitivity=recipe.sensitivity,
+        miss_cost=recipe.miss_cost,
+    )
+    return positive, value, rule
+
+
+def _verdict_findings(
+    evaluations: dict[str, Evaluation], looks: tuple[Look, ...]
+) -> list[Finding]:
+    findings: list[Finding] = []
+    if "test" not in evaluations:
+        findings.append(
+            Finding(
+                code="no-test-part",
+                severity="warning",
+                subject="There is no test part: the score is of images that chose the model.",
+                remedy="Leave split.test above 0, or measure on new images: affinage evaluate RUN SOURCE",
+            )
+        )
+    if len(looks) > 1:
+        findings.append(
+            Finding(
+                code="test-part-seen-before",
+                severity="warning",
+                subject=f"The test part was looked at {len(looks)} times, this run included.",
+                evidence=tuple(f"{look.at}: {look.command} of run {look.run}" for look in looks[-5:]),
+                remedy="Decide between runs by validation; for a fresh verdict, collect new test images.",
+            )
+        )
+    return findings
+
+

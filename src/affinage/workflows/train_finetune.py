@@ -1,0 +1,341 @@
+"""The stage `finetune`: parity first, then unfreezing, watched by validation."""
+
+import copy
+import dataclasses
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from affinage.errors import RunError
+from affinage.evaluation.comparison import choose_between
+from affinage.heads.linear import LinearHead
+from affinage.inference.forward import compute_logits
+from affinage.models.build import Backbone, build_backbone, stack
+from affinage.models.classifier import Classifier
+from affinage.models.freeze import frozen_state, layer_groups, set_trainable
+from affinage.records.evaluation import Evaluation
+from affinage.records.finding import Finding
+from affinage.records.run import StageResult
+from affinage.training.finetune import Finetuned, Observed, Scores, finetune
+from affinage.training.loop import training_steps
+from affinage.training.optimizer import build_optimizer
+from affinage.training.plan import Plan, make_plan
+from affinage.workflows.session import Part, Session, TrainingData
+from affinage.workflows.train_features import (
+    FeaturesOutcome,
+    FrozenFeatures,
+    evaluate_on,
+    nearest_labels,
+)
+
+PARITY_IMAGES = 64
+PARITY_LIMIT = 1e-3
+TRAIN_SAMPLE = 128
+STEPS_WORTH_TAKING = 10
+SECONDS_TO_FINISH = 4.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinetuneOutcome:
+    """A fine-tuned model, and what it scores on validation."""
+
+    model: Classifier
+    logits: NDArray[np.float32]
+    evaluation: Evaluation
+    result: StageResult
+    better: bool
+    choice: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rates:
+    """Measured seconds: of a step, and of an image in evaluation mode."""
+
+    step: float
+    image: float
+
+
+def stacked(session: Session, data: TrainingData, head: LinearHead | None) -> tuple[Backbone, Classifier]:
+    """Return a fresh backbone with the head on it; with zeros where there is none."""
+    backbone = build_backbone(session.recipe.model, seed=session.recipe.seed)
+    model = stack(
+        backbone, classes=len(data.classes), dropout=session.recipe.model.dropout
+    )
+    if head is not None:
+        with torch.no_grad():
+            model.head.weight.copy_(torch.from_numpy(np.asarray(head.weight, dtype=np.float32)))
+            model.head.bias.copy_(torch.from_numpy(np.asarray(head.bias, dtype=np.float32)))
+    return backbone, model.to(session.engine.device)
+
+
+def parity(session: Session, data: TrainingData, frozen: FrozenFeatures, head: LinearHead) -> float:
+    """Return the largest difference between head-on-features and the stacked model, in logits.
+
+    Raises:
+        RunError: If they are not one model: fine-tuning would start from something else.
+    """
+    _, model = stacked(session, data, head)
+    part = data.validation
+    items = part.items[:PARITY_IMAGES]
+    expected = head.logits(frozen.validation[: len(items)])
+    given = compute_logits(model, items, session.engine)
+    difference = float(np.max(np.abs(expected - given)))
+    if not difference <= PARITY_LIMIT:
+        raise RunError(
+            f"The head on features and the stacked model differ by {difference:.2g} in their logits "
+            f"on {len(items)} validation images; at most {PARITY_LIMIT:g} is rounding.",
+            remedy="The features are not of this backbone, these images or this preprocessing: "
+            f"delete '{frozen.cache.folder}' and train again.",
+        )
+    return difference
+
+
+def run_finetune(
+    session: Session,
+    data: TrainingData,
+    frozen: FrozenFeatures,
+    head: FeaturesOutcome | None,
+) -> FinetuneOutcome | None:
+    """Fine-tune on train, watched by validation; None where a budget leaves no time for it."""
+    start = time.monotonic()
+    difference = parity(session, data, frozen, head.head) if head is not None else None
+    _, model = stacked(session, data, head.head if head is not None else None)
+    plan = _plan_within_budget(session, data, model, required=head is None)
+    if plan is None:
+        return None
+    fixed = _fixed_state(session, model)
+    ended = _train(session, data, data.train, model, plan, "finetune", validate=True)
+    moved = _moved(model, fixed)
+    logits = compute_logits(model, data.validation.items, session.engine)
+    nearest = nearest_labels(frozen, data, frozen.validation)
+    evaluation = evaluate_on("validation", data.validation, data, logits, nearest=nearest)
+    better, choice = _better(session, data, head, logits)
+    facts = _facts(session, model, plan, ended, difference, moved)
+    result = StageResult(
+        name="finetune",
+        seconds=ended.seconds or time.monotonic() - start,
+        kept=better,
+        summary=_summary(session, plan, ended, difference),
+        facts=facts,
+        validation=evaluation,
+    )
+    return FinetuneOutcome(
+        model=model, logits=logits, evaluation=evaluation, result=result, better=better, choice=choice
+    )
+
+
+def refit_finetuned(
+    session: Session, data: TrainingData, head: LinearHead | None, best: FinetuneOutcome
+) -> Classifier:
+    """Fine-tune again on train and validation together, for as many epochs as proved best."""
+    epochs = float(best.result.facts["best_epoch"] or 1)
+    both = data.both
+    per_epoch = make_plan(session.recipe.finetune, len(both)).steps_per_epoch
+    plan = Plan(steps=max(1, round(epochs * per_epoch)), steps_per_epoch=per_epoch)
+    _, model = stacked(session, data, head)
+    _train(session, data, both, model, plan, "refit", validate=False)
+    return model
+
+
+def _train(
+    session: Session,
+    data: TrainingData,
+    part: Part,
+    model: Classifier,
+    plan: Plan,
+    phase: str,
+    *,
+    validate: bool,
+) -> Finetuned:
+    sample = Part(
+        name="train sample", items=part.items[:TRAIN_SAMPLE], labels=part.labels[:TRAIN_SAMPLE]
+    )
+    reserve = SECONDS_TO_FINISH
+
+    def scores(on: Part) -> Scores:
+        logits = compute_logits(model, on.items, session.engine)
+        return _scores(logits, on.labels)
+
+    observed = Observed(
+        evaluate=(lambda _: scores(data.validation)) if validate else None,
+        evaluate_train=(lambda _: scores(sample)) if validate else None,
+        observe=session.observe,
+        progress=lambda done, total: session.reporter.phase(
+            {"finetune": "fine-tuning", "refit": "fine-tuning on train + validation"}[phase],
+            done,
+            total,
+        ),
+        out_of_time=lambda: session.clock.left < reserve,
+    )
+    return finetune(
+        model,
+        part.items,
+        part.labels,
+        recipe=session.recipe,
+        plan=plan,
+        observed=observed,
+        folder=session.folder.checkpoints,
+        device=session.engine.device,
+        threads=session.engine.threads,
+        phase=phase,
+    )
+
+
+def _scores(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Scores:
+    tensor = torch.from_numpy(logits)
+    wanted = torch.from_numpy(labels)
+    loss = torch.nn.functional.cross_entropy(tensor, wanted)
+    return Scores(
+        loss=float(loss), accuracy=float((tensor.argmax(1) == wanted).float().mean())
+    )
+
+
+def _plan_within_budget(
+    session: Session, data: TrainingData, model: Classifier, *, required: bool
+) -> Plan | None:
+    """Return how many steps to take; with a budget, as many as it allows, frozen into the recipe."""
+    plan = make_plan(session.recipe.finetune, len(data.train))
+    if session.recipe.budget is None or session.recipe.finetune.steps is not None:
+        return plan
+    rates = measure(session, data, model)
+    steps = affordable_steps(session, data, plan, rates)
+    if steps < STEPS_WORTH_TAKING and not required:
+        session.findings.append(
+            Finding(
+                code="finetune-skipped",
+                severity="note",
+                subject=f"The budget of {session.recipe.budget:g} s left no time for fine-tuning.",
+                evidence=(f"A step takes {rates.step:.2f} s here; {session.clock.left:.0f} s are left.",),
+                remedy="Give a longer --budget to see whether it helps.",
+            )
+        )
+        return None
+    steps = max(1, min(plan.steps, steps))
+    session.resolve("finetune", steps=steps)
+    return dataclasses.replace(plan, steps=steps)
+
+
+def affordable_steps(session: Session, data: TrainingData, plan: Plan, rates: Rates) -> int:
+    """Return how many steps fit into what is left of the budget, the last evaluations paid first."""
+    looks = len(data.test) + len(data.validation)
+    left = session.clock.left - SECONDS_TO_FINISH - rates.image * looks
+    sample = min(TRAIN_SAMPLE, len(data.train))
+    per_epoch = rates.image * (len(data.validation) + sample)
+    left -= per_epoch  # The look before the first step.
+    per_step = rates.step + per_epoch / plan.steps_per_epoch
+    if session.recipe.finetune.refit and data.split.carved and not data.split.closed_set:
+        growth = (len(data.train) + len(data.validation)) / len(data.train)
+        per_step += rates.step * growth
+    return max(0, int(left * 0.93 / per_step))
+
+
+def measure(session: Session, data: TrainingData, model: Classifier) -> Rates:
+    """Return how long a step and an evaluated image take; the model is left as it was."""
+    trial = copy.deepcopy(model)
+    groups = layer_groups(trial, unfreeze=session.recipe.finetune.unfreeze)
+    set_trainable(trial, groups)
+    optimizer = build_optimizer(
+        trial, groups, session.recipe.optimizer, layer_decay=session.recipe.finetune.layer_decay
+    )
+    part, engine = data.train, session.engine
+    plan = Plan(steps=4, steps_per_epoch=make_plan(session.recipe.finetune, len(part)).steps_per_epoch)
+    times = [time.monotonic()]
+    times.extend(
+        time.monotonic()
+        for _ in training_steps(
+            trial, optimizer, part.items, part.labels,
+            recipe=session.recipe, plan=plan, device=engine.device, threads=engine.threads,
+            phase="measure",
+        )
+    )  # fmt: skip
+    step = float(np.median(np.diff(times)[1:]))
+    items = part.items[: 2 * engine.batch_size]
+    start = time.monotonic()
+    compute_logits(trial, items, engine)
+    return Rates(step=step, image=(time.monotonic() - start) / len(items))
+
+
+def _better(
+    session: Session,
+    data: TrainingData,
+    head: FeaturesOutcome | None,
+    logits: NDArray[np.float32],
+) -> tuple[bool, str]:
+    if head is None:
+        return True, "Only the stage finetune was asked for, so its model was kept."
+    choice = choose_between(head.logits, logits, data.validation.labels)
+    if session.recipe.finetune.always:
+        return True, f"finetune.always keeps the fine-tuned model. {choice.reason}"
+    return choice.winner == "finetuned", choice.reason
+
+
+def _fixed_state(session: Session, model: Classifier) -> dict[str, torch.Tensor]:
+    set_trainable(model, layer_groups(model, unfreeze=session.recipe.finetune.unfreeze))
+    return frozen_state(model, batchnorm=session.recipe.finetune.batchnorm)
+
+
+def _moved(model: Classifier, fixed: dict[str, torch.Tensor]) -> int:
+    """Return how many frozen tensors are not what they were; anything but 0 is a bug.
+
+    Raises:
+        RunError: If there is one.
+    """
+    state = model.state_dict()
+    moved = [name for name, tensor in fixed.items() if not torch.equal(state[name].cpu(), tensor.cpu())]
+    if moved:
+        raise RunError(
+            f"{len(moved)} frozen tensors moved in training, such as '{moved[0]}'.",
+            remedy="Please report this: nothing frozen may move.",
+        )
+    return len(fixed)
+
+
+def _facts(
+    session: Session,
+    model: Classifier,
+    plan: Plan,
+    ended: Finetuned,
+    difference: float | None,
+    fixed: int,
+) -> dict[str, str | float | int | bool | None]:
+    groups = layer_groups(model, unfreeze=session.recipe.finetune.unfreeze)
+    return {
+        "parity_max_abs_difference": difference,
+        "parity_images": PARITY_IMAGES if difference is not None else 0,
+        "planned_steps": plan.steps,
+        "steps": ended.steps,
+        "epochs": round(ended.steps / plan.steps_per_epoch, 3),
+        "best_epoch": round(ended.best_step / plan.steps_per_epoch, 3),
+        "stopped": ended.stopped or None,
+        "batchnorm": session.recipe.finetune.batchnorm,
+        "trained_blocks": sum(group.trained for group in groups) - 1,
+        "blocks": len(groups) - 1,
+        "trained_weights": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        "weights": sum(p.numel() for p in model.parameters()),
+        "frozen_tensors_unmoved": fixed,
+    }
+
+
+def _summary(session: Session, plan: Plan, ended: Finetuned, difference: float | None) -> str:
+    settings = session.recipe.finetune
+    norms = {
+        "frozen": "BatchNorm kept its pretrained statistics",
+        "adapt": "BatchNorm adapted its statistics to the training images",
+    }[settings.batchnorm]
+    what = "all blocks" if settings.unfreeze is None else f"the last {settings.unfreeze} blocks"
+    proof = (
+        f"The stacked model gave the same outputs as the head on features (largest difference "
+        f"{difference:.1e}). "
+        if difference is not None
+        else ""
+    )
+    stop = f" It was stopped early: {ended.stopped}." if ended.stopped else ""
+    return (
+        f"{proof}Then {what} and the head were trained for {ended.steps / plan.steps_per_epoch:.3g} "
+        f"epochs; {norms}; the weights of epoch {ended.best_step / plan.steps_per_epoch:.3g}, with the "
+        f"lowest validation loss, were kept.{stop}"
+    )
+
