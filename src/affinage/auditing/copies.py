@@ -19,7 +19,10 @@ def conflicting_labels(manifest: Manifest) -> Iterator[Finding]:
             severity="warning",
             subject=f"{count(conflicts.height, 'image')} under several labels at once"
             f" ({conflicts['paths'].list.len().sum():,} files), left out.",
-            evidence=lines(" = ".join(paths) for paths in conflicts["paths"]),
+            evidence=lines(
+                f"{' = '.join(paths)} (under {', '.join(labels)})"
+                for paths, labels in conflicts.select("paths", "labels").iter_rows()
+            ),
             remedy="Keep each under its right label only and delete the other file or row.",
             images=_paths(conflicts),
         )

@@ -31,10 +31,10 @@ def label_variants(manifest: Manifest) -> Iterator[Finding]:
         yield Finding(
             code="label-variants",
             severity="warning",
-            subject=f"{count(len(labels), 'label')} written in several ways that differ only by case,"
-            " space or Unicode form; each was taken as one class.",
+            subject=f"{count(len(labels), 'label')} written in several ways, differing only by"
+            " case, space or Unicode form; each was taken as one class.",
             evidence=tuple(evidence),
-            remedy="Use one spelling; if they are different classes, give them clearly different names.",
+            remedy="Use one spelling; different classes need clearly different names.",
             images=tuple(others["paths"].explode(empty_as_null=True).sort().to_list()),
         )
 
@@ -51,6 +51,6 @@ def unlabelled_images(manifest: Manifest) -> Iterator[Finding]:
             evidence=tuple(
                 f"{len(paths):,} {reason}: {first(paths)}" for reason, paths in reasons.iter_rows()
             )[: 2 * SHOWN],
-            remedy="Move them into the folder of their class (or fill in the table), or delete them.",
+            remedy="Move them into their class's folder (or fill in the table), or delete them.",
             images=tuple(rows["path"].sort().to_list()),
         )

@@ -48,5 +48,5 @@ def folders_look_like_parts(manifest: Manifest) -> Iterator[Finding]:
             subject=f"All {len(sets)} class folders hold the same folders ({first(names)}):"
             " these may be the true classes.",
             evidence=(f"taken as classes: {first(labels)}",),
-            remedy=f"If so, give '{labels[0]}' and its like as separate sources, or name them train and test.",
+            remedy=f"If so, give '{labels[0]}' and its like as sources, or rename them.",
         )

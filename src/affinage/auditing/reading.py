@@ -37,7 +37,8 @@ def unreadable_images(manifest: Manifest) -> Iterator[Finding]:
     yield Finding(
         code="unreadable-images",
         severity="warning",
-        subject=f"{count(failed.height, 'file')} of {manifest.table.height:,} could not be read, left out.",
+        subject=f"{count(failed.height, 'file')} of {manifest.table.height:,} could not be read and"
+        " are left out.",
         evidence=tuple(
             f"{len(paths):,} × {reason}: {first(paths, 3)}" for reason, paths in reasons.iter_rows()
         ),
@@ -83,7 +84,7 @@ def read_specially(manifest: Manifest) -> Iterator[Finding]:
     yield Finding(
         code="read-specially",
         severity="note",
-        subject=f"{count(len(paths), 'image')} not plain 8-bit pictures; this is how they were read.",
+        subject=f"{count(len(paths), 'image')} not plain 8-bit pictures, and how they were read.",
         evidence=tuple(
             f"{len(found):,} × {note}: {first(found, 3)}" for note, found in kinds.iter_rows()
         ),
@@ -110,6 +111,6 @@ def odd_sizes(manifest: Manifest) -> Iterator[Finding]:
                 f"{path}: {width} × {height}"
                 for path, width, height in odd.select("path", "width", "height").iter_rows()
             ),
-            remedy="Look at them: a placeholder or a photo of another origin does not belong there.",
+            remedy="Look at them: a placeholder or a stray photo does not belong there.",
             images=tuple(odd["path"].to_list()),
         )

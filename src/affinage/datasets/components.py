@@ -13,7 +13,7 @@ class Component:
     Attributes:
         images: Their ids, sorted.
         labels: How many of them each label has.
-        order: Where it stands in the lottery: a hash of the seed and its smallest id, as hex digits.
+        order: Where it stands in the lottery: a hash of the seed and its smallest id.
     """
 
     images: tuple[str, ...]

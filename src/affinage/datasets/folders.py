@@ -43,7 +43,7 @@ _PART_SUFFIX = re.compile(r"[ _-]?(data|set|images|split)$")
 
 
 def part_named(name: str) -> str | None:
-    """Return the part that a folder's name or a `split` field means, or None: `Valid_set` is one."""
+    """Return the part that a folder's name or a `split` field means (`Valid_set`), or None."""
     plain = name.strip().lower()
     return _PART_NAMES.get(plain) or _PART_NAMES.get(_PART_SUFFIX.sub("", plain))
 
@@ -66,7 +66,7 @@ def folder_places(root: Path, *, seen: Callable[[int], None] = lambda _: None) -
     ]
     if images and all(place.label is None for place in labelled):
         raise DataError(
-            f"'{root}' has {len(images):,} images but no class folders: nothing says what they show.",
+            f"'{root}' has {len(images):,} images but no class folders: what do they show?",
             remedy=LAYOUTS,
         )
     return labelled
@@ -126,15 +126,8 @@ def _file(entry: "os.DirEntry[str]", path: str, real: str) -> Place:
     """Judge one entry that is not a folder to enter, without reading more than its first bytes."""
     if _hidden(entry.name):
         return Place(path=path, status="ignored", reason=HIDDEN)
-    if entry.is_symlink():
-        target = os.path.realpath(entry.path)
-        if not inside(target, real):
-            return Place(path=path, status="failed", reason=LEAVES)
-        if not os.path.exists(target):  # noqa: PTH110 - here and above: 100,000 times, and any bytes.
-            return Place(path=path, status="failed", reason=NO_TARGET)
-        if os.path.isdir(target):  # noqa: PTH112
-            reason = "a link to a folder of this source, whose images are read where they lie"
-            return Place(path=path, status="ignored", reason=reason)
+    if entry.is_symlink() and (place := _bad_link(entry.path, path, real)):
+        return place
     try:
         regular = stat.S_ISREG(entry.stat().st_mode)
     except OSError:
@@ -148,13 +141,26 @@ def _file(entry: "os.DirEntry[str]", path: str, real: str) -> Place:
     return Place(path=path)
 
 
+def _bad_link(link: str, path: str, real: str) -> Place | None:
+    """Return what is wrong with a link, or None if it leads to a file of the same source."""
+    target = os.path.realpath(link)
+    if not inside(target, real):
+        return Place(path=path, status="failed", reason=LEAVES)
+    if not os.path.exists(target):  # noqa: PTH110 - a name may hold bytes that are no text.
+        return Place(path=path, status="failed", reason=NO_TARGET)
+    if os.path.isdir(target):  # noqa: PTH112
+        reason = "a link to a folder of this source, whose images are read where they lie"
+        return Place(path=path, status="ignored", reason=reason)
+    return None
+
+
 def inside(path: str, root: str) -> bool:
     """Return whether a resolved path is a resolved folder or lies under it."""
     return path == root or path.startswith(root.rstrip("/") + "/")
 
 
 def _has_parts(images: list[Place]) -> bool:
-    """Return whether the top folders are parts (train, test...), rather than classes of those names.
+    """Return whether the top folders are parts (train, test...), not classes of those names.
 
     They are where a `train` folder, or every folder with images, has a part's name and holds its
     images in folders of its own: vehicles/{train,bus}/1.jpg are classes.

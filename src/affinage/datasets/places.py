@@ -6,30 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from affinage.errors import ImageError
+from affinage.imaging.sniff import kind_of
 from affinage.records.manifest import Status
 
-IMAGE_SUFFIXES = frozenset(
-    ".avif .bmp .dib .gif .heic .heif .ico .j2k .jfif .jp2 .jpe .jpeg .jpg .pbm .pcx .pgm .png .pnm"
-    " .ppm .psd .svg .tga .tif .tiff .webp".split()
-)
+# fmt: off
+IMAGE_SUFFIXES = frozenset((
+    ".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".ico", ".j2k", ".jfif", ".jp2", ".jpe",
+    ".jpeg", ".jpg", ".pbm", ".pcx", ".pgm", ".png", ".pnm", ".ppm", ".psd", ".svg", ".tga", ".tif",
+    ".tiff", ".webp",
+))
+# fmt: on
 LEAVES = "a link that leaves the folder"
 NO_TARGET = "a link to nothing"
 NOT_AN_IMAGE = "not an image, by its name and by its bytes"
 UNDECODABLE = "its name is not valid UTF-8: rename it"
 
-_MAGIC = (
-    b"\xff\xd8\xff",
-    b"\x89PNG\r\n\x1a\n",
-    b"GIF87a",
-    b"GIF89a",
-    b"II*\x00",
-    b"MM\x00*",
-    b"II+\x00",
-    b"MM\x00+",
-    b"\x00\x00\x00\x0cjP  ",
-    b"8BPS",
-)
-_BRANDS = (b"avif", b"avis", b"heic", b"heix", b"mif1")
+_UNREAD = (b"avif", b"avis", b"heic", b"heix", b"hevc", b"mif1", b"msf1")  # Images all the same.
+_SHORT_SIGNATURES = ("ICO", "PCX", "PPM")  # Any table of numbers may begin so.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +32,7 @@ class Place:
 
     Attributes:
         path: Relative to its source, with forward slashes, as the file system has it.
-        label: As written by the user (a folder's name or a table's field); None where there is none.
+        label: As written by the user (a folder's name, a table's field); None where there is none.
         part: `train`, `validation`, `test`, or None where the user gave none.
         columns: The user's further columns.
         notes: What was special about how the table gave it.
@@ -66,16 +60,15 @@ def looks_like_image(path: str) -> bool:
         return True
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - as above; bytes that are no UTF-8 pass too.
-            head = file.read(16)
+            head = file.read(2048)
+        kind = kind_of(head)
+    except ImageError:
+        return head[4:8] == b"ftyp" and head[8:12] in _UNREAD
     except (OSError, ValueError):
         return False
-    if head.startswith(_MAGIC):
-        return True
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return True
-    return (head[4:8] == b"ftyp" and head[8:12] in _BRANDS) or (
-        head[:2] == b"BM" and head[6:10] == b"\x00\x00\x00\x00"
-    )
+    if kind == "BMP":
+        return head[6:10] == b"\0\0\0\0"
+    return kind not in _SHORT_SIGNATURES
 
 
 def escape(name: str) -> str:

@@ -5,7 +5,7 @@ import stat
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from affinage.errors import ImageError
 from affinage.imaging.decode import decode
@@ -81,11 +81,11 @@ def _read_chunk(files: Iterable[str], known: Mapping[str, Facts]) -> list[Facts]
 def _read(file: str, known: Facts | None) -> Facts:
     try:
         status = os.stat(file)  # noqa: PTH116 - strings throughout: five times faster than Path.
-        if not stat.S_ISREG(status.st_mode):
-            return Facts(problem="a folder or device, not a file")
         size, modified = status.st_size, status.st_mtime_ns
         if known is not None and (known.bytes, known.modified) == (size, modified):
             return known
+        if not stat.S_ISREG(status.st_mode):
+            return Facts(problem="a folder or device, not a file")
         if size > _LARGEST:
             return Facts(problem=f"a file of {size / 1e9:.1f} GB: no image is that large")
         with open(file, "rb") as opened:  # noqa: PTH123
@@ -93,19 +93,22 @@ def _read(file: str, known: Facts | None) -> Facts:
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         return Facts(problem=f"cannot be opened: {why}")
+    return replace(_examine(data), bytes=size, modified=modified)
+
+
+def _examine(data: bytes) -> Facts:
     image = content_id(data)
     try:
         decoded = decode(data)
     except ImageError as error:
-        return Facts(image=image, bytes=size, modified=modified, problem=error.problem)
+        return Facts(image=image, problem=error.problem.rstrip("."))
     except MemoryError:
-        return Facts(image=image, problem="needs more memory than there is")
+        return Facts(problem="needs more memory than there is")
+    height, width = decoded.pixels.shape[:2]
     return Facts(
         image=image,
-        width=decoded.pixels.shape[1],
-        height=decoded.pixels.shape[0],
+        width=width,
+        height=height,
         format=decoded.format,
         notes="; ".join(decoded.notes),
-        bytes=size,
-        modified=modified,
     )

@@ -49,13 +49,13 @@ def scan(
 ) -> Scan:
     """Read every image of the sources once and return where it is, what it shows and how it is.
 
-    Nothing is written. Every file is decoded in full, so that a damaged one is found now. A class is
-    the first folder level under a source (or under its train, validation and test folders).
+    Nothing is written. Every file is decoded in full, so that a damaged one is found now. A class
+    is the first folder level under a source (or under its train, validation and test folders).
 
     Args:
         sources: Folders or tables; labels of the same name are one class.
         known: An earlier manifest: files of the same size and time of change are not read again.
-        progress: Called with (files done, files in all); in all is None while they are being listed.
+        progress: Called with (done, in all); `in all` is None while files are still being listed.
         threads: Files read at once; memory grows with the number of files, never with their pixels.
         classes_needed: The least number of classes; 2 to train, 1 to evaluate.
 
@@ -67,8 +67,7 @@ def scan(
     roots = _named(sources)
     places: list[tuple[str, Place]] = []
     for name, source in roots.items():
-        found = _places(source, lambda count, before=len(places): tell(before + count, None))
-        places.extend((name, place) for place in found)
+        places.extend((name, place) for place in _places(source, lambda count: tell(count, None)))
     folders = {name: str(_folder(source)) for name, source in roots.items()}
     ignored: defaultdict[str, list[str]] = defaultdict(list)
     rows: list[tuple[str, Place]] = []
@@ -93,9 +92,9 @@ def scan(
 def list_images(paths: Sequence[Path]) -> list[Path]:
     """Return the images to predict: the files given, and all images in the folders given, sorted.
 
-    A file that was named is returned whatever it is, so that it can be reported; in folders, what is
-    no image, hidden, or a link that leaves the folder is passed over. A folder that cannot be opened
-    stands for its images.
+    A file that was named is returned whatever it is, so that it can be reported; in folders, what
+    is no image, hidden, or a link that leaves the folder is passed over. A folder that cannot be
+    opened stands for its images.
 
     Raises:
         DataError: If a path does not exist, or the folders hold no image at all.
@@ -160,21 +159,18 @@ def _known_facts(known: Manifest | None) -> dict[str, Facts]:
     if known is None or not set(OWN_COLUMNS) <= set(known.table.columns):
         return {}
     read = known.table.filter(pl.col("image").is_not_null() & pl.col("modified").is_not_null())
-    columns = "source path image width height format notes bytes modified status reason".split()
     return {
-        f"{known.sources.get(source)}/{path}": Facts(
-            image=image,
-            width=width,
-            height=height,
-            format=kind,
-            notes=notes,
-            bytes=size,
-            modified=modified,
-            problem=reason if status == "failed" else None,
+        f"{known.sources.get(row['source'])}/{row['path']}": Facts(
+            image=row["image"],
+            width=row["width"],
+            height=row["height"],
+            format=row["format"],
+            notes=row["notes"],
+            bytes=row["bytes"],
+            modified=row["modified"],
+            problem=row["reason"] if row["status"] == "failed" else None,
         )
-        for source, path, image, width, height, kind, notes, size, modified, status, reason in (
-            read.select(columns).iter_rows()
-        )
+        for row in read.iter_rows(named=True)
     }
 
 
@@ -185,8 +181,8 @@ def _table(rows: Sequence[tuple[str, Place, Facts | None]]) -> pl.DataFrame:
     columns: dict[str, list[object]] = {name: [] for name in schema}
     plain = [normal_label(place.label and escape(place.label)) for _, place, _ in rows]
     spelling = one_spelling(label for label in plain if label is not None)
-    for key, label, (source, place, facts) in zip(_keys(rows), plain, rows, strict=True):
-        facts = facts or Facts(problem=place.reason)
+    for key, label, (source, place, read) in zip(_keys(rows), plain, rows, strict=True):
+        facts = read or Facts(problem=place.reason)
         status = place.status or ("failed" if facts.problem else "kept")
         notes = [note for note in facts.notes.split("; ") if note and note not in place.notes]
         values: dict[str, object] = {
@@ -212,7 +208,7 @@ def _table(rows: Sequence[tuple[str, Place, Facts | None]]) -> pl.DataFrame:
 
 
 def _keys(rows: Sequence[tuple[str, Place, Facts | None]]) -> list[str]:
-    """Return who each row is; where a table names a file again, its other fields tell the rows apart."""
+    """Return who each row is; rows of a table that name one file are told apart by their fields."""
     ends = [f"{source}\0{place.path}" for source, place, _ in rows]
     again = Counter(ends)
     met: Counter[str] = Counter()
@@ -265,5 +261,5 @@ def _two_classes(kept: pl.DataFrame, label: str) -> str:
     }
     if len(deeper) > 1 and len({folders[0] for folders in deeper}) == 1:
         inner = [folders[1] for folders in sorted(deeper)]
-        return f"If '{inner[0]}' and '{inner[1]}' are classes, give the folder '{label}' as the source."
+        return f"If '{inner[0]}' and '{inner[1]}' are classes, give '{label}' itself as the source."
     return "Add a folder with images of another class."

@@ -34,10 +34,10 @@ def make_split(
     """Return which images to learn from, to choose by and to judge by, and what to know about it.
 
     Parts are cut by content: equal bytes, and images that share a value of the group column, stay
-    together. Each class is cut in proportion. Parts that the user gave are respected; bytes in several
-    of them count in test, else in validation. What the user did not give is cut from train (rows
-    without a part are train). The outcome depends on the images, the settings and `earlier` only,
-    never on the order of rows.
+    together. Each class is cut in proportion. Parts that the user gave are respected; bytes in
+    several of them count in test, else in validation. What the user did not give is cut from train
+    (rows without a part are train). The outcome depends on the images, the settings and `earlier`
+    only, never on the order of rows.
 
     Args:
         manifest: Images with their labels and given parts.
@@ -49,7 +49,7 @@ def make_split(
         The split, and findings on what was left out, lacks images or leaks.
 
     Raises:
-        DataError: If the group column does not exist or groups nothing, or no image is left to train.
+        DataError: If the group column is missing or groups nothing, or no image is left to train.
     """
     images = _images(manifest, settings.group)
     given = _given(images, closed_set=settings.closed_set)
@@ -81,7 +81,7 @@ def make_split(
     findings = [
         *tell.crosses_parts(images.given, images.paths, closed_set=settings.closed_set),
         *tell.links_two_parts(left_out, images.paths),
-        *tell.group_across_parts(part_of, images.groups, images.paths, settings.group),
+        *tell.group_across_parts(split, images.groups, images.paths, settings.group),
         *tell.classes_that_lack_parts(part_of, images.label, aims),
         *tell.shares_not_reached(part_of, pool, aims, settings.group),
         *tell.test_cut_from_train(split, given=set(given.values())),
@@ -146,7 +146,7 @@ def _group_column(kept: pl.DataFrame, group: str) -> pl.Series:
         )
     if filled.n_unique() == 1 and filled.len() == kept.height:
         raise DataError(
-            f"The column '{name}' has the one value '{filled[0]}': all images would be in one part.",
+            f"The column '{name}' has one value, '{filled[0]}': all images would be in one part.",
             remedy="Name a column with a value for each patient, slide or place, or no group.",
         )
     return values
@@ -182,7 +182,7 @@ def _staying(pool: Iterable[str], earlier: Split | None, shares: Shares) -> dict
 def _newcomers(
     pool: Iterable[str], stay: Mapping[str, str], images: _Images, seed: int
 ) -> tuple[dict[str, str], list[Component], set[str]]:
-    """Return newcomers whose group has a part already, those that are free, and those to leave out."""
+    """Return newcomers whose group has a part already, the free ones, and those to leave out."""
     taken: defaultdict[str, set[str]] = defaultdict(set)
     for image, part in stay.items():
         for group in images.groups.get(image, ()):

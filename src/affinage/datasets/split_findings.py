@@ -1,6 +1,6 @@
 """What to know about a split: leaks, images left out, classes that lack a part."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from affinage.datasets.allotting import Targets
@@ -28,8 +28,8 @@ def crosses_parts(
     yield Finding(
         code="crosses-parts",
         severity="warning",
-        subject=f"The same bytes lie in several of your parts: {_images(len(crossing))}. Each counts"
-        " once: in test if it is there, else in validation.",
+        subject=f"The same bytes lie in several of your parts: {_images(len(crossing))}. Each"
+        " counts once: in test if it is there, else in validation.",
         evidence=(*lines, *(" = ".join(paths[image]) for image in crossing[:_SHOWN])),
         remedy="Delete the copies from the train folder, so that others do not learn from them.",
         images=_all(crossing, paths),
@@ -47,54 +47,58 @@ def links_two_parts(left_out: Collection[str], paths: Paths) -> Iterator[Finding
         subject=f"{_images(len(ids))} left out: a group of theirs, or the groups together, are in"
         " several parts of the earlier split already.",
         evidence=tuple(paths[image][0] for image in ids[:_SHOWN]),
-        remedy="Leave them out, or begin anew with another --data folder, which cuts all parts again.",
+        remedy="Leave them out, or cut all parts anew with another --data folder.",
         images=_all(ids, paths),
     )
 
 
 def group_across_parts(
-    part_of: Mapping[str, str],
-    groups: Mapping[str, Collection[str]],
-    paths: Paths,
-    column: str | None,
+    split: Split, groups: Mapping[str, Collection[str]], paths: Paths, column: str | None
 ) -> Iterator[Finding]:
     """Yield how many images are judged whose group was learnt from."""
-    parts: defaultdict[str, set[str]] = defaultdict(set)
-    for image, part in part_of.items():
-        for group in groups.get(image, ()):
-            parts[group].add(part)
-    sizes = Counter(part_of.values())
+    if split.closed_set:
+        pairs = [("test", split.test, "train", split.train)]
+    else:
+        learnt = (
+            "train or validation" if split.carved else "train"
+        )  # A cut part is learnt from too.
+        known = split.train | (split.validation if split.carved else frozenset())
+        pairs = [
+            ("test", split.test, learnt, known),
+            ("validation", split.validation, "train", split.train),
+        ]
     lines: list[str] = []
-    leaking: list[str] = []
-    for judge, source in (("test", "train"), ("test", "validation"), ("validation", "train")):
-        shared = {group for group, there in parts.items() if {judge, source} <= there}
-        hit = sorted(
-            i for i, p in part_of.items() if p == judge and shared & set(groups.get(i, ()))
-        )
+    leaking: set[str] = set()
+    for judge, judged, source, seen in pairs:
+        there = {group for image in seen for group in groups.get(image, ())}
+        hit = {image for image in judged if not there.isdisjoint(groups.get(image, ()))}
         if hit:
-            leaking.extend(hit)
+            leaking |= hit
             lines.append(
-                f"{len(hit):,} of {sizes[judge]:,} {judge} images share their {column} with {source}"
-                f" ({len(shared):,} values, such as '{min(shared)}')"
+                f"{len(hit):,} of {len(judged):,} {judge} images share their {column} with {source}"
             )
     if lines:
+        shared = Counter(group for image in leaking for group in groups[image])
+        most = [f"'{group}': {_images(n)}" for group, n in sorted(shared.items(), key=_by_size)]
         yield Finding(
             code="group-across-parts",
             severity="blocking",
-            subject=f"{lines[0][: lines[0].index(' (')]}: the score may reward memory of the {column}.",
-            evidence=tuple(lines),
+            subject=f"{lines[0]}: the score may reward memory of the {column}.",
+            evidence=(*lines, *most[:3]),
             remedy=f"Let affinage cut the parts by {column}: give the images without their split.",
-            images=_all(sorted(set(leaking)), paths),
+            images=_all(sorted(leaking), paths),
         )
 
 
 def classes_that_lack_parts(
     part_of: Mapping[str, str], labels: Mapping[str, str], aims: Targets
 ) -> Iterator[Finding]:
-    """Yield the classes that cannot be learnt, chosen by or judged, and how many images they have."""
+    """Yield the classes that cannot be learnt, chosen by or judged, with their sizes."""
     has = {part: Counter(labels[i] for i, p in part_of.items() if p == part) for part in PARTS}
     wanted = [part for part in PARTS if has[part] or any(aims[part].values())]
-    unlearnt, tiny, lacking = [], [], []
+    unlearnt: list[str] = []
+    tiny: list[str] = []
+    lacking: list[str] = []
     for label in sorted(set(labels.values())):
         missing = [part for part in wanted if not has[part][label]]
         n = sum(has[part][label] for part in PARTS)
@@ -158,9 +162,13 @@ def test_cut_from_train(split: Split, *, given: Collection[str]) -> Iterator[Fin
         yield Finding(
             code="test-cut-from-train",
             severity="note",
-            subject=f"You gave no test part: {_images(len(split.test))} of train were set aside as one.",
-            remedy="Add a test folder to judge by your own, or say --set split.test=0 to do without.",
+            subject=f"No test part was given: {_images(len(split.test))} of train serve as one.",
+            remedy="Add a test folder to judge by your own, or do without: --set split.test=0",
         )
+
+
+def _by_size(item: tuple[str, int]) -> tuple[int, str]:
+    return -item[1], item[0]
 
 
 def _images(count: int) -> str:

@@ -16,7 +16,7 @@ import polars as pl
 from affinage.datasets.folders import inside, part_named
 from affinage.datasets.places import LEAVES, NO_TARGET, Place, normal_label
 from affinage.errors import DataError
-from affinage.records.manifest import SCHEMA
+from affinage.records.manifest import SCHEMA, Status
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".pq")
 OWN_COLUMNS = (*SCHEMA, "raw_label", "bytes", "modified")
@@ -29,7 +29,8 @@ def table_places(file: Path) -> list[Place]:
     """Return the rows of a table as places relative to the table's folder.
 
     Header names are read without regard to case; a further column that has a name of the manifest's
-    own, such as `width`, is kept as `width_given`. Rows that cannot be used are places with a reason.
+    own, such as `width`, is kept as `width_given`. Rows that cannot be used are places
+    with a reason.
 
     Raises:
         DataError: If the table cannot be read, or lacks `path` or `label`.
@@ -112,7 +113,7 @@ def _column_names(header: Sequence[str], file: Path) -> list[str]:
                 f"Rename '{near[0]}' to '{needed}'" if near else "Begin it with a line path,label"
             )
             raise DataError(
-                f"The table '{file}' has {lower.count(needed)} columns '{needed}', where it needs one"
+                f"The table '{file}' has {lower.count(needed)} columns '{needed}', but needs one"
                 f" (its columns: {found}).",
                 remedy=f"{hint}; path is relative to the table's folder.",
             )
@@ -135,8 +136,9 @@ def _place(names: Sequence[str], line: str, row: _Row, find: "_Finder", note: st
     columns = {name: fields.get(name) for name in names if name not in ("path", "label", "split")}
     part = part_named(split) if split and split.strip() else None
     if any(row[len(names) :]):
-        problem = f"{line} of the table has {len(row)} fields, its header {len(names)}"
-    status, reason = ("failed" if problem else None), problem
+        problem = f"its row of the table has {len(row)} fields, the header {len(names)}"
+    status: Status | None = "failed" if problem else None
+    reason = problem
     if not problem and normal_label(label) is None:
         status, reason = "excluded", "without a label in the table"
     elif not problem and split and split.strip() and part is None:

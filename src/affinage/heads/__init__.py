@@ -1,1 +1,1 @@
-"""See ARCHITECTURE.md: what this room is for."""
+"""Models on features: a linear head fitted to its optimum, and the nearest neighbour."""

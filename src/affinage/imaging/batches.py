@@ -4,7 +4,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -88,7 +87,7 @@ def view_batches(
     stopped = threading.Event()
     waiting: deque[_Batch] = deque()
     pool = ThreadPoolExecutor(max(1, threads), thread_name_prefix="affinage-imaging")
-    with _opencv_rests():
+    with _opencv_rests:
         try:
             while True:
                 while len(waiting) <= prefetch and (start := next(starts, None)) is not None:
@@ -190,22 +189,26 @@ def _view(item: Item, transform: Transform) -> NDArray[np.uint8]:
     return transform(pixels, item)
 
 
-_resting = threading.Lock()
-_state = {"depth": 0, "threads": 0}
+class _OpenCVRests:
+    """Keeps OpenCV to the thread that calls it, until the last of those who ask so is done."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._asking = 0
+        self._threads = 0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._asking == 0:
+                self._threads = cv2.getNumThreads()
+                cv2.setNumThreads(1)
+            self._asking += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._asking -= 1
+            if self._asking == 0:
+                cv2.setNumThreads(self._threads)
 
 
-@contextmanager
-def _opencv_rests() -> Iterator[None]:
-    """Keep OpenCV to the thread that calls it, until the last of those who ask so is done."""
-    with _resting:
-        if _state["depth"] == 0:
-            _state["threads"] = cv2.getNumThreads()
-            cv2.setNumThreads(1)
-        _state["depth"] += 1
-    try:
-        yield
-    finally:
-        with _resting:
-            _state["depth"] -= 1
-            if _state["depth"] == 0:
-                cv2.setNumThreads(_state["threads"])
+_opencv_rests = _OpenCVRests()

@@ -1,5 +1,6 @@
 """What a file is by its first bytes, whatever its name says."""
 
+import codecs
 import re
 
 from affinage.errors import ImageError
@@ -73,7 +74,7 @@ def kind_of(data: bytes) -> str:
         data: A whole file.
 
     Raises:
-        ImageError: If it is none that is read; the reason says what it is instead, where that shows.
+        ImageError: If it is none that is read; the reason says what it is instead, if that shows.
     """
     if data.startswith(b"\xff\xd8\xff"):
         return "JPEG"
@@ -131,27 +132,28 @@ def _remedy(data: bytes) -> str:
 
 def _text(data: bytes) -> str | None:
     """Return what kind of text a file is, or None if it is none."""
-    head = data[:2048]
-    try:
-        text = head.decode("utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        if error.start < len(head) - 3 or len(head) < 2048:
-            text = head.decode("latin-1")
-            if not _HTML.search(text[:512]):
-                return None
-        else:
-            text = head[: error.start].decode("utf-8", "replace")
-    start = text.lstrip()
-    if _HTML.search(start[:1024]) and start.startswith("<"):
-        return "an HTML page, not an image."
-    if _SVG.search(start) and start.startswith("<"):
-        return "an SVG drawing, not pixels."
-    if start.startswith("<"):
-        return "an XML document, not an image."
+    start = _readable(data[:2048]).lstrip()
+    if not start:
+        return None
     if start.startswith(_LFS):
         return "a Git LFS pointer: the image itself was never fetched."
-    if any(ord(letter) < 9 or 14 <= ord(letter) < 32 for letter in text):
-        return None
-    if start[:1] in ("{", "["):
-        return "a JSON text, not an image."
-    return "a text, not an image."
+    kinds = (
+        (start[0] == "<" and _HTML.search(start), "an HTML page, not an image."),
+        (start[0] == "<" and _SVG.search(start), "an SVG drawing, not pixels."),
+        (start[0] == "<", "an XML document, not an image."),
+        (start[0] in "{[", "a JSON text, not an image."),
+    )
+    return next((name for holds, name in kinds if holds), "a text, not an image.")
+
+
+def _readable(head: bytes) -> str:
+    """Return the start of a text; nothing if it is none."""
+    if _HTML.search(head[:512].decode("latin-1")):  # Pages lie about their encoding.
+        return head.decode("latin-1").lstrip("ï»¿")
+    wide = head[:2] in (b"\xff\xfe", b"\xfe\xff")
+    decoder = codecs.getincrementaldecoder("utf-16" if wide else "utf-8-sig")()
+    try:
+        text = decoder.decode(head)  # A letter cut in two at the end is no error.
+    except UnicodeDecodeError:
+        return ""
+    return "" if any(letter < " " and letter not in "\t\n\v\f\r" for letter in text) else text

@@ -1,1 +1,1 @@
-"""See ARCHITECTURE.md: what this room is for."""
+"""Numbers from arrays: scores, calibration and intervals, each with its source."""

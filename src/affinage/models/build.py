@@ -190,6 +190,7 @@ def _create(settings: ModelSettings, weights: Weights) -> nn.Module:
 
 def _load_renamed(module: nn.Module, name: str, weights: Weights) -> None:
     """Load a checkpoint with other key names but the same tensors in the same order, strictly."""
+    assert weights.path is not None
     given = torch.load(weights.path, map_location="cpu", weights_only=True)
     whole = timm.create_model(name, pretrained=False).state_dict()
     if len(given) != len(whole):

@@ -1,6 +1,5 @@
 """Records to and from plain JSON values: one way for all of them."""
 
-import functools
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -10,9 +9,13 @@ from affinage.errors import RunError
 Record = TypeVar("Record")
 
 
-@functools.cache
+_ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
+
+
 def _adapter(kind: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
 
 
 def to_plain(record: Any) -> Any:

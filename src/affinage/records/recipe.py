@@ -70,8 +70,8 @@ class FinetuneSettings(_Section):
     )
     steps: int | None = Field(None, ge=1, description="Exact number of steps; set by a budget's plan.")
     batch_size: int = Field(32, ge=1, le=4096, description="Images per step.")
-    unfreeze: int | None = Field(
-        None, ge=0, description="How many of the last blocks are trained; null = all of the backbone."
+    unfreeze: Annotated[int, Field(ge=0)] | Literal["all"] | None = Field(
+        None, description="How many of the last blocks are trained; null = about half, or `all`."
     )
     batchnorm: Literal["frozen", "adapt"] = Field(
         "frozen", description="BatchNorm statistics: kept as pretrained, or adapted to your batches."
@@ -132,7 +132,7 @@ class ComputeSettings(_Section):
 class Recipe(_Section):
     """Everything that determines a run but the data."""
 
-    format: Literal[1] = Field(FORMAT, description="Version of this file's format.")
+    format: Literal[1] = Field(1, description="Version of this file's format.")
     task: Literal["classify"] = Field("classify", description="What is predicted.")
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of every random number.")
     stages: tuple[Stage, ...] = Field(("features", "finetune"), min_length=1, description="In order.")

@@ -178,7 +178,7 @@ def _read_table(file: Path) -> tuple[pl.DataFrame, dict[str, Any]]:
 def _check_format(file: Path, number: Any) -> None:
     if not isinstance(number, int) or number > FORMAT:
         raise DataError(
-            f"{file.name} in '{file.parent}' has format {number}; this version reads up to {FORMAT}.",
+            f"{file.name} in '{file.parent}' has format {number}; this version reads {FORMAT}.",
             remedy="Upgrade affinage, or give another folder with --data.",
         )
 

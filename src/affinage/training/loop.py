@@ -1,7 +1,7 @@
 """The training loop, as a generator: its caller evaluates, saves or stops between two steps."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,7 +50,7 @@ def training_steps(
     threads: int,
     start: int = 0,
     phase: str = "finetune",
-) -> Iterator[Step]:
+) -> Generator[Step, None, None]:
     """Train a model from step `start` on, to the plan's last step.
 
     Every random number comes from (seed, epoch, image) or (seed, step), so a training that goes on

@@ -67,7 +67,7 @@ def evaluate(
         [Path(source)],
         threads=trained.engine.threads,
         progress=lambda done, total: told.phase("reading images", done, total),
-        one_class_is_enough=True,
+        classes_needed=1,
     )
     rows, findings = _usable(scanned.manifest, trained, data[1] if data else None)
     items = [

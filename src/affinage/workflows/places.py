@@ -22,8 +22,9 @@ def default_data_folder(sources: Sequence[Path], *, beside: Path) -> Path:
     number = 1
     while True:
         folder = beside / "affinage-data" / (name if number == 1 else f"{name}-{number}")
-        known = DatasetFolder(folder).source_folders()
-        if known is None or known <= wanted or wanted <= known:
+        manifest = DatasetFolder(folder).load_manifest()
+        known = set(manifest.sources.values()) if manifest is not None else set()
+        if known <= wanted or wanted <= known:
             return folder
         number += 1
 

@@ -39,7 +39,9 @@ def read_data(session: Session, sources: Sequence[Path]) -> TrainingData:
     with session.phase("split"):
         name = split_name(session.recipe.split)
         split, findings = make_split(
-            found.manifest, session.recipe.split, earlier=session.dataset.load_split(name)
+            found.manifest,
+            session.recipe.split,
+            earlier=session.dataset.load_split(name),
         )
         session.dataset.save_split(name, split)
         session.findings.extend(findings)

@@ -118,7 +118,7 @@ def run_finetune(
         name="finetune",
         seconds=ended.seconds or time.monotonic() - start,
         kept=better,
-        summary=_summary(session, plan, ended, difference),
+        summary=_summary(session, model, plan, ended, difference),
         facts=facts,
         validation=evaluation,
     )
@@ -319,13 +319,16 @@ def _facts(
     }
 
 
-def _summary(session: Session, plan: Plan, ended: Finetuned, difference: float | None) -> str:
+def _summary(
+    session: Session, model: Classifier, plan: Plan, ended: Finetuned, difference: float | None
+) -> str:
     settings = session.recipe.finetune
+    groups = layer_groups(model, unfreeze=settings.unfreeze)
+    trained, blocks = sum(group.trained for group in groups) - 1, len(groups) - 1
     norms = {
         "frozen": "BatchNorm kept its pretrained statistics",
         "adapt": "BatchNorm adapted its statistics to the training images",
     }[settings.batchnorm]
-    what = "all blocks" if settings.unfreeze is None else f"the last {settings.unfreeze} blocks"
     proof = (
         f"The stacked model gave the same outputs as the head on features (largest difference "
         f"{difference:.1e}). "
@@ -334,7 +337,7 @@ def _summary(session: Session, plan: Plan, ended: Finetuned, difference: float |
     )
     stop = f" It was stopped early: {ended.stopped}." if ended.stopped else ""
     return (
-        f"{proof}Then {what} and the head were trained for {ended.steps / plan.steps_per_epoch:.3g} "
+        f"{proof}Then the last {trained} of {blocks} blocks and the head were trained for {ended.steps / plan.steps_per_epoch:.3g} "
         f"epochs; {norms}; the weights of epoch {ended.best_step / plan.steps_per_epoch:.3g}, with the "
         f"lowest validation loss, were kept.{stop}"
     )

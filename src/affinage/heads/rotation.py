@@ -1,0 +1,91 @@
+"""Features centred, scaled and turned into a basis in which a linear fit is short."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import eigh
+
+LARGEST_ROTATION = 4096
+"""Above so many dimensions the eigenvalues would take longer than the fit that they shorten."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Rotated:
+    """Features as the solver sees them, and the way back.
+
+    Attributes:
+        rows: Centred, scaled, rotated features, shape (n, rank).
+        variance: Mean square of each column of `rows`, shape (rank,).
+        mean: What was taken from each feature, shape (d,).
+        scale: What each feature was divided by, shape (d,); 0 where it is constant.
+        basis: Rotated axes in scaled features, shape (d, rank); None where nothing was rotated.
+    """
+
+    rows: NDArray[np.float64]
+    variance: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    basis: NDArray[np.float64] | None
+
+    def to_plain(
+        self, weight: NDArray[np.float64], bias: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return weight (classes, d) and bias for raw features from those for `rows`."""
+        scaled = weight if self.basis is None else weight @ self.basis.T
+        plain = scaled * _inverse(self.scale)
+        return plain, bias - plain @ self.mean
+
+    def from_plain(
+        self, weight: NDArray[np.float64], bias: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return weight (classes, rank) and bias for `rows` from those for raw features."""
+        scaled = weight * self.scale
+        return scaled if self.basis is None else scaled @ self.basis, bias + weight @ self.mean
+
+
+def rotate(features: NDArray[np.floating], weights: NDArray[np.float64]) -> Rotated:
+    """Return features with mean 0 and deviation 1, in the basis of their principal axes.
+
+    With fewer images than features only as many axes as images carry anything: an L2 penalty
+    puts no weight outside the images' span (the representer theorem), so dropping the rest is
+    exact. Along principal axes the curvature of the loss is nearly diagonal and known, which
+    lets the solver take steps of the right length in every direction.
+
+    Args:
+        features: Raw features, shape (n, d).
+        weights: Weight of each image, summing to 1, shape (n,); mean and deviation follow them.
+    """
+    table = np.asarray(features, dtype=np.float64)
+    mean = weights @ table
+    rows = table - mean
+    scale = np.sqrt(weights @ rows**2)
+    # Below this a column of float32 holds rounding only; divided by it, that would be a feature.
+    scale[scale <= 1e-6 * np.abs(mean)] = 0.0
+    rows *= _inverse(scale)
+    if min(rows.shape) > LARGEST_ROTATION:
+        return Rotated(
+            rows=rows, variance=weights @ rows**2, mean=mean, scale=scale, basis=None
+        )
+    basis = _principal_axes(rows)
+    rows = rows @ basis
+    return Rotated(rows=rows, variance=weights @ rows**2, mean=mean, scale=scale, basis=basis)
+
+
+def _principal_axes(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return orthonormal axes that span the rows, shape (d, rank)."""
+    n, d = rows.shape
+    wide = n < d
+    values, vectors = eigh(rows @ rows.T if wide else rows.T @ rows, driver="evd")
+    kept = values > max(float(values[-1]), 0.0) * 1e-12 if values.size else values > 0
+    if not wide:
+        axes: NDArray[np.float64] = vectors[:, kept]
+        return axes
+    return (rows.T @ vectors[:, kept]) / np.sqrt(values[kept])
+
+
+def _inverse(scale: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return 1 / scale, 0 where the scale is 0."""
+    inverse = np.zeros_like(scale)
+    np.divide(1.0, scale, out=inverse, where=scale > 0)
+    return inverse

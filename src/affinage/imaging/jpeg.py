@@ -1,0 +1,147 @@
+"""JPEG, read by libjpeg-turbo with its warnings taken as errors.
+
+Without that, a JPEG whose middle was overwritten or whose tail is zeros decodes to an image that is
+half grey, and nobody is told.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+
+from affinage.errors import ImageError
+from affinage.imaging.exif import orientation_of
+from affinage.imaging.raster import Raster, check_size, corrupt, truncated
+
+MAX_SCANS = 1000  # Honest progressive files have about ten; each costs a pass over all pixels.
+
+_FRAMES = frozenset(
+    (0xC0, 0xC1, 0xC2, 0xC3, *range(0xC5, 0xC8), *range(0xC9, 0xCC), 0xCD, 0xCE, 0xCF)
+)
+_ALONE = frozenset((0x01, *range(0xD0, 0xD8)))
+_START_OF_SCAN, _END, _ADOBE, _EXIF, _ICC = 0xDA, 0xD9, 0xEE, 0xE1, 0xE2
+
+
+@dataclass(slots=True)
+class Header:
+    """What the segments before the first scan say."""
+
+    width: int = 0
+    height: int = 0
+    channels: int = 0
+    bits: int = 8
+    lossless: bool = False
+    adobe: bool = False
+    orientation: int = 1
+    profile: bytes | None = None
+
+
+def read_jpeg(data: bytes, max_pixels: int) -> Raster:
+    """Return the pixels of a JPEG (of a multi-picture file: the first).
+
+    Raises:
+        ImageError: If it is truncated, damaged, too large or of a rare kind that is not read.
+    """
+    header = read_header(data)
+    check_size(header.width, header.height, max_pixels)
+    if header.bits != 8 or header.lossless:
+        kind = "lossless" if header.lossless else f"{header.bits}-bit"
+        raise ImageError(
+            f"a {kind} JPEG, which is not read.", remedy="Save it as PNG and scan again."
+        )
+    if data.count(b"\xff\xda") > MAX_SCANS:
+        raise ImageError(
+            f"a JPEG of more than {MAX_SCANS} scans, made to waste time.", remedy="Leave it out."
+        )
+    notes = ("grey",) if header.channels == 1 else ()
+    if header.channels == 4:
+        ink = _decode(data, "CMYK")
+        # Adobe's programs store CMYK inverted and say so by their marker.
+        ink = np.invert(ink) if header.adobe else ink
+        return Raster(
+            pixels=ink,
+            model="cmyk",
+            profile=header.profile,
+            orientation=header.orientation,
+            notes=("CMYK converted",),
+        )
+    model = "grey" if header.channels == 1 and header.profile else "rgb"
+    return Raster(
+        pixels=_decode(data, "GRAY" if model == "grey" else "RGB"),
+        model=model,
+        profile=header.profile,
+        orientation=header.orientation,
+        notes=notes,
+    )
+
+
+def read_header(data: bytes) -> Header:
+    """Return what the segments before the first scan say.
+
+    Raises:
+        ImageError: If the segments do not lead to a frame.
+    """
+    header = Header()
+    profile: dict[int, bytes] = {}
+    for marker, start, stop in _segments(data):
+        if marker in _FRAMES:
+            if stop - start < 6:
+                raise corrupt("a JPEG frame header that is too short")
+            header.bits, header.height, header.width, header.channels = struct.unpack_from(
+                ">BHHB", data, start
+            )
+            header.lossless = marker in (0xC3, 0xC7, 0xCB, 0xCF)
+        elif marker == _EXIF and data.startswith(b"Exif\x00\x00", start):
+            header.orientation = orientation_of(data[start:stop])
+        elif marker == _ADOBE and data.startswith(b"Adobe", start):
+            header.adobe = True
+        elif marker == _ICC and data.startswith(b"ICC_PROFILE\x00", start) and stop - start > 14:
+            profile[data[start + 12]] = data[start + 14 : stop]
+    if not header.channels:
+        raise corrupt("a JPEG without a frame header")
+    if profile:
+        header.profile = b"".join(profile[number] for number in sorted(profile))
+    return header
+
+
+def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield (marker, start, stop) of each segment's content up to the first scan.
+
+    Source:
+        ITU-T T.81, annex B.1.1.
+    """
+    place, size = 2, len(data)
+    while place < size:
+        if data[place] != 0xFF:
+            raise corrupt(f"a JPEG whose segments lead nowhere at byte {place}")
+        marker = data[place + 1] if place + 1 < size else 0xFF
+        if marker == 0xFF:
+            place += 1
+            continue
+        if marker in (_START_OF_SCAN, _END):
+            return
+        place += 2
+        if marker in _ALONE:
+            continue
+        length = int.from_bytes(data[place : place + 2], "big")
+        if place + length > size:
+            break
+        if length < 2:
+            raise corrupt(f"a JPEG segment of length {length} at byte {place}")
+        yield marker, place + 2, place + length
+        place += length
+    raise truncated(" (within its header)")
+
+
+def _decode(data: bytes, colours: str) -> NDArray[np.uint8]:
+    try:
+        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(data, colours, strict=True)
+    except ValueError as error:
+        reason = str(error).rstrip(".")
+        if "remature end of JPEG" in reason:
+            raise truncated() from None
+        raise corrupt(f"libjpeg says '{reason}'") from None
+    return pixels

@@ -1,0 +1,146 @@
+from pathlib import Path
+
+import pytest
+
+from affinage.auditing.checks import CHECKS, audit
+from affinage.datasets.sources import scan
+from affinage.records.finding import Finding
+
+from .samples import healthy, manifest_of
+
+
+def found(*rows: dict[str, object]) -> dict[str, Finding]:
+    return {finding.code: finding for finding in audit(manifest_of(*healthy(), *rows))}
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_every_check_is_silent_on_a_healthy_set(check):
+    assert list(check(manifest_of(*healthy()))) == []
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_every_check_bears_an_empty_manifest(check):
+    assert list(check(manifest_of())) == []
+
+
+def test_unreadable_images_are_listed_by_reason():
+    bad = [
+        {"label": "a", "status": "failed", "reason": "cut off", "path": f"a/x{n}"} for n in range(7)
+    ]
+    finding = found(*bad, {"label": "b", "status": "failed", "reason": "empty", "path": "b/y"})[
+        "unreadable-images"
+    ]
+    assert finding.subject.startswith("8 files of 32")
+    assert finding.evidence == ("7 × cut off: a/x0, a/x1, a/x2 and 4 more", "1 × empty: b/y")
+    assert len(finding.images) == 8
+
+
+def test_an_image_under_two_labels_is_listed_with_both():
+    rows = [
+        {"label": n, "image": "same", "status": "excluded", "path": n} for n in ("rose", "tulip")
+    ]
+    finding = found(*rows)["conflicting-labels"]
+    assert finding.evidence == ("rose = tulip (under rose, tulip)",)
+    assert "1 image under several labels at once (2 files)" in finding.subject
+
+
+def test_copies_within_a_label_are_a_note():
+    rows = [{"label": "a", "image": "same", "path": f"a/{n}"} for n in "xyz"]
+    finding = found(*rows)["exact-duplicates"]
+    assert finding.severity == "note"
+    assert finding.evidence == ("a/x = a/y = a/z",)
+
+
+def test_label_variants_are_listed_with_their_counts():
+    finding = found({"label": "a", "raw_label": "a "}, {"label": "a", "raw_label": "a "})[
+        "label-variants"
+    ]
+    assert finding.evidence == ("'a' (12), 'a ' (2) → 'a'",)
+    assert len(finding.images) == 2
+
+
+def test_images_without_a_class_are_listed_by_reason():
+    row = {"status": "excluded", "image": None, "reason": "in no class folder", "path": "x.png"}
+    assert found(row)["unlabelled-images"].evidence == ("1 in no class folder: x.png",)
+
+
+def test_a_class_of_nine_is_small_and_one_of_ten_is_not():
+    assert found(*[{"label": "c"}] * 9)["small-classes"].evidence == ("'c': 9 images",)
+    assert "small-classes" not in found(*[{"label": "c"}] * 10)
+
+
+def test_imbalance_is_told_above_ten_to_one():
+    assert "class-imbalance" not in found(*[{"label": "c"}] * 120)
+    assert found(*[{"label": "c"}] * 121)["class-imbalance"].severity == "note"
+
+
+@pytest.mark.parametrize("column", ["slide", "Patient", "patient_id", "camera", "site"])
+def test_a_column_that_looks_like_a_group_is_suggested(column):
+    rows = [{"label": "a", column: f"v{n // 3}"} for n in range(12)]
+    assert f"--group {column}" in found(*rows)["suggested-group"].remedy
+
+
+@pytest.mark.parametrize(
+    ("column", "values"),
+    [("slide", range(12)), ("slide", [1] * 12), ("resized", [1, 2] * 6), ("outside", [1, 2] * 6)],
+    ids=["unique", "constant", "another word", "a word within a word"],
+)
+def test_other_columns_are_not_suggested(column, values):
+    assert "suggested-group" not in found(*[{"label": "a", column: str(v)} for v in values])
+
+
+def test_a_wrong_extension_is_a_note_and_a_usual_one_is_not():
+    rows = [
+        {"label": "a", "path": "a/x.jpg", "format": "WEBP"},
+        {"label": "a", "path": "a/y.JPEG", "format": "JPEG"},
+        {"label": "a", "path": "a/z", "format": "JPEG"},
+    ]
+    assert found(*rows)["wrong-extension"].images == ("a/x.jpg", "a/z")
+
+
+def test_special_pixels_are_listed_by_how_they_were_read():
+    rows = [{"label": "a", "path": f"a/{n}", "notes": "CMYK; turned by EXIF"} for n in "xy"]
+    finding = found(*rows, {"label": "a", "path": "a/z", "notes": "CMYK"})["read-specially"]
+    assert finding.evidence == ("3 × CMYK: a/x, a/y, a/z", "2 × turned by EXIF: a/x, a/y")
+    assert finding.images == ("a/x", "a/y", "a/z")
+
+
+def test_a_huge_photo_among_small_ones_is_odd():
+    finding = found({"label": "a", "path": "a/big", "width": 3024, "height": 3024})["odd-size"]
+    assert finding.evidence == ("a/big: 3024 × 3024",)
+
+
+def test_the_same_folders_in_every_class_may_be_the_classes():
+    rows = [{"label": n, "path": f"{n}/{k}/1.png"} for n in ("good", "old") for k in ("cat", "dog")]
+    [finding] = [f for f in audit(manifest_of(*rows)) if f.code == "folders-look-like-parts"]
+    assert "(cat, dog)" in finding.subject
+
+
+def test_files_that_are_no_images_are_counted():
+    [finding] = audit(
+        manifest_of(*healthy()), ignored={"not an image": ("a.md", "b.md"), "hidden": (".x",)}
+    )
+    assert finding.subject.startswith("3 files or folders")
+    assert finding.evidence == ("1 hidden: .x", "2 not an image: a.md, b.md")
+
+
+def test_every_finding_says_what_to_do_and_tells_no_absolute_path(shared_data):
+    for name in ("mushrooms4", "dirty_examples", "malaria/labels.csv"):
+        result = scan([shared_data / name])
+        for finding in audit(result.manifest, ignored=result.ignored):
+            assert finding.remedy or finding.severity == "note"
+            assert str(shared_data) not in repr(finding)
+
+
+def test_mushrooms_have_two_conflicts_and_nine_wrong_names(shared_data):
+    findings = {f.code: f for f in audit(scan([shared_data / "mushrooms4"]).manifest)}
+    assert findings["conflicting-labels"].subject.startswith("2 images")
+    assert findings["wrong-extension"].subject.startswith("9 images")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    folder = Path(__file__).resolve().parents[2].parent / "shared/data"
+    if not folder.is_dir():
+        pytest.skip("the sample image sets are not on this machine")
+    return folder

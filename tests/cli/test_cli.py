@@ -1,0 +1,127 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from affinage.cli.main import COMMANDS
+from conftest import SMALL
+
+SETTINGS = [part for setting in SMALL for part in ("--set", setting)]
+
+
+def affinage(*arguments, timeout=300):
+    return subprocess.run(
+        [sys.executable, "-m", "affinage", *map(str, arguments)],
+        capture_output=True, text=True, timeout=timeout, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def run(digits, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli")
+    done = affinage(
+        "train", digits, "--data", folder / "data", "--output", folder / "run",
+        "--stages", "features", "--json", *SETTINGS,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return folder / "run", json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.__name__)
+def test_every_verb_teaches_itself(command):
+    done = affinage(command.__name__, "--help")
+    assert done.returncode == 0
+    assert "Usage" in done.stdout
+
+
+@pytest.mark.parametrize("statement", ["import affinage", "import affinage.cli.main"])
+def test_starting_loads_neither_torch_nor_polars(statement):
+    code = f"import sys; {statement}; print([m for m in ('torch', 'polars', 'timm') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_showing_a_run_does_not_load_torch(run):
+    code = (
+        "import sys; import affinage; affinage.show(sys.argv[1]); "
+        "print([m for m in ('torch', 'timm') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(run[0])], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_json_of_a_run_is_what_the_docs_say(run):
+    folder, printed = run
+    shown = json.loads(affinage("show", folder, "--json").stdout)
+    assert shown.keys() == printed.keys()
+    assert shown["format"] == 1
+    assert shown["evaluation"]["test"]["accuracy"].keys() == {"value", "low", "high", "n"}
+    assert shown["evaluation"]["validation"]["accuracy"]["n"] == shown["split"]["validation"]
+    assert shown["stages"][0]["seconds"] > 0
+    assert isinstance(shown["findings"], list)
+
+
+def test_a_run_is_shown_to_people(run):
+    done = affinage("show", run[0])
+    assert done.returncode == 0
+    assert "accuracy" in done.stdout.lower()
+    assert "# " in affinage("show", run[0], "--markdown").stdout
+
+
+def test_predictions_come_in_each_format(run, digits):
+    image = next(digits.glob("0/*.png"))
+    csv = affinage("predict", run[0], image, "--format", "csv").stdout.splitlines()
+    assert csv[0].startswith("path,label,confidence")
+    assert len(csv) == 2
+    line = json.loads(affinage("predict", run[0], image, "--json").stdout)
+    assert line["label"] in line["probabilities"]
+    assert line["label"] in affinage("predict", run[0], image).stdout
+
+
+def test_an_unreadable_image_fails_only_where_asked(run, tmp_path):
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"")
+    assert affinage("predict", run[0], broken).returncode == 0
+    assert affinage("predict", run[0], broken, "--strict").returncode == 1
+
+
+def test_the_caller_can_ask_to_fail_on_findings(run, digits, tmp_path):
+    done = affinage("evaluate", run[0], digits, "--fail-on", "warning")
+    assert done.returncode == 1
+    assert affinage("evaluate", run[0], digits).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("train",),
+        ("train", "nowhere"),
+        ("train", "nowhere", "--set", "optimzer.lr=1"),
+        ("show", "nowhere"),
+        ("predict", "nowhere", "nothing.jpg"),
+        ("train", "--resume", "nowhere"),
+        ("train", ".", "--fail-on", "everything"),
+        ("unknown-verb",),
+        ("train", "--unknown-flag"),
+    ],
+)
+def test_a_users_mistake_ends_with_two_and_no_traceback(elsewhere, arguments):
+    done = affinage(*arguments)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert done.stderr.strip()
+
+
+def test_settings_are_listed():
+    done = affinage("train", "--settings")
+    assert "optimizer.lr" in done.stdout
+    assert "finetune.batchnorm" in done.stdout
+
+
+def test_models_and_env_answer_in_json():
+    listed = json.loads(affinage("models", "lite0", "--json").stdout)
+    assert listed["models"][0]["name"] == "tf_efficientnet_lite0"
+    assert json.loads(affinage("env", "--json").stdout)["cores"] >= 1
