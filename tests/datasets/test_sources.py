@@ -239,10 +239,18 @@ def test_a_second_scan_reads_only_what_changed(two, monkeypatch):
     monkeypatch.setattr(reading, "_examine", counted)
     assert scan([two], known=first.manifest).manifest.table.equals(first.manifest.table)
     assert not read
-    (two / "cat/1.png").write_bytes(picture("changed", size=20))
+    changed = two / "cat/1.png"
+    changed.write_bytes(b"x" * changed.stat().st_size)
+    os.utime(changed, ns=(0, 0))
     again = scan([two], known=first.manifest)
     assert len(read) == 1
-    assert by_path(again)["cat/1.png"]["width"] == 20
+    assert set(reasons(again)) == {"cat/1.png", "cat/bad.png"}
+
+
+def test_a_manifest_of_another_folder_is_not_believed(two, draw):
+    other = draw("cat/1.png", "dog/1.png", under="elsewhere/photos")
+    (other / "cat/1.png").write_bytes(picture("another", size=30))
+    assert by_path(scan([other], known=scan([two]).manifest))["cat/1.png"]["width"] == 30
 
 
 def test_progress_ends_at_the_number_of_files(two):

@@ -122,6 +122,14 @@ def test_a_closed_set_is_validated_on_the_training_images():
     assert not findings
 
 
+def test_a_closed_set_keeps_a_given_test_part_apart():
+    rows = flat("a", 5, part="train") + flat("a", 1, part="test") + flat("b", 2)
+    split, findings = cut(rows, closed_set=True)
+    assert split.test == {"a0"}
+    assert split.validation == split.train == {"a1", "a2", "a3", "a4", "b0", "b1"}
+    assert "crosses-parts" in codes(findings)
+
+
 def test_copies_count_once():
     assert sum(sizes(cut(flat("a", 10) + flat("a", 10))[0])) == 10
 
@@ -211,6 +219,17 @@ def test_a_newcomer_that_ties_two_parts_is_left_out():
     assert second.test == first.test | {"new"}
     [finding] = [f for f in findings if f.code == "links-two-parts"]
     assert finding.images == ("a/tie.png", "a/tie.png")
+
+
+def test_newcomers_that_tie_two_parts_together_are_all_left_out():
+    rows = grouped("a", {f"s{i}": 4 for i in range(9)})
+    first, _ = cut(rows, group="slide")
+    slide_of = {row["image"]: row["slide"] for row in rows}
+    ties = {"n1": (slide_of[min(first.train)], "new"), "n2": ("new", slide_of[min(first.test)])}
+    rows += [{"image": i, "label": "a", "slide": s} for i, pair in ties.items() for s in pair]
+    second, findings = cut(rows, group="slide", earlier=first)
+    assert second == first
+    assert "links-two-parts" in codes(findings)
 
 
 def test_the_malaria_slides_that_leak_are_counted(shared_data):

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 import torch
 
+from affinage.errors import ImageError
 from affinage.imaging.batches import Item
+from affinage.imaging.hashing import content_id
 from affinage.inference.features import cached_features
 from affinage.inference.forward import Engine, compute_features, compute_logits
 from affinage.models.build import build_backbone, stack
@@ -19,7 +21,8 @@ def model():
 
 @pytest.fixture(scope="module")
 def items(digits):
-    return [Item(image=path.stem, path=path) for path in sorted(digits.glob("*/*.png"))[:21]]
+    paths = sorted(digits.glob("*/*.png"))[:21]
+    return [Item(content_id(path.read_bytes()), path) for path in paths]
 
 
 def test_an_images_features_do_not_depend_on_its_neighbours(model, items):
@@ -56,3 +59,12 @@ def test_evaluation_leaves_the_model_as_it_was(model, items):
     before = {key: value.clone() for key, value in model.state_dict().items()}
     compute_logits(model, items, ENGINE)
     assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+def test_an_image_that_changed_since_the_scan_is_refused(model, tmp_path, digits):
+    path = tmp_path / "a.png"
+    path.write_bytes(next(digits.glob("0/*.png")).read_bytes())
+    item = Item(content_id(path.read_bytes()), path)
+    path.write_bytes(next(digits.glob("1/*.png")).read_bytes())
+    with pytest.raises(ImageError, match="changed since the scan"):
+        compute_features(model, [item], ENGINE)

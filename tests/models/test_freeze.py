@@ -75,7 +75,9 @@ def test_frozen_batchnorm_is_in_evaluation_mode_in_a_training_step():
 def test_a_frozen_block_drops_nothing_out():
     model = stack(
         build_backbone(
-            ModelSettings(backbone="convnext_atto", pretrained=False, drop_path=0.9, width=64, height=64)
+            ModelSettings(
+                backbone="convnext_atto", pretrained=False, drop_path=0.9, width=64, height=64
+            )
         ),
         classes=2,
     )

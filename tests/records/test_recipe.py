@@ -27,7 +27,11 @@ def test_a_recipe_survives_its_file():
 def test_any_legal_settings_survive_the_file(lr, seed, norm, flip):
     recipe = parse_recipe(
         {"seed": seed},
-        [f"optimizer.lr={lr}", f"finetune.batchnorm={norm}", f"augment.horizontal_flip={str(flip).lower()}"],
+        [
+            f"optimizer.lr={lr}",
+            f"finetune.batchnorm={norm}",
+            f"augment.horizontal_flip={str(flip).lower()}",
+        ],
     )
     assert load_recipe(dump_recipe(recipe)) == recipe
     assert recipe.optimizer.lr == pytest.approx(lr)
@@ -44,7 +48,8 @@ def test_all_mistakes_are_told_at_once_with_the_nearest_name():
 
 
 @pytest.mark.parametrize(
-    "setting", ["optimizer", "optimizer.lr", "=3", "seed.deeper=1", "optimizer.lr=fast", "stages=sleep"]
+    "setting",
+    ["optimizer", "optimizer.lr", "=3", "seed.deeper=1", "optimizer.lr=fast", "stages=sleep"],
 )
 def test_a_setting_that_cannot_be_used_is_refused(setting):
     with pytest.raises(RecipeError):

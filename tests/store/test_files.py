@@ -1,5 +1,3 @@
-import os
-
 import pytest
 
 from affinage.errors import AffinageError, RunError
@@ -17,7 +15,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         write_atomically(path, fail)
     assert read_json(path) == 1
-    assert os.listdir(tmp_path) == ["value.json"]
+    assert [entry.name for entry in tmp_path.iterdir()] == ["value.json"]
 
 
 def test_a_full_disk_is_said_in_words(tmp_path):

@@ -4,6 +4,7 @@ import torch
 
 from affinage.errors import RunError
 from affinage.imaging.batches import Item
+from affinage.imaging.hashing import content_id
 from affinage.models.build import build_backbone, stack
 from affinage.models.freeze import layer_groups, set_trainable
 from affinage.records.recipe import OptimizerSettings, ScheduleSettings, parse_recipe
@@ -20,7 +21,7 @@ CPU = torch.device("cpu")
 @pytest.fixture
 def items(digits):
     paths = sorted(digits.glob("*/*.png"))
-    return [Item(image=path.stem, path=path) for path in paths], np.array(
+    return [Item(content_id(path.read_bytes()), path) for path in paths], np.array(
         [int(path.parent.name) for path in paths], dtype=np.int64
     )
 
@@ -92,9 +93,7 @@ def test_the_weights_of_the_best_epoch_are_kept(items, tmp_path):
 
 def test_patience_ends_a_training_that_gets_no_better(items, tmp_path):
     recipe = recipe_of("finetune.epochs=9", "finetune.patience=2")
-    _, ended = train(
-        recipe, items, tmp_path, evaluate=lambda model: Scores(loss=1.0, accuracy=0.5)
-    )
+    _, ended = train(recipe, items, tmp_path, evaluate=lambda model: Scores(loss=1.0, accuracy=0.5))
     assert "2 epochs" in ended.stopped
     assert ended.best_step == 0
 
@@ -159,10 +158,14 @@ def test_a_checkpoint_restores_the_optimizer(tmp_path, name):
     assert load_training(tmp_path / "x.safetensors", model, second)["step"] == 1
     for index, state in first.state_dict()["state"].items():
         for key, value in state.items():
-            assert torch.equal(torch.as_tensor(value), torch.as_tensor(second.state_dict()["state"][index][key]))
+            assert torch.equal(
+                torch.as_tensor(value), torch.as_tensor(second.state_dict()["state"][index][key])
+            )
 
 
-@pytest.mark.parametrize("damage", [b"", b"\x80\x04nonsense", b"\x08\x00\x00\x00\x00\x00\x00\x00{}      "])
+@pytest.mark.parametrize(
+    "damage", [b"", b"\x80\x04nonsense", b"\x08\x00\x00\x00\x00\x00\x00\x00{}      "]
+)
 def test_a_foreign_checkpoint_is_refused_in_words(tmp_path, damage):
     path = tmp_path / "x.safetensors"
     path.write_bytes(damage)

@@ -11,7 +11,15 @@ from affinage.workflows.reporter import Lines, duration, time_left
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("90", 90), ("90s", 90), ("10m", 600), ("1h30m", 5400), ("1.5h", 5400), ("2 min", 120), (45.0, 45)],
+    [
+        ("90", 90),
+        ("90s", 90),
+        ("10m", 600),
+        ("1h30m", 5400),
+        ("1.5h", 5400),
+        ("2 min", 120),
+        (45.0, 45),
+    ],
 )
 def test_spans_of_time_are_understood(text, seconds):
     assert parse_duration(text) == seconds

@@ -13,7 +13,9 @@ def test_new_images_are_measured(trained, tmp_path):
     assert result.looks == ()
 
 
-def test_images_of_the_training_are_left_out_and_a_look_at_the_test_part_is_entered(trained, digits):
+def test_images_of_the_training_are_left_out_and_a_look_at_the_test_part_is_entered(
+    trained, digits
+):
     result = affinage.evaluate(trained.path, digits)
     assert result.evaluation.n == trained.record.split["test"]
     assert any(item.code == "seen-in-training" for item in result.findings)
@@ -24,7 +26,9 @@ def test_images_of_the_training_are_left_out_and_a_look_at_the_test_part_is_ente
 def test_unknown_labels_are_told(trained, tmp_path):
     source = write_digits(tmp_path / "july", classes=5, per_class=4, first=60)
     result = affinage.evaluate(trained.path, source)
-    assert {item.subject.split("'")[1] for item in result.findings if item.code == "unknown-label"} == {"3", "4"}
+    assert {
+        item.subject.split("'")[1] for item in result.findings if item.code == "unknown-label"
+    } == {"3", "4"}
     assert result.evaluation.n == 12
 
 

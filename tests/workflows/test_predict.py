@@ -33,7 +33,7 @@ def test_a_folder_is_searched(trained, digits):
 
 
 def test_a_missing_image_is_refused(trained):
-    with pytest.raises(DataError, match="none.png"):
+    with pytest.raises(DataError, match=r"none\.png"):
         trained.predict("none.png")
 
 

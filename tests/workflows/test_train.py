@@ -1,5 +1,4 @@
 import json
-import os
 import re
 import shutil
 import signal
@@ -121,7 +120,9 @@ def test_the_users_folder_is_only_read(digits, tmp_path):
     shutil.copytree(digits, copy)
     before = {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in copy.rglob("*")}
     train(copy, tmp_path, stages="features")
-    assert {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in copy.rglob("*")} == before
+    assert {
+        path: (path.stat().st_mtime_ns, path.stat().st_size) for path in copy.rglob("*")
+    } == before
 
 
 def test_a_place_inside_the_users_folder_is_refused(digits, tmp_path):
@@ -185,9 +186,9 @@ def test_a_killed_run_ends_with_the_same_numbers(digits, tmp_path):
 def test_two_processes_do_not_share_a_run(trained):
     from affinage.store.run_folder import RunFolder
 
-    with RunFolder(trained.path).locked(), pytest.raises(RunError, match="Another process"):
-        with RunFolder(trained.path).locked():
-            pass
+    first, second = RunFolder(trained.path), RunFolder(trained.path)
+    with first.locked(), pytest.raises(RunError, match="Another process"), second.locked():
+        pass
 
 
 def test_a_finished_run_stays_as_it_is_when_resumed(trained):
@@ -198,7 +199,9 @@ def test_a_finished_run_stays_as_it_is_when_resumed(trained):
 
 def test_a_run_is_not_written_over(digits, trained):
     with pytest.raises(RunError, match="not empty"):
-        affinage.train(digits, output=trained.path, data=trained.path.parent / "data", reporter=Silent())
+        affinage.train(
+            digits, output=trained.path, data=trained.path.parent / "data", reporter=Silent()
+        )
 
 
 def test_a_run_can_be_moved(trained, tmp_path, digits):
@@ -234,7 +237,11 @@ def test_finetuning_alone_starts_from_random_weights_on_request(digits, tmp_path
 def test_groups_stay_together(digits, tmp_path):
     paths = sorted(digits.glob("*/*.png"))
     rows = [
-        {"path": str(path.relative_to(digits)), "label": path.parent.name, "slide": f"s{index % 12}"}
+        {
+            "path": str(path.relative_to(digits)),
+            "label": path.parent.name,
+            "slide": f"s{index % 12}",
+        }
         for index, path in enumerate(paths)
     ]
     copy = tmp_path / "photos"
@@ -294,14 +301,19 @@ def test_a_mistake_is_told_before_anything_is_trained(digits, elsewhere, options
 def test_a_source_that_is_not_there_is_refused(elsewhere, source):
     with pytest.raises(DataError, match="nowhere"):
         affinage.train(source, reporter=Silent())
-    assert os.listdir() == []
+    assert list(elsewhere.iterdir()) == []
 
 
 def test_flags_win_over_settings_and_those_over_the_file(tmp_path):
     path = tmp_path / "recipe.yaml"
     path.write_text("seed: 1\noptimizer:\n  lr: 0.1\n  name: sgd\n")
     recipe = resolve_recipe(path, ["seed=2", "optimizer.lr=0.2"], {"seed": 3, "budget": "2m"})
-    assert (recipe.seed, recipe.optimizer.lr, recipe.optimizer.name, recipe.budget) == (3, 0.2, "sgd", 120)
+    assert (recipe.seed, recipe.optimizer.lr, recipe.optimizer.name, recipe.budget) == (
+        3,
+        0.2,
+        "sgd",
+        120,
+    )
 
 
 def test_nothing_in_a_run_is_pickled(trained):

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from affinage.auditing.words import SHOWN, count, first
+from affinage.auditing.words import SHOWN, count, first, lines
 from affinage.records.finding import Finding
 from affinage.records.manifest import Manifest
 
@@ -33,7 +33,7 @@ def label_variants(manifest: Manifest) -> Iterator[Finding]:
             severity="warning",
             subject=f"{count(len(labels), 'label')} written in several ways, differing only by"
             " case, space or Unicode form; each was taken as one class.",
-            evidence=tuple(evidence),
+            evidence=lines(evidence, shown=2 * SHOWN),
             remedy="Use one spelling; different classes need clearly different names.",
             images=tuple(others["paths"].explode(empty_as_null=True).sort().to_list()),
         )

@@ -39,8 +39,9 @@ def unreadable_images(manifest: Manifest) -> Iterator[Finding]:
         severity="warning",
         subject=f"{count(failed.height, 'file')} of {manifest.table.height:,} could not be read and"
         " are left out.",
-        evidence=tuple(
-            f"{len(paths):,} × {reason}: {first(paths, 3)}" for reason, paths in reasons.iter_rows()
+        evidence=lines(
+            (f"{len(paths):,} × {why}: {first(paths, 3)}" for why, paths in reasons.iter_rows()),
+            shown=2 * SHOWN,
         ),
         remedy="Replace them by intact copies, or delete them.",
         images=tuple(failed["path"].sort().to_list()),

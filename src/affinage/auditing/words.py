@@ -16,8 +16,8 @@ def first(items: Sequence[str], shown: int = SHOWN) -> str:
     return ", ".join(items[:shown]) + (f" and {more:,} more" if more > 0 else "")
 
 
-def lines(items: Iterable[str]) -> tuple[str, ...]:
+def lines(items: Iterable[str], *, shown: int = SHOWN) -> tuple[str, ...]:
     """Return the first few lines of evidence, the last one saying how many more there are."""
     listed = list(items)
-    more = len(listed) - SHOWN
-    return (*listed[:SHOWN], *([f"and {more:,} more"] if more > 0 else []))
+    more = len(listed) - shown
+    return (*listed[:shown], *([f"and {more:,} more"] if more > 0 else []))

@@ -8,9 +8,9 @@ import typer
 
 
 def demo(
-    into: Annotated[
-        Path, typer.Option("--into", help="Where to write the images.")
-    ] = Path("affinage-demo/digits"),
+    into: Annotated[Path, typer.Option("--into", help="Where to write the images.")] = Path(
+        "affinage-demo/digits"
+    ),
     *,
     run: Annotated[
         bool, typer.Option("--train", help="Train on them too, as the printed command would.")
@@ -23,13 +23,12 @@ def demo(
     """Write real images that came with the installation, to try everything on.
 
     Example:
-
       affinage demo --train
     """
-    from affinage.cli.console import reporter, show  # noqa: PLC0415
+    from affinage.cli.console import reporter, show
 
     with reporter() as told:
-        import affinage  # noqa: PLC0415
+        import affinage
 
         written = affinage.demo(into, reporter=told)
     settings = " ".join(f"--set {setting}" for setting in written.settings)
@@ -40,6 +39,6 @@ def demo(
         show(f"\nNow train on them:\n  {command}")
         return
     show(f"\n$ {command}\n")
-    from affinage.cli.train import train  # noqa: PLC0415
+    from affinage.cli.train import train
 
     train([written.folder], setting=list(written.settings), output=output)

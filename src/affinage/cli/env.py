@@ -5,21 +5,18 @@ from typing import Annotated
 import typer
 
 
-def env(
-    *, json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False
-) -> None:
+def env(*, json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False) -> None:
     """Print versions, processors, accelerators seen and, where one is not used, why."""
-    from affinage.cli.console import show, show_json  # noqa: PLC0415
-
-    import affinage  # noqa: PLC0415
+    import affinage
+    from affinage.cli.console import show, show_json
 
     found = affinage.env()
     if json:
-        from affinage.records.plain import to_plain  # noqa: PLC0415
+        from affinage.records.plain import to_plain
 
         show_json({"format": 1, "command": "env", **to_plain(found)})
         return
-    from rich.table import Table  # noqa: PLC0415
+    from rich.table import Table
 
     table = Table.grid(padding=(0, 2, 0, 0))
     rows = {

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import sys
-import time
 from typing import Annotated
 
 import typer
@@ -17,7 +16,6 @@ from affinage.cli.show import show
 from affinage.cli.train import train
 from affinage.errors import AffinageError
 
-STARTED = time.monotonic()
 MISTAKE, INTERRUPTED = 2, 130
 
 COMMANDS = (train, predict, evaluate, show, models, env, demo)
@@ -39,7 +37,7 @@ app = typer.Typer(
 
 def _version(asked: bool) -> None:  # noqa: FBT001 - typer's signature.
     if asked:
-        from affinage import __version__  # noqa: PLC0415
+        from affinage import __version__
 
         print(f"affinage {__version__}")
         raise typer.Exit
@@ -47,7 +45,8 @@ def _version(asked: bool) -> None:  # noqa: FBT001 - typer's signature.
 
 @app.callback()
 def _options(
-    version: Annotated[  # noqa: ARG001 - acted on by its callback.
+    *,
+    version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
@@ -63,7 +62,7 @@ def main() -> None:
     try:
         app(standalone_mode=True)
     except AffinageError as error:
-        from affinage.cli.console import complain  # noqa: PLC0415 - rich costs 0.1 s.
+        from affinage.cli.console import complain
 
         complain(error)
         sys.exit(MISTAKE)

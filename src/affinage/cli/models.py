@@ -15,7 +15,8 @@ _MEANINGS = {
 
 def models(
     pattern: Annotated[
-        str, typer.Argument(metavar="[PATTERN]", help="Part of a name, or a pattern such as '*vit*'.")
+        str,
+        typer.Argument(metavar="[PATTERN]", help="Part of a name, or a pattern such as '*vit*'."),
     ] = "",
     *,
     json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
@@ -25,24 +26,26 @@ def models(
     Without a pattern, only those with weights on this machine or in a package are shown.
 
     Examples:
-
       affinage models
 
       affinage models mobilenetv3
     """
-    from affinage.cli.console import show, show_json  # noqa: PLC0415
-
-    import affinage  # noqa: PLC0415
+    import affinage
+    from affinage.cli.console import show, show_json
 
     entries = affinage.list_models(pattern or "*")
     if json:
-        from affinage.records.plain import to_plain  # noqa: PLC0415
+        from affinage.records.plain import to_plain
 
         show_json({"format": 1, "command": "models", "models": [to_plain(one) for one in entries]})
         return
-    from rich.table import Table  # noqa: PLC0415
+    from rich.table import Table
 
-    shown = entries if pattern else [one for one in entries if one.available in ("package", "cache", "install")]
+    shown = (
+        entries
+        if pattern
+        else [one for one in entries if one.available in ("package", "cache", "install")]
+    )
     table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
     for column in ("backbone", "weights", "parameters", "input", "licence"):
         table.add_column(column, justify="right" if column in ("parameters", "input") else "left")
@@ -50,7 +53,11 @@ def models(
         millions = f"{one.parameters / 1e6:.1f} M" if one.parameters else "–"
         mark = " (default)" if one.default else ""
         table.add_row(
-            one.name + mark, _MEANINGS[one.available], millions, f"{one.width} × {one.height}", one.licence
+            one.name + mark,
+            _MEANINGS[one.available],
+            millions,
+            f"{one.width} × {one.height}",
+            one.licence,
         )
     show(table)
     if not shown:

@@ -38,15 +38,14 @@ def predict(
     calibrated on the run's validation part.
 
     Examples:
-
       affinage predict affinage-runs/photos-1 new.jpg
 
       affinage predict affinage-runs/photos-1 field/ --format csv > answers.csv
     """
-    from affinage.cli.console import reporter  # noqa: PLC0415
+    from affinage.cli.console import reporter
 
     with reporter() as told:
-        import affinage  # noqa: PLC0415
+        import affinage
 
         answers = affinage.predict(run, images, reporter=told)
     chosen = Format.jsonl if json else format_
@@ -56,14 +55,16 @@ def predict(
 
 
 def _table(answers: "list[Prediction]") -> None:
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.table import Table
+    from rich.text import Text
 
-    from affinage.cli.console import show  # noqa: PLC0415
+    from affinage.cli.console import show
 
     table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
     for column in ("image", "label", "probability", "next"):
-        table.add_column(column, overflow="fold", justify="right" if column == "probability" else "left")
+        table.add_column(
+            column, overflow="fold", justify="right" if column == "probability" else "left"
+        )
     for answer in answers:
         if answer.label is None or answer.confidence is None:
             table.add_row(Text(answer.path), Text("not read", style="red"), "", Text(answer.reason))
@@ -82,22 +83,26 @@ def _table(answers: "list[Prediction]") -> None:
 
 
 def _csv(answers: "list[Prediction]") -> None:
-    import csv  # noqa: PLC0415
-    import sys  # noqa: PLC0415
+    import csv
+    import sys
 
     classes = next((list(answer.probabilities) for answer in answers if answer.label), [])
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(["path", "label", "confidence", "reason", *(f"p:{name}" for name in classes)])
     for answer in answers:
         confidence = "" if answer.confidence is None else f"{answer.confidence:.6f}"
-        probabilities = [f"{answer.probabilities[name]:.6f}" if answer.label else "" for name in classes]
-        writer.writerow([answer.path, answer.label or "", confidence, answer.reason, *probabilities])
+        probabilities = [
+            f"{answer.probabilities[name]:.6f}" if answer.label else "" for name in classes
+        ]
+        writer.writerow(
+            [answer.path, answer.label or "", confidence, answer.reason, *probabilities]
+        )
 
 
 def _jsonl(answers: "list[Prediction]") -> None:
-    import json  # noqa: PLC0415
+    import json
 
-    from affinage.records.plain import to_plain  # noqa: PLC0415
+    from affinage.records.plain import to_plain
 
     for answer in answers:
         print(json.dumps({"format": 1, **to_plain(answer)}, ensure_ascii=False))

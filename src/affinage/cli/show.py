@@ -17,26 +17,25 @@ def show(
     """Show the results of a run: scores, stages, findings, and where the report is.
 
     Example:
-
       affinage show affinage-runs/photos-1 --json | jq .evaluation.test.accuracy
     """
-    from affinage.cli.console import show as put  # noqa: PLC0415
-    from affinage.cli.console import show_json  # noqa: PLC0415
-    from affinage.workflows.show import show as read  # noqa: PLC0415
-    from affinage.workflows.show import show_json as as_json  # noqa: PLC0415
+    from affinage.cli.console import show as put
+    from affinage.cli.console import show_json
+    from affinage.workflows.show import show as read
+    from affinage.workflows.show import show_json as as_json
 
     record = read(run)
     if json:
         show_json(as_json(record))
         return
-    from affinage.reporting.run_report import run_report  # noqa: PLC0415
+    from affinage.reporting.run_report import run_report
 
     report = run_report(record)
     if markdown:
-        from affinage.reporting.markdown import to_markdown  # noqa: PLC0415
+        from affinage.reporting.markdown import to_markdown
 
         print(to_markdown(report))
         return
-    from affinage.reporting.terminal import to_terminal  # noqa: PLC0415
+    from affinage.reporting.terminal import to_terminal
 
     put(to_terminal(report))

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from affinage.cli.started import STARTED
+
 if TYPE_CHECKING:
     from affinage.workflows.run import Run
 
@@ -143,26 +145,24 @@ def train(
     validation prefers, measures the test part once, and prints where things are.
 
     Examples:
-
       affinage train photos/
 
       affinage train cells.csv --group slide --goal "accuracy >= 0.95"
 
       affinage train photos/ --stages features --budget 1m
     """
-    from affinage.cli.console import reporter, show, show_json  # noqa: PLC0415
-    from affinage.cli.severity import check_fail_on, exit_on  # noqa: PLC0415
+    from affinage.cli.console import reporter, show, show_json
+    from affinage.cli.severity import check_fail_on, exit_on
 
     if settings:
-        from affinage.cli.settings import settings_listing  # noqa: PLC0415
+        from affinage.cli.settings import settings_listing
 
         show(settings_listing())
         return
     check_fail_on(fail_on)
-    started = _process_start()
     with reporter() as told, _interruptible(resume) as begun:
         told.say("loading torch")
-        import affinage  # noqa: PLC0415 - torch loads below: seconds, so the first line is out.
+        import affinage
 
         run = affinage.train(
             [*(source or [])] or None,
@@ -179,17 +179,17 @@ def train(
             closed_set=closed_set or None,
             resume=resume,
             reporter=told,
-            started=started,
+            started=STARTED,
             on_begin=begun.append,
         )
     record = run.record
     if json:
-        from affinage.workflows.show import show_json as as_json  # noqa: PLC0415
+        from affinage.workflows.show import show_json as as_json
 
         show_json(as_json(record))
     else:
-        from affinage.reporting.run_report import run_report  # noqa: PLC0415
-        from affinage.reporting.terminal import to_terminal  # noqa: PLC0415
+        from affinage.reporting.run_report import run_report
+        from affinage.reporting.terminal import to_terminal
 
         show(to_terminal(run_report(record)))
         show(_where(run))
@@ -197,7 +197,7 @@ def train(
 
 
 def _where(run: "Run") -> str:
-    from rich.markup import escape  # noqa: PLC0415
+    from rich.markup import escape
 
     path = escape(shlex.quote(str(run.path)))
     return (
@@ -205,13 +205,6 @@ def _where(run: "Run") -> str:
         f"predict  affinage predict {path} IMAGE...\n"
         f"again    affinage show {path}"
     )
-
-
-def _process_start() -> float:
-    """Return `time.monotonic()` of the moment when this process began, so that a budget is whole."""
-    from affinage.cli import main  # noqa: PLC0415 - a circle at import time otherwise.
-
-    return main.STARTED
 
 
 @contextlib.contextmanager
@@ -229,4 +222,3 @@ def _interruptible(resume: Path | None) -> Iterator[list[Path]]:
             print("  → Nothing was written yet: give the same command again.", file=sys.stderr)
         sys.stderr.flush()
         os._exit(130)  # At once: threads that decode ahead need not finish.
-

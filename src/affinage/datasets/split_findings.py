@@ -112,7 +112,7 @@ def classes_that_lack_parts(
             code="class-not-in-train",
             severity="blocking",
             subject=f"{_classes(len(unlearnt))} without any image to learn from.",
-            evidence=tuple(unlearnt),
+            evidence=_first(unlearnt),
             remedy="Add images of these classes to train, or take them out of the other parts.",
         )
     if tiny:
@@ -120,7 +120,7 @@ def classes_that_lack_parts(
             code="tiny-class",
             severity="warning",
             subject=f"{_classes(len(tiny))} with too few images for every part.",
-            evidence=tuple(tiny),
+            evidence=_first(tiny),
             remedy=f"Add images until each class has at least {10 * len(wanted)}.",
         )
     if lacking:
@@ -128,7 +128,7 @@ def classes_that_lack_parts(
             code="class-lacks-part",
             severity="warning",
             subject=f"{_classes(len(lacking))} missing from a part.",
-            evidence=tuple(lacking),
+            evidence=_first(lacking),
             remedy="Add images of these classes there (or further groups that have them).",
         )
 
@@ -165,6 +165,11 @@ def test_cut_from_train(split: Split, *, given: Collection[str]) -> Iterator[Fin
             subject=f"No test part was given: {_images(len(split.test))} of train serve as one.",
             remedy="Add a test folder to judge by your own, or do without: --set split.test=0",
         )
+
+
+def _first(lines: list[str]) -> tuple[str, ...]:
+    more = len(lines) - 2 * _SHOWN
+    return (*lines[: 2 * _SHOWN], *([f"and {more:,} more"] if more > 0 else []))
 
 
 def _by_size(item: tuple[str, int]) -> tuple[int, str]:

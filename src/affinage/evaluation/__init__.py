@@ -1,1 +1,1 @@
-"""See ARCHITECTURE.md: what this room is for."""
+"""What predictions are worth: scores with intervals, goals, comparisons, thresholds."""

@@ -1,11 +1,13 @@
 """A linear layer on features, at the optimum of its penalised loss."""
 
+import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import log_softmax
+from threadpoolctl import threadpool_limits
 
 from affinage.errors import DataError, RecipeError
 from affinage.heads.folds import assign_folds
@@ -13,8 +15,12 @@ from affinage.heads.rotation import Rotated, rotate
 from affinage.heads.softmax_regression import Problem, solve
 from affinage.metrics.classification import check_labels
 
-TOLERANCE, ROUGH_TOLERANCE = 1e-6, 1e-3
-"""Largest scaled gradient entry at the end of a fit, and of a fit inside cross-validation."""
+GAP, ROUGH_GAP = 1e-7, 1e-4
+"""Share of the loss that may be left to gain by a fit, and by a fit inside cross-validation."""
+
+_one_thread = functools.partial(threadpool_limits, limits=1, user_api="blas")
+"""The products are small: split between threads they take longer, up to 50 times on a busy
+machine (measured), and their rounding would depend on the number of processors."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,14 +95,21 @@ def fit_linear(
     rows, truth = _check(features, labels, classes)
     _check_penalties([penalty])
     weights = _normalised(sample_weight, len(rows))
-    rotated = rotate(rows, weights)
-    begin = None
-    if start is not None and np.shape(start.weight) == (classes, rows.shape[1]):
-        begin = rotated.from_plain(np.asarray(start.weight, np.float64), np.asarray(start.bias))
-    weight, bias = _solve_present(
-        rotated.rows, truth, weights, rotated.variance, classes, penalty, begin, tolerance=TOLERANCE
-    )
-    plain_weight, plain_bias = rotated.to_plain(weight, bias)
+    with _one_thread():
+        rotated = rotate(rows, weights)
+        begin = None
+        if start is not None and np.shape(start.weight) == (classes, rows.shape[1]):
+            begin = rotated.from_plain(np.asarray(start.weight, np.float64), np.asarray(start.bias))
+        problem = Problem(
+            rows=rotated.rows,
+            labels=truth,
+            weights=weights,
+            variance=rotated.variance,
+            classes=classes,
+            penalty=penalty,
+        )
+        weight, bias = solve(problem, begin, gap=GAP)
+        plain_weight, plain_bias = rotated.to_plain(weight, bias)
     return LinearHead(weight=plain_weight, bias=plain_bias, penalty=penalty)
 
 
@@ -140,11 +153,12 @@ def choose_penalty(
     path = sorted({float(penalty) for penalty in penalties}, reverse=True)
     _check_penalties(path)
     part = assign_folds(truth, ids, folds=folds, seed=seed, groups=groups)
-    rotated = rotate(rows, _normalised(None, len(rows)))
-    scored = [
-        _score_fold(rotated, truth, classes, path, held_out=part == number)
-        for number in range(int(part.max()) + 1)
-    ]
+    with _one_thread():
+        rotated = rotate(rows, _normalised(None, len(rows)))
+        scored = [
+            _score_fold(rotated, truth, classes, path, held_out=part == number)
+            for number in range(int(part.max()) + 1)
+        ]
     scored = [scores for scores in scored if scores.shape[1]]
     if not scored:
         return PenaltyChoice(
@@ -179,48 +193,22 @@ def _score_fold(
     result = np.zeros((len(path), len(scored), 2))
     if not len(scored):
         return result
-    rows, truth = rotated.rows[~held_out], labels[~held_out]
-    weights = np.full(len(rows), 1 / len(rows))
+    learning = int((~held_out).sum())
+    problem = Problem(
+        rows=rotated.rows[~held_out],
+        labels=labels[~held_out],
+        weights=np.full(learning, 1 / learning),
+        variance=rotated.variance,
+        classes=classes,
+        penalty=path[0],
+    )
     fitted = None
     for rank, penalty in enumerate(path):
-        fitted = _solve_present(
-            rows, truth, weights, rotated.variance, classes, penalty, fitted,
-            tolerance=ROUGH_TOLERANCE,
-        )  # fmt: skip
+        fitted = solve(replace(problem, penalty=penalty), fitted, gap=ROUGH_GAP)
         logits = rotated.rows[scored] @ fitted[0].T + fitted[1]
         result[rank, :, 0] = -log_softmax(logits, axis=1)[np.arange(len(scored)), labels[scored]]
         result[rank, :, 1] = logits.argmax(axis=1) == labels[scored]
     return result
-
-
-def _solve_present(
-    rows: NDArray[np.float64],
-    labels: NDArray[np.int64],
-    weights: NDArray[np.float64],
-    variance: NDArray[np.float64],
-    classes: int,
-    penalty: float,
-    start: tuple[NDArray[np.float64], NDArray[np.float64]] | None,
-    *,
-    tolerance: float,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the optimum for the classes that occur, with the others set out of reach."""
-    present, inner = np.unique(labels, return_inverse=True)
-    weight = np.zeros((classes, rows.shape[1]))
-    bias = np.zeros(classes)
-    if len(present) > 1:
-        problem = Problem(
-            rows=rows, labels=inner, weights=weights, variance=variance, classes=len(present)
-        )
-        begin = problem.prior() if start is None else (start[0][present], start[1][present])
-        weight[present], bias[present] = solve(problem, penalty, begin, tolerance=tolerance)
-    absent = np.setdiff1d(np.arange(classes), present)
-    if len(absent):
-        # Without an image the optimum is minus infinity. Instead: below the lowest logit that
-        # any of these images gives, by the odds of one image more than there are.
-        lowest = float((rows @ weight[present].T + bias[present]).min())
-        bias[absent] = lowest - np.log(len(rows) + 1)
-    return weight, bias
 
 
 def _check(

@@ -55,7 +55,9 @@ def _unit_rows(rows: NDArray[np.generic]) -> NDArray[np.float32]:
     # Scaled by the largest entry first: the square of a large float32 overflows.
     values = np.asarray(rows, dtype=np.float32)
     largest = np.abs(values).max(axis=1, keepdims=True, initial=0)
-    values = values / np.where(largest > 0, largest, 1)
-    lengths = np.linalg.norm(values, axis=1, keepdims=True)
-    unit: NDArray[np.float32] = values / np.where(lengths > 0, lengths, 1)
+    largest[largest == 0] = 1
+    values = values / largest
+    lengths = np.sqrt(np.einsum("nd,nd->n", values, values))[:, None]
+    lengths[lengths == 0] = 1
+    unit: NDArray[np.float32] = values / lengths
     return unit

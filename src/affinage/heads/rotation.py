@@ -64,9 +64,7 @@ def rotate(features: NDArray[np.floating], weights: NDArray[np.float64]) -> Rota
     scale[scale <= 1e-6 * np.abs(mean)] = 0.0
     rows *= _inverse(scale)
     if min(rows.shape) > LARGEST_ROTATION:
-        return Rotated(
-            rows=rows, variance=weights @ rows**2, mean=mean, scale=scale, basis=None
-        )
+        return Rotated(rows=rows, variance=weights @ rows**2, mean=mean, scale=scale, basis=None)
     basis = _principal_axes(rows)
     rows = rows @ basis
     return Rotated(rows=rows, variance=weights @ rows**2, mean=mean, scale=scale, basis=basis)
@@ -81,7 +79,8 @@ def _principal_axes(rows: NDArray[np.float64]) -> NDArray[np.float64]:
     if not wide:
         axes: NDArray[np.float64] = vectors[:, kept]
         return axes
-    return (rows.T @ vectors[:, kept]) / np.sqrt(values[kept])
+    spanned: NDArray[np.float64] = (rows.T @ vectors[:, kept]) / np.sqrt(values[kept])
+    return spanned
 
 
 def _inverse(scale: NDArray[np.float64]) -> NDArray[np.float64]:

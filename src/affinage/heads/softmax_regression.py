@@ -1,18 +1,23 @@
-"""The optimum of penalised softmax regression, by L-BFGS."""
+"""The optimum of penalised softmax regression, by preconditioned L-BFGS."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import fmin_l_bfgs_b
+from scipy.optimize import minimize
 
-CURVATURE = 0.1
-"""Assumed p (1 - p) of a typical class; it sets the steps' lengths, not the optimum (measured)."""
+ROUND, ROUNDS = 10, 10
+"""Steps before the lengths are measured anew, doubled each time; and how often that happens."""
+
+LEAST_CURVATURE = 1e-3
+"""Floor of a class's measured p (1 - p), so that a start where all is sure misleads nobody."""
+
+Parameters = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Problem:
-    """Images of which every class in 0..classes-1 occurs.
+    """Images, and how much their weights may cost.
 
     Attributes:
         rows: Features, shape (n, d).
@@ -20,6 +25,7 @@ class Problem:
         weights: Of each image, summing to 1, shape (n,).
         variance: Rough mean square of each feature, shape (d,): sets the steps' lengths.
         classes: How many classes.
+        penalty: Positive.
     """
 
     rows: NDArray[np.float64]
@@ -27,65 +33,113 @@ class Problem:
     weights: NDArray[np.float64]
     variance: NDArray[np.float64]
     classes: int
+    penalty: float
 
-    def prior(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def prior(self) -> Parameters:
         """Return the best weight and bias without features: zeros, and log shares, centred."""
         shares = np.bincount(self.labels, weights=self.weights, minlength=self.classes)
         bias = np.log(np.maximum(shares, 1e-12))
         return np.zeros((self.classes, self.rows.shape[1])), bias - bias.mean()
 
+    def value_and_gradient(
+        self, parameters: NDArray[np.float64]
+    ) -> tuple[float, NDArray[np.float64]]:
+        """Return the objective and its gradient at (weight | bias), shape (classes, d + 1)."""
+        weight = parameters[:, :-1]
+        logits = self.rows @ weight.T + parameters[:, -1]
+        logits -= logits.max(axis=1, keepdims=True)
+        each = np.arange(len(logits))
+        right = logits[each, self.labels]
+        residual = np.exp(logits, out=logits)
+        total = residual.sum(axis=1)
+        loss = float(self.weights @ (np.log(total) - right))
+        residual *= (self.weights / total)[:, None]
+        residual[each, self.labels] -= self.weights
+        gradient = np.empty_like(parameters)
+        gradient[:, :-1] = (self.rows.T @ residual).T
+        gradient[:, :-1] += self.penalty * weight
+        gradient[:, -1] = residual.sum(axis=0)
+        return loss + self.penalty / 2 * float(np.vdot(weight, weight)), gradient
 
-def solve(
-    problem: Problem,
-    penalty: float,
-    start: tuple[NDArray[np.float64], NDArray[np.float64]],
-    *,
-    tolerance: float,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def step_lengths(self, parameters: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return 1 / sqrt(curvature) of each parameter, shape (classes, d + 1), as if unmixed."""
+        logits = self.rows @ parameters[:, :-1].T + parameters[:, -1]
+        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+        shares = odds / odds.sum(axis=1, keepdims=True)
+        curvature = np.maximum(self.weights @ (shares * (1 - shares)), LEAST_CURVATURE)
+        squares = np.append(self.variance, 1.0)  # The bias is as one more feature, always 1,
+        penalties = np.append(np.full(len(self.variance), self.penalty), 0.0)  # and free.
+        lengths: NDArray[np.float64] = 1 / np.sqrt(np.outer(curvature, squares) + penalties)
+        return lengths
+
+
+def solve(problem: Problem, start: Parameters | None, *, gap: float) -> Parameters:
     """Return weight (classes, d) and bias (classes,) at the optimum.
 
     The objective is sum_i w_i (-ln p_i) + penalty / 2 * ||weight||², with the bias free; it is
     strictly convex but for a constant added to all biases, which is kept at mean 0.
+    The variables are scaled so that the curvature is near 1 in every direction; as the classes
+    come apart it changes, so it is measured again between rounds of L-BFGS.
+
+    A class without an image would have its bias at minus infinity. It gets weight 0 and instead
+    a bias below the lowest logit of these images, by the odds of one image more than there are.
 
     Args:
         problem: The images.
-        penalty: Positive.
-        start: Where to begin: weight and bias.
-        tolerance: Largest gradient entry, in the scaled variables, at which to stop.
+        start: Where to begin: weight and bias; None for the shares of the classes.
+        gap: Estimated share of the objective that may be left to gain, such as 1e-6: half the
+            squared gradient in the scaled variables over the objective.
 
     Source:
         Liu & Nocedal, On the Limited Memory BFGS Method for Large Scale Optimization, 1989.
     """
-    n, d = problem.rows.shape
-    classes = problem.classes
-    # In these variables every direction has a curvature near 1; the bias is as one more feature.
-    scale = 1 / np.sqrt(np.r_[CURVATURE * problem.variance + penalty, CURVATURE])
-    rows, weights = problem.rows, problem.weights
-    truth = np.zeros((n, classes))
-    truth[np.arange(n), problem.labels] = 1.0
+    present, labels = np.unique(problem.labels, return_inverse=True)
+    weight, bias = np.zeros((problem.classes, problem.rows.shape[1])), np.zeros(problem.classes)
+    if len(present) > 1:
+        inner = replace(problem, labels=labels, classes=len(present))
+        begin = inner.prior() if start is None else (start[0][present], start[1][present])
+        weight[present], bias[present] = _solve_present(inner, begin, gap=gap)
+    absent = np.setdiff1d(np.arange(problem.classes), present)
+    if len(absent):
+        lowest = float((problem.rows @ weight[present].T + bias[present]).min())
+        bias[absent] = lowest - np.log(len(labels) + 1)
+    return weight, bias
+
+
+def _solve_present(problem: Problem, start: Parameters, *, gap: float) -> Parameters:
+    """Return the optimum of a problem in which every class occurs."""
+    parameters = np.column_stack(start)
+    for number in range(ROUNDS):
+        parameters, reached = _round(problem, parameters, gap=gap, steps=ROUND * 2**number)
+        if reached:
+            break
+    return parameters[:, :-1], parameters[:, -1] - parameters[:, -1].mean()
+
+
+def _round(
+    problem: Problem, start: NDArray[np.float64], *, gap: float, steps: int
+) -> tuple[NDArray[np.float64], bool]:
+    """Return the parameters after so many steps at most, and whether the optimum is reached."""
+    scale = problem.step_lengths(start)
+    reached = False
 
     def objective(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        parameters = flat.reshape(classes, d + 1) * scale
-        weight = parameters[:, :d]
-        logits = rows @ weight.T + parameters[:, d]
-        logits -= logits.max(axis=1, keepdims=True)
-        right = (logits * truth).sum(axis=1)
-        residual = np.exp(logits, out=logits)
-        total = residual.sum(axis=1)
-        loss = float(weights @ (np.log(total) - right))
-        residual /= total[:, None]
-        residual -= truth
-        residual *= weights[:, None]
-        gradient = np.empty((classes, d + 1))
-        gradient[:, :d] = residual.T @ rows
-        gradient[:, :d] += penalty * weight
-        gradient[:, d] = residual.sum(axis=0)
+        nonlocal reached
+        value, gradient = problem.value_and_gradient(flat.reshape(scale.shape) * scale)
         gradient *= scale
-        return loss + penalty / 2 * float(np.vdot(weight, weight)), gradient.ravel()
+        reached = float(np.vdot(gradient, gradient)) / 2 <= gap * value
+        return value, gradient.ravel()
 
-    first = np.column_stack(start) / scale
-    found, _, _ = fmin_l_bfgs_b(
-        objective, first.ravel(), m=10, factr=10.0, pgtol=tolerance, maxiter=2000, maxfun=4000
+    def stop(_: NDArray[np.float64]) -> None:
+        if reached:
+            raise StopIteration
+
+    found = minimize(
+        objective,
+        (start / scale).ravel(),
+        jac=True,
+        method="L-BFGS-B",
+        callback=stop,
+        options={"maxcor": 10, "ftol": 0.0, "gtol": 0.0, "maxiter": steps, "maxfun": 2 * steps},
     )
-    parameters = found.reshape(classes, d + 1) * scale
-    return parameters[:, :d], parameters[:, d] - parameters[:, d].mean()
+    return found.x.reshape(scale.shape) * scale, reached

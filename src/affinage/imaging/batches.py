@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from affinage.errors import ImageError
 from affinage.imaging.augment import augment, generator
 from affinage.imaging.decode import decode
+from affinage.imaging.hashing import content_id
 from affinage.imaging.resize import prepare
 from affinage.records.preprocessing import Preprocessing
 from affinage.records.recipe import AugmentSettings
@@ -48,9 +49,9 @@ def read(item: Item) -> bytes:
             f"{item.path}: vanished since the scan.",
             remedy="Put it back, or scan the folder again.",
         ) from None
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise ImageError(
-            f"{item.path}: cannot be opened ({error.strerror or error}).",
+            f"{item.path}: cannot be opened ({getattr(error, 'strerror', None) or error}).",
             remedy="Make it readable for this user, or scan the folder again.",
         ) from None
 
@@ -182,6 +183,11 @@ class _Batch:
 
 def _view(item: Item, transform: Transform) -> NDArray[np.uint8]:
     data = read(item)
+    if content_id(data) != item.image:
+        raise ImageError(
+            f"{item.path}: changed since the scan.",
+            remedy="Train again, so that the new image is looked at; old runs keep the old one's id.",
+        )
     try:
         pixels = decode(data).pixels
     except ImageError as error:

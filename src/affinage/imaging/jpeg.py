@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from affinage.errors import ImageError
 from affinage.imaging.exif import orientation_of
 from affinage.imaging.raster import Raster, check_size, corrupt, truncated
+from affinage.imaging.sniff import CONVERT
 
 MAX_SCANS = 1000  # Honest progressive files have about ten; each costs a pass over all pixels.
 
@@ -37,6 +38,7 @@ class Header:
     adobe: bool = False
     orientation: int = 1
     profile: bytes | None = None
+    end: int = 0
 
 
 def read_jpeg(data: bytes, max_pixels: int) -> Raster:
@@ -49,9 +51,9 @@ def read_jpeg(data: bytes, max_pixels: int) -> Raster:
     check_size(header.width, header.height, max_pixels)
     if header.bits != 8 or header.lossless:
         kind = "lossless" if header.lossless else f"{header.bits}-bit"
-        raise ImageError(
-            f"a {kind} JPEG, which is not read.", remedy="Save it as PNG and scan again."
-        )
+        raise ImageError(f"a {kind} JPEG, which is not read.", remedy=CONVERT)
+    if _line_ends_converted(data, header.end):
+        raise corrupt("its line ends were converted on the way, as if it were a text")
     if data.count(b"\xff\xda") > MAX_SCANS:
         raise ImageError(
             f"a JPEG of more than {MAX_SCANS} scans, made to waste time.", remedy="Leave it out."
@@ -87,6 +89,7 @@ def read_header(data: bytes) -> Header:
     header = Header()
     profile: dict[int, bytes] = {}
     for marker, start, stop in _segments(data):
+        header.end = stop
         if marker in _FRAMES:
             if stop - start < 6:
                 raise corrupt("a JPEG frame header that is too short")
@@ -105,6 +108,15 @@ def read_header(data: bytes) -> Header:
     if profile:
         header.profile = b"".join(profile[number] for number in sorted(profile))
     return header
+
+
+def _line_ends_converted(data: bytes, start: int) -> bool:
+    """Return whether every line feed in the scans follows a carriage return, which is no chance.
+
+    libjpeg does not always notice a few bytes more: its codes can fall back into step.
+    """
+    feeds = data.count(b"\n", start)
+    return feeds >= 3 and feeds == data.count(b"\r\n", start)
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
@@ -143,5 +155,9 @@ def _decode(data: bytes, colours: str) -> NDArray[np.uint8]:
         reason = str(error).rstrip(".")
         if "remature end of JPEG" in reason:
             raise truncated() from None
+        if "subsampling" in reason:
+            raise ImageError(
+                "a JPEG whose colour sampling is of a rare kind that is not read.", remedy=CONVERT
+            ) from None
         raise corrupt(f"libjpeg says '{reason}'") from None
     return pixels

@@ -30,10 +30,10 @@ from PIL import (
 
 from affinage.errors import ImageError
 from affinage.imaging.exif import orientation_of
-from affinage.imaging.png import check_rows, take_apart
+from affinage.imaging.png import SIGNATURE, check_rows, take_apart
 from affinage.imaging.raster import Raster, check_size, corrupt, truncated
 from affinage.imaging.sniff import CONVERT
-from affinage.imaging.tiff import check_layout, read_layout
+from affinage.imaging.tiff import check_layout, check_strips, read_layout
 
 _PLAIN: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
     "BMP": BmpImagePlugin.BmpImageFile,
@@ -44,6 +44,7 @@ _PLAIN: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
     "PPM": PpmImagePlugin.PpmImageFile,
     "TGA": TgaImagePlugin.TgaImageFile,
 }
+_ZEROS = 64  # Bytes; what ends in more of them was never written: codes have no such runs.
 HIGH_BYTE = "16-bit: the high byte of each value"
 
 
@@ -78,6 +79,8 @@ def read_webp(data: bytes, max_pixels: int) -> Raster:
     if declared > len(data):
         raise truncated(f": {len(data):,} of {declared:,} bytes")
     check_size(*_webp_size(data), max_pixels)
+    if data.endswith(bytes(_ZEROS)):
+        raise corrupt(f"it ends in {len(data) - len(data.rstrip(bytes(1)))} zero bytes")
     with _quiet, WebPImagePlugin.WebPImageFile(io.BytesIO(data)) as image:
         notes = [f"first of {image.n_frames} frames"] if image.n_frames > 1 else []
         exif = image.info.get("exif") or b""
@@ -93,6 +96,7 @@ def read_tiff(data: bytes, max_pixels: int) -> Raster:
     layout = read_layout(data)
     check_size(layout.width, layout.height, max_pixels)
     notes = list(check_layout(layout))
+    check_strips(data, layout)
     with _quiet, TiffImagePlugin.TiffImageFile(io.BytesIO(data)) as image:
         orientation = image.tag_v2.get(274, 1)
         pages = image.n_frames
@@ -118,6 +122,8 @@ def read_plain(data: bytes, max_pixels: int, kind: str) -> Raster:
     Raises:
         ImageError: If it is truncated, damaged or too large.
     """
+    if kind == "ICO" and (inside := _png_of_icon(data)):
+        return read_png(inside, max_pixels)
     with _quiet, _PLAIN[kind](io.BytesIO(data)) as image:
         check_size(*image.size, max_pixels)
         return _raster(image, _frames(image), image.info.get("icc_profile"), 1)
@@ -194,6 +200,19 @@ def _to_bytes(image: Image.Image, notes: list[str]) -> NDArray[np.uint8]:
             remedy="Scale it to 0..1, or to 8 bits, yourself.",
         )
     raise ImageError(f"its pixels are of a kind that is not read ({image.mode}).", remedy=CONVERT)
+
+
+def _png_of_icon(data: bytes) -> bytes | None:
+    """Return the PNG that an icon's largest picture is, or None if it is a bitmap."""
+    count = int.from_bytes(data[4:6], "little")
+    best = (0, 0, b"")
+    for entry in range(min(count, 64, (len(data) - 6) // 16)):
+        width, height, _, _, _, bits, size, start = struct.unpack_from(
+            "<BBBBHHII", data, 6 + 16 * entry
+        )
+        picture = data[start : start + size]
+        best = max(best, ((width or 256) * (height or 256), bits, picture))
+    return best[2] if best[2].startswith(SIGNATURE) else None
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:

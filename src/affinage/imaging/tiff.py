@@ -1,14 +1,18 @@
 """What a TIFF's first directory says, read before Pillow guesses."""
 
 import struct
+import zlib
 from dataclasses import dataclass
+
+import simplejpeg
 
 from affinage.errors import ImageError
 from affinage.imaging.raster import corrupt, truncated
 from affinage.imaging.sniff import CONVERT
 
-_LETTERS = {1: "B", 3: "H", 4: "I", 16: "Q"}
+_LETTERS = {1: "B", 7: "B", 3: "H", 4: "I", 16: "Q"}
 _BYTES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+_DEFLATE = (8, 32946)
 _FORMATS = {1: "unsigned", 2: "signed", 3: "float", 4: "undefined", 5: "complex", 6: "complex"}
 _MODELS = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3, 8: 3, 9: 3, 32803: 1, 34892: 3}
 _UNREADABLE = {32803: "a camera's raw mosaic", 34892: "a camera's linear raw", 8: "Lab", 9: "Lab"}
@@ -26,6 +30,9 @@ class Layout:
         numbers: "unsigned", "signed", "float", ...
         photometric: 0 and 1 grey, 2 RGB, 3 palette, 5 CMYK, 6 YCbCr.
         extra: What each channel beyond the colour is: 0 unknown, 1 and 2 opacity.
+        compression: 1 none, 5 LZW, 7 JPEG, 8 deflate, ...
+        strips: (start, stop) of each strip or tile of compressed pixels, in bytes of the file.
+        tables: What the JPEG strips have in common.
     """
 
     width: int
@@ -35,6 +42,9 @@ class Layout:
     numbers: str
     photometric: int
     extra: tuple[int, ...]
+    compression: int
+    strips: tuple[tuple[int, int], ...]
+    tables: bytes
 
 
 def read_layout(data: bytes) -> Layout:
@@ -56,10 +66,13 @@ def read_layout(data: bytes) -> Layout:
     def one(tag: int, default: int) -> int:
         return (tags.get(tag) or (default,))[0]
 
-    for offsets, sizes in ((273, 279), (324, 325)):
-        ends = map(sum, zip(tags.get(offsets, ()), tags.get(sizes, ()), strict=False))
-        if max(ends, default=0) > len(data) and one(259, 1) != 1:
-            raise truncated(" (a strip of pixels lies beyond its end)")
+    strips = tuple(
+        (start, start + size)
+        for offsets, sizes in ((273, 279), (324, 325))
+        for start, size in zip(tags.get(offsets, ()), tags.get(sizes, ()), strict=False)
+    )
+    if one(259, 1) != 1 and max((stop for _, stop in strips), default=0) > len(data):
+        raise truncated(" (a strip of pixels lies beyond its end)")
     if 256 not in tags or 257 not in tags:
         raise corrupt("a TIFF that does not say its size")
     return Layout(
@@ -70,6 +83,9 @@ def read_layout(data: bytes) -> Layout:
         numbers=_FORMATS.get(one(339, 1), "unknown"),
         photometric=one(262, 1),
         extra=tags.get(338, ()),
+        compression=one(259, 1),
+        strips=strips,
+        tables=bytes(tags.get(347, ())),
     )
 
 
@@ -100,8 +116,35 @@ def check_layout(layout: Layout) -> tuple[str, ...]:
     return ()
 
 
+def check_strips(data: bytes, layout: Layout) -> None:
+    """Refuse damaged strips here, where libtiff would print its own words or say nothing.
+
+    Deflated strips carry a checksum; those of JPEG are read with libjpeg's warnings as errors. What
+    other compressions hide only libtiff can tell, and uncompressed pixels tell nothing.
+
+    Raises:
+        ImageError: If a strip is damaged.
+    """
+    for start, stop in layout.strips:
+        try:
+            if layout.compression in _DEFLATE:
+                unpacker, packed = zlib.decompressobj(), data[start:stop]
+                while packed and not unpacker.eof:
+                    unpacker.decompress(packed, 2**20)
+                    packed = unpacker.unconsumed_tail
+                if not unpacker.eof:
+                    raise corrupt("a strip of pixels that does not end")
+            elif layout.compression == 7 and layout.tables:
+                strip = layout.tables[:-2] + data[start + 2 : stop]
+                simplejpeg.decode_jpeg(strip, "GRAY" if layout.channels == 1 else "RGB")
+            elif layout.compression == 7:
+                simplejpeg.decode_jpeg(data[start:stop], "GRAY" if layout.channels == 1 else "RGB")
+        except (zlib.error, ValueError) as error:
+            raise corrupt(f"a strip of pixels is damaged ({error})") from None
+
+
 def _tags(data: bytes, order: str, *, big: bool) -> dict[int, tuple[int, ...]]:
-    """Return the whole-number tags of the first directory, after a look at where all of them lie."""
+    """Return the whole-number tags of the first directory, having seen that all lie within."""
     word, count_of, entry_size = ("Q", "Q", 20) if big else ("I", "H", 12)
     inline = 8 if big else 4
     (start,) = struct.unpack_from(order + word, data, 8 if big else 4)

@@ -59,7 +59,7 @@ def fit_temperature(logits: ArrayLike, labels: ArrayLike) -> float:
         normaliser = float(logsumexp(centred * scale, axis=1).sum())
         # A label spread evenly over the classes has mean logit 0 after centring: it costs the
         # mean normaliser, once for all images together.
-        return normaliser * (1 + 1 / n) - right * scale
+        return float(normaliser * (1 + 1 / n) - right * scale)
 
     found = minimize_scalar(
         loss,

@@ -1,5 +1,6 @@
 """Intervals: how far a measured number may lie from the one it estimates."""
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -29,12 +30,36 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> Estimate:
     Source:
         Wilson, Probable Inference, the Law of Succession, and Statistical Inference, 1927.
     """
-    _check_share(successes, n)
-    z = _normal_quantile(confidence)
+    low, high = wilson_bounds(successes, n, confidence)
     if n == 0:
         return Estimate(value=None, low=None, high=None, n=0)
-    low, high = _wilson_bounds(successes, n, z)
     return Estimate(value=successes / n, low=low, high=high, n=n)
+
+
+def wilson_bounds(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+    """Return the ends of Wilson's interval; (0, 1) for n = 0, where nothing is known.
+
+    Raises:
+        DataError: If successes is not in 0..n, or confidence not in (0, 1).
+
+    Source:
+        Wilson, Probable Inference, the Law of Succession, and Statistical Inference, 1927.
+    """
+    if not 0 <= successes <= n:
+        raise DataError(
+            f"A share needs 0 ≤ successes ≤ n, not {successes} of {n}.",
+            remedy="Count the successes among the same n images.",
+        )
+    z = _normal_quantile(confidence)
+    if n == 0:
+        return 0.0, 1.0
+    share, weight = successes / n, z * z / n
+    centre = (share + weight / 2) / (1 + weight)
+    half = z / (1 + weight) * math.sqrt(share * (1 - share) / n + weight / (4 * n))
+    # At 0 and at 1 one end is exact; rounding must not move it past the share.
+    low = 0.0 if successes == 0 else max(0.0, centre - half)
+    high = 1.0 if successes == n else min(1.0, centre + half)
+    return low, high
 
 
 def bootstrap(
@@ -141,13 +166,12 @@ def paired_difference(
             f"A paired difference needs two vectors of one length, not {a.shape} and {b.shape}.",
             remedy="Give the answers of both models on the same images, in the same order.",
         )
-    z = _normal_quantile(confidence)
     n = len(a)
     if n == 0:
         return Estimate(value=None, low=None, high=None, n=0)
     p_a, p_b = a.mean(), b.mean()
-    low_a, high_a = _wilson_bounds(int(a.sum()), n, z)
-    low_b, high_b = _wilson_bounds(int(b.sum()), n, z)
+    low_a, high_a = wilson_bounds(int(a.sum()), n, confidence)
+    low_b, high_b = wilson_bounds(int(b.sum()), n, confidence)
     phi = _phi_of_pairs(a, b)
     below, above = p_a - low_a, high_a - p_a
     b_below, b_above = p_b - low_b, high_b - p_b
@@ -174,24 +198,6 @@ def _phi_of_pairs(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
     if cross > 0:
         cross = max(cross - n / 2, 0)  # type: ignore[assignment]
     return float(cross / np.sqrt(float(margins)))
-
-
-def _wilson_bounds(successes: int, n: int, z: float) -> tuple[float, float]:
-    share, weight = successes / n, z * z / n
-    centre = (share + weight / 2) / (1 + weight)
-    half = z / (1 + weight) * np.sqrt(share * (1 - share) / n + weight / (4 * n))
-    # At 0 and at 1 one end is exact; rounding must not move it past the share.
-    low = 0.0 if successes == 0 else max(0.0, float(centre - half))
-    high = 1.0 if successes == n else min(1.0, float(centre + half))
-    return low, high
-
-
-def _check_share(successes: int, n: int) -> None:
-    if not 0 <= successes <= n:
-        raise DataError(
-            f"A share needs 0 ≤ successes ≤ n, not {successes} of {n}.",
-            remedy="Count the successes among the same n images.",
-        )
 
 
 def _normal_quantile(confidence: float) -> float:

@@ -51,7 +51,7 @@ def check_name(name: str) -> None:
     Raises:
         ModelError: With the nearest names that it has.
     """
-    if timm.is_model(name.split(".")[0]):
+    if timm.is_model(name.split(".", maxsplit=1)[0]):
         return
     near = difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0.5)
     raise ModelError(
@@ -61,7 +61,9 @@ def check_name(name: str) -> None:
     )
 
 
-def preprocessing_of(name: str, *, width: int | None = None, height: int | None = None) -> Preprocessing:
+def preprocessing_of(
+    name: str, *, width: int | None = None, height: int | None = None
+) -> Preprocessing:
     """Return the preprocessing that a backbone was trained with.
 
     Args:
@@ -118,12 +120,14 @@ def build_backbone(settings: ModelSettings, *, seed: int = 0) -> Backbone:
         name=settings.backbone,
         module=module.to(memory_format=torch.channels_last),
         preprocessing=preprocessing,
-        features=_feature_length(module, preprocessing),
+        features=_feature_length(module),
         weights=weights,
     )
 
 
-def build_empty(settings: ModelSettings, preprocessing: Preprocessing, *, classes: int) -> Classifier:
+def build_empty(
+    settings: ModelSettings, preprocessing: Preprocessing, *, classes: int
+) -> Classifier:
     """Return a classifier whose weights are about to be loaded from a run's checkpoint."""
     bare = settings.model_copy(update={"pretrained": False})
     backbone = build_backbone(bare)
@@ -151,7 +155,7 @@ def stack(
 def _config(name: str) -> dict[str, Any]:
     config = timm.get_pretrained_cfg(name)
     if config is None:
-        architecture = name.split(".")[0]
+        architecture = name.split(".", maxsplit=1)[0]
         config = timm.get_pretrained_cfg(architecture)
     if config is None:
         return {
@@ -170,7 +174,11 @@ def _create(settings: ModelSettings, weights: Weights) -> nn.Module:
         options["drop_path_rate"] = settings.drop_path
     if weights.origin in ("cache", "hub"):
         options |= {"pretrained": True, "pretrained_cfg_overlay": {"file": str(weights.path)}}
-    sized = {"img_size": (settings.height, settings.width)} if settings.width and settings.height else {}
+    sized = (
+        {"img_size": (settings.height, settings.width)}
+        if settings.width and settings.height
+        else {}
+    )
     logging.getLogger("timm").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -192,7 +200,8 @@ def _load_renamed(module: nn.Module, name: str, weights: Weights) -> None:
     """Load a checkpoint with other key names but the same tensors in the same order, strictly."""
     assert weights.path is not None
     given = torch.load(weights.path, map_location="cpu", weights_only=True)
-    whole = timm.create_model(name, pretrained=False).state_dict()
+    with torch.device("meta"):
+        whole = timm.create_model(name, pretrained=False).state_dict()
     if len(given) != len(whole):
         raise ModelError(
             f"The weights of '{name}' hold {len(given)} tensors, the backbone {len(whole)}.",
@@ -211,16 +220,12 @@ def _load_renamed(module: nn.Module, name: str, weights: Weights) -> None:
     module.load_state_dict({key: renamed[key] for key in wanted}, strict=True)
 
 
-def _feature_length(module: nn.Module, preprocessing: Preprocessing) -> int:
-    was_training = module.training
-    module.eval()
-    with torch.inference_mode():
-        blank = torch.zeros(1, 3, preprocessing.height, preprocessing.width)
-        shape = module(blank).shape
-    module.train(was_training)
-    if len(shape) != 2:
+def _feature_length(module: nn.Module) -> int:
+    """Return the length of the pooled features, as timm states it."""
+    length = getattr(module, "head_hidden_size", None) or getattr(module, "num_features", None)
+    if not isinstance(length, int):
         raise ModelError(
-            f"This backbone gives features of shape {tuple(shape)}, not one vector per image.",
+            "This backbone does not say how long its features are.",
             remedy="Choose another backbone: affinage models",
         )
-    return int(shape[1])
+    return length

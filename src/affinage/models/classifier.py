@@ -58,5 +58,5 @@ class Classifier(nn.Module):
 def batchnorms(module: nn.Module) -> Iterator[nn.Module]:
     """Yield every layer that keeps running statistics of batches."""
     for layer in module.modules():
-        if isinstance(layer, nn.modules.batchnorm._BatchNorm):  # noqa: SLF001 - torch's own base class.
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm):
             yield layer

@@ -46,14 +46,13 @@ def layer_groups(
     """
     names = _grouped_names(model.backbone)
     total = len(names)
-    if unfreeze is None:
-        unfreeze = round(SHARE_BY_DEFAULT * total)
-    if unfreeze != "all" and unfreeze > total:
+    trained = _blocks_to_train(unfreeze, total)
+    if trained > total:
         raise ModelError(
-            f"finetune.unfreeze={unfreeze}, but the backbone has only {total} blocks.",
+            f"finetune.unfreeze={trained}, but the backbone has only {total} blocks.",
             remedy=f"Give a number from 0 to {total}, or all.",
         )
-    first = 0 if unfreeze == "all" else total - unfreeze
+    first = total - trained
     groups = [
         LayerGroup(
             depth=depth,
@@ -64,6 +63,12 @@ def layer_groups(
     ]
     head = tuple(f"head.{name}" for name, _ in model.head.named_parameters())
     return (*groups, LayerGroup(depth=total, names=head, trained=True))
+
+
+def _blocks_to_train(unfreeze: int | Literal["all"] | None, total: int) -> int:
+    if unfreeze is None:
+        return round(SHARE_BY_DEFAULT * total)
+    return total if unfreeze == "all" else unfreeze
 
 
 def set_trainable(model: Classifier, groups: tuple[LayerGroup, ...]) -> None:
@@ -93,7 +98,9 @@ def set_modes(model: Classifier, *, batchnorm: Literal["frozen", "adapt"]) -> No
         layer.train(adapts)
 
 
-def frozen_state(model: Classifier, *, batchnorm: Literal["frozen", "adapt"]) -> dict[str, torch.Tensor]:
+def frozen_state(
+    model: Classifier, *, batchnorm: Literal["frozen", "adapt"]
+) -> dict[str, torch.Tensor]:
     """Return copies of everything that training must not move: frozen weights and statistics."""
     kept = {
         name: parameter.detach().clone()
@@ -101,12 +108,13 @@ def frozen_state(model: Classifier, *, batchnorm: Literal["frozen", "adapt"]) ->
         if not parameter.requires_grad
     }
     for prefix, layer in model.named_modules():
-        if not isinstance(layer, nn.modules.batchnorm._BatchNorm):  # noqa: SLF001
+        if not isinstance(layer, nn.modules.batchnorm._BatchNorm):
             continue
         frozen = batchnorm == "frozen" or not any(p.requires_grad for p in layer.parameters())
         if frozen:
             kept |= {
-                f"{prefix}.{name}": buffer.detach().clone() for name, buffer in layer.named_buffers()
+                f"{prefix}.{name}": buffer.detach().clone()
+                for name, buffer in layer.named_buffers()
             }
     return kept
 

@@ -73,7 +73,7 @@ class Weights:
 
 def packaged(backbone: str) -> PackagedWeights | None:
     """Return the package that carries weights of this backbone, if one is known."""
-    bare = backbone.split(".")[0]
+    bare = backbone.split(".", maxsplit=1)[0]
     return next((weights for weights in PACKAGED if weights.backbone == bare), None)
 
 

@@ -28,8 +28,12 @@ class ModelSettings(_Section):
     pretrained: bool = Field(
         default=True, description="Start from pretrained weights; false starts from random ones."
     )
-    width: int | None = Field(None, ge=16, le=2048, description="Input width, px; null = backbone's.")
-    height: int | None = Field(None, ge=16, le=2048, description="Input height, px; null = backbone's.")
+    width: int | None = Field(
+        None, ge=16, le=2048, description="Input width, px; null = backbone's."
+    )
+    height: int | None = Field(
+        None, ge=16, le=2048, description="Input height, px; null = backbone's."
+    )
     dropout: float = Field(0.0, ge=0, lt=1, description="Dropout before the head in fine-tuning.")
     drop_path: float = Field(0.0, ge=0, lt=1, description="Stochastic depth in fine-tuning.")
 
@@ -68,13 +72,16 @@ class FinetuneSettings(_Section):
     epochs: float | None = Field(
         None, gt=0, le=1000, description="Passes over the training part; null = about 5,000 images."
     )
-    steps: int | None = Field(None, ge=1, description="Exact number of steps; set by a budget's plan.")
+    steps: int | None = Field(
+        None, ge=1, description="Exact number of steps; set by a budget's plan."
+    )
     batch_size: int = Field(32, ge=1, le=4096, description="Images per step.")
     unfreeze: Annotated[int, Field(ge=0)] | Literal["all"] | None = Field(
         None, description="How many of the last blocks are trained; null = about half, or `all`."
     )
     batchnorm: Literal["frozen", "adapt"] = Field(
-        "frozen", description="BatchNorm statistics: kept as pretrained, or adapted to your batches."
+        "frozen",
+        description="BatchNorm statistics: kept as pretrained, or adapted to your batches.",
     )
     layer_decay: float = Field(
         0.85, gt=0, le=1, description="Learning rate of a block relative to the one after it."
@@ -84,7 +91,8 @@ class FinetuneSettings(_Section):
     )
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of the target given to all.")
     always: bool = Field(
-        default=False, description="Keep the fine-tuned model even where validation prefers the head."
+        default=False,
+        description="Keep the fine-tuned model even where validation prefers the head.",
     )
     refit: bool = Field(
         default=True,
@@ -114,7 +122,9 @@ class AugmentSettings(_Section):
 
     horizontal_flip: bool = Field(default=True, description="Off where left and right matter.")
     vertical_flip: bool = Field(default=False, description="On for images without an up.")
-    crop: float = Field(0.5, gt=0, le=1, description="Smallest share of the area a crop keeps; 1 = off.")
+    crop: float = Field(
+        0.5, gt=0, le=1, description="Smallest share of the area a crop keeps; 1 = off."
+    )
     rotation: float = Field(0.0, ge=0, le=180, description="Largest rotation, degrees.")
     brightness: float = Field(0.0, ge=0, lt=1, description="Largest relative change.")
     contrast: float = Field(0.0, ge=0, lt=1, description="Largest relative change.")
@@ -126,7 +136,9 @@ class ComputeSettings(_Section):
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps...")
     threads: int | None = Field(None, ge=1, description="null = processors this process may use.")
     precision: Literal["fp32", "bf16"] = Field("fp32", description="Of the training steps.")
-    batch_size: int = Field(32, ge=1, le=4096, description="Images per forward pass without training.")
+    batch_size: int = Field(
+        32, ge=1, le=4096, description="Images per forward pass without training."
+    )
 
 
 class Recipe(_Section):
@@ -135,16 +147,23 @@ class Recipe(_Section):
     format: Literal[1] = Field(1, description="Version of this file's format.")
     task: Literal["classify"] = Field("classify", description="What is predicted.")
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of every random number.")
-    stages: tuple[Stage, ...] = Field(("features", "finetune"), min_length=1, description="In order.")
+    stages: tuple[Stage, ...] = Field(
+        ("features", "finetune"), min_length=1, description="In order."
+    )
     budget: float | None = Field(None, gt=0, description="Seconds that the whole run may take.")
     goal: str | None = Field(None, description='Declared beforehand, such as "accuracy >= 0.95".')
     sensitivity: float | None = Field(
-        None, gt=0, lt=1, description="Two classes: share of `positive` to find; sets the threshold."
+        None,
+        gt=0,
+        lt=1,
+        description="Two classes: share of `positive` to find; sets the threshold.",
     )
     miss_cost: float | None = Field(
         None, gt=0, description="Two classes: a missed `positive` costs so many false alarms."
     )
-    positive: str | None = Field(None, description="Two classes: the one to find; null = the second.")
+    positive: str | None = Field(
+        None, description="Two classes: the one to find; null = the second."
+    )
     model: ModelSettings = ModelSettings()
     split: SplitSettings = SplitSettings()
     features: FeaturesSettings = FeaturesSettings()
@@ -168,9 +187,7 @@ class Recipe(_Section):
         return self
 
 
-def parse_recipe(
-    document: Mapping[str, Any] | None = None, settings: Iterable[str] = ()
-) -> Recipe:
+def parse_recipe(document: Mapping[str, Any] | None = None, settings: Iterable[str] = ()) -> Recipe:
     """Return the recipe of a YAML document with `key=value` settings laid over it.
 
     Args:

@@ -41,7 +41,11 @@ class Split:
 
     def part_of(self, image: str) -> str | None:
         """Return `train`, `validation`, `test`, or None where the image is in no part."""
-        for name, ids in (("test", self.test), ("train", self.train), ("validation", self.validation)):
+        for name, ids in (
+            ("test", self.test),
+            ("train", self.train),
+            ("validation", self.validation),
+        ):
             if image in ids:
                 return name
         return None

@@ -67,7 +67,7 @@ def _read(path: Path) -> list[tuple[str, NDArray[np.float32]]]:
             metadata = file.metadata()
             rows: NDArray[np.float32] = file.get_tensor("features")
         if hashlib.sha256(rows.tobytes()).hexdigest() != metadata["sha256"]:
-            raise ValueError  # noqa: TRY301 - the same end as any other damage.
+            raise ValueError
         return list(zip(json.loads(metadata["images"]), rows, strict=True))
     except (SafetensorError, ValueError, KeyError, TypeError, OSError):
         with contextlib.suppress(OSError):

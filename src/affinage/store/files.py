@@ -86,7 +86,9 @@ def append_line(path: Path, value: Any) -> None:
             if file.tell() > 0:
                 file.seek(-1, os.SEEK_END)
                 if file.read(1) != b"\n":
-                    line = b"\n" + line  # A crash cut the line before: end it, so that ours is whole.
+                    line = (
+                        b"\n" + line
+                    )  # A crash cut the line before: end it, so that ours is whole.
             file.write(line)
             file.flush()
             os.fsync(file.fileno())

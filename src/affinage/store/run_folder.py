@@ -136,16 +136,14 @@ class RunFolder:
 
     def save_data(self, manifest: Manifest, split: Split) -> None:
         """Keep what the run is about: every image, and which part it is in."""
-        write_atomically(
-            self.path / "manifest.parquet", lambda aside: manifest.table.write_parquet(aside)
-        )
+        write_atomically(self.path / "manifest.parquet", manifest.table.write_parquet)
         rows = [
             (image, part)
             for part in ("train", "validation", "test")
             for image in sorted(getattr(split, part))
         ]
         table = pl.DataFrame(rows, schema={"image": pl.String, "part": pl.String}, orient="row")
-        write_atomically(self.path / "split.parquet", lambda aside: table.write_parquet(aside))
+        write_atomically(self.path / "split.parquet", table.write_parquet)
         write_json(
             self.path / "data.json",
             {
@@ -265,9 +263,7 @@ class RunFolder:
 
     def save_predictions(self, table: pl.DataFrame) -> None:
         """Keep the probabilities of every class for the images of validation and test."""
-        write_atomically(
-            self.path / "predictions.parquet", lambda aside: table.write_parquet(aside)
-        )
+        write_atomically(self.path / "predictions.parquet", table.write_parquet)
 
     def predictions(self) -> pl.DataFrame:
         """Return the saved predictions."""
@@ -303,9 +299,7 @@ class RunFolder:
         results = read_json(self.path / "evaluation.json")
         data = self.data()
         if data is None:
-            raise RunError(
-                f"The run '{self.name}' has lost its manifest.", remedy="Train again."
-            )
+            raise RunError(f"The run '{self.name}' has lost its manifest.", remedy="Train again.")
         manifest, split = data
         recipe = self.recipe()
         return RunRecord(

@@ -226,9 +226,7 @@ def _train(
                 _running_means(state, observed, epoch, step.learning_rate, phase)
                 _end_of_epoch(model, state, observed, files, epoch=epoch, phase=phase)
                 if state.flat_epochs >= recipe.finetune.patience:
-                    state.stopped = (
-                        f"{state.flat_epochs} epochs without a lower validation loss"
-                    )
+                    state.stopped = f"{state.flat_epochs} epochs without a lower validation loss"
                 elif step.number < plan.steps and out_of_time:
                     state.stopped = "the budget's safety stop"
                 save()
@@ -244,7 +242,10 @@ def _running_means(
     state: Progress, observed: Observed, epoch: float, rate: float, phase: str
 ) -> None:
     on = "train (running)"
-    for series, value in (("loss", state.loss_sum / state.seen), ("accuracy", state.right / state.seen)):
+    for series, value in (
+        ("loss", state.loss_sum / state.seen),
+        ("accuracy", state.right / state.seen),
+    ):
         observed.observe(Point(stage=phase, series=series, on=on, epoch=epoch, value=value))
     observed.observe(Point(stage=phase, series="learning_rate", on="", epoch=epoch, value=rate))
     state.loss_sum, state.right, state.seen = 0.0, 0, 0

@@ -76,7 +76,9 @@ def training_steps(
     ):
         rate = recipe.optimizer.lr * schedule_factor(recipe.schedule, number, plan.steps)
         set_learning_rate(optimizer, rate)
-        set_modes(model, batchnorm=recipe.finetune.batchnorm)  # Here: the caller may have evaluated.
+        set_modes(
+            model, batchnorm=recipe.finetune.batchnorm
+        )  # Here: the caller may have evaluated.
         torch.manual_seed(_seed(recipe.seed, phase, number))  # Dropout and stochastic depth.
         batch = torch.from_numpy(images).to(device, non_blocking=True)
         wanted = torch.from_numpy(targets).to(device, non_blocking=True)

@@ -71,8 +71,7 @@ def evaluate(
     )
     rows, findings = _usable(scanned.manifest, trained, data[1] if data else None)
     items = [
-        Item(image=image, path=place(scanned.manifest, name, path))
-        for image, name, path, _ in rows
+        Item(image=image, path=place(scanned.manifest, name, path)) for image, name, path, _ in rows
     ]
     index = {label: number for number, label in enumerate(trained.card.classes)}
     labels = np.array([index[label] for *_, label in rows], dtype=np.int64)

@@ -10,7 +10,9 @@ from affinage.store.dataset_folder import DatasetFolder
 
 def data_set_name(sources: Sequence[Path]) -> str:
     """Return a folder name that tells the sources: letters, digits, dots, dashes."""
-    names = [source.resolve().stem if source.is_file() else source.resolve().name for source in sources]
+    names = [
+        source.resolve().stem if source.is_file() else source.resolve().name for source in sources
+    ]
     plain = unicodedata.normalize("NFKD", "+".join(names)).encode("ascii", "ignore").decode()
     return re.sub(r"[^A-Za-z0-9.+_-]+", "-", plain).strip("-.")[:60] or "data"
 
@@ -30,7 +32,7 @@ def default_data_folder(sources: Sequence[Path], *, beside: Path) -> Path:
 
 
 def default_run_folder(name: str, *, beside: Path) -> Path:
-    """Return the first free `affinage-runs/NAME-1`, `NAME-2`…"""
+    """Return the first free `affinage-runs/NAME-1`, `NAME-2`…."""
     number = 1
     while (beside / "affinage-runs" / f"{name}-{number}").exists():
         number += 1

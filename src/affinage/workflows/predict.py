@@ -64,16 +64,16 @@ def _batch(trained: Trained, paths: list[Path]) -> list[Prediction]:
         pixels.append(prepare(decoded.pixels, trained.card.preprocessing))
     rows = iter(_probabilities(trained, pixels))
     return [
-        Prediction(path=str(path), label=None, confidence=None, probabilities={}, reason=reasons[path])
+        Prediction(
+            path=str(path), label=None, confidence=None, probabilities={}, reason=reasons[path]
+        )
         if path in reasons
         else _answer(str(path), next(rows), trained.card, notes[path])
         for path in paths
     ]
 
 
-def _probabilities(
-    trained: Trained, pixels: list[NDArray[np.uint8]]
-) -> NDArray[np.float64]:
+def _probabilities(trained: Trained, pixels: list[NDArray[np.uint8]]) -> NDArray[np.float64]:
     if not pixels:
         return np.zeros((0, len(trained.card.classes)))
     logits = logits_of_pixels(trained.model, np.stack(pixels), trained.engine)

@@ -147,9 +147,7 @@ def training_data(manifest: Manifest, split: Split, *, group: str | None = None)
         chosen = [by_image[image] for image in sorted(getattr(split, name)) if image in by_image]
         return Part(
             name=name,
-            items=tuple(
-                Item(image=row[0], path=place(manifest, row[1], row[2])) for row in chosen
-            ),
+            items=tuple(Item(image=row[0], path=place(manifest, row[1], row[2])) for row in chosen),
             labels=np.array([index[row[3]] for row in chosen], dtype=np.int64),
             groups=np.array([str(row[4]) for row in chosen]) if group else None,
         )
@@ -196,5 +194,3 @@ def predictions_table(
     }
     columns |= {f"p:{name}": probabilities[:, index] for index, name in enumerate(classes)}
     return pl.DataFrame(columns)
-
-

@@ -98,7 +98,9 @@ def train(
     if resume is not None:
         return _resume(Path(resume), told, source)
     if source is None:
-        raise DataError("There is nothing to train on.", remedy="Name a folder: affinage train photos/")
+        raise DataError(
+            "There is nothing to train on.", remedy="Name a folder: affinage train photos/"
+        )
     sources = [Path(one) for one in ([source] if isinstance(source, (str, Path)) else source)]
     flags = {
         "task": task, "split.group": group, "stages": stages, "budget": budget, "goal": goal,
@@ -296,23 +298,27 @@ def _choose(
         if session.recipe.finetune.refit and carved:
             with session.phase("refit"):
                 start = head.head if head is not None else None
-                model = refit_finetuned(session, data, start, tuned)
+                model = refit_finetuned(session, data, frozen, start, tuned)
             reason += " It was then trained again on train and validation together."
         return Chosen(model=model, head=None, validation_logits=tuned.logits, reason=reason)
     if head is None:
         raise RunError("No stage gave a model.", remedy="Give a longer --budget.")
     refits = session.recipe.features.refit and carved
     final = refit_head(session, data, frozen, head.head) if refits else head.head
-    _, model = stacked(session, data, final)
     stages = {stage.name: stage for stage in session.folder.stages()}
     session.keep_stage(dataclasses.replace(stages["features"], kept=True))
     reason = (
-        tuned.choice if tuned is not None else "Only the features stage gave a model, so its head was kept."
+        tuned.choice
+        if tuned is not None
+        else "Only the features stage gave a model, so its head was kept."
     )
     if refits:
         reason += " The head was then fitted again on train and validation together."
     return Chosen(
-        model=model, head=final, validation_logits=np.asarray(head.logits), reason=reason
+        model=stacked(frozen, final),
+        head=final,
+        validation_logits=np.asarray(head.logits),
+        reason=reason,
     )
 
 

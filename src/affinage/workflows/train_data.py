@@ -35,7 +35,12 @@ def read_data(session: Session, sources: Sequence[Path]) -> TrainingData:
             progress=lambda done, total: session.reporter.phase("reading images", done, total),
         )
         session.dataset.save_manifest(found.manifest)
-        session.findings.extend(audit(found.manifest, ignored=found.ignored))
+        grouped = session.recipe.split.group is not None
+        session.findings.extend(
+            finding
+            for finding in audit(found.manifest, ignored=found.ignored)
+            if not (grouped and finding.code == "suggested-group")
+        )
     with session.phase("split"):
         name = split_name(session.recipe.split)
         split, findings = make_split(
@@ -73,7 +78,7 @@ def within(data: TrainingData, share: float) -> TrainingData:
         part = getattr(data, name)
         taken: list[str] = []
         per_class: dict[int, int] = {}
-        for image, label in zip(part.images, part.labels.tolist(), strict=True):
+        for label in part.labels.tolist():
             per_class[label] = per_class.get(label, 0) + 1
         seen: dict[int, int] = {}
         for image, label in zip(part.images, part.labels.tolist(), strict=True):
@@ -112,6 +117,8 @@ def budget_finding(used: int, total: int, seconds: float) -> Finding:
         code="budget-subset",
         severity="warning",
         subject=f"The budget of {seconds:g} s allowed for {used:,} of {total:,} images.",
-        evidence=("A fair sample of each part was used; the scores hold for a model of so little.",),
+        evidence=(
+            "A fair sample of each part was used; the scores hold for a model of so little.",
+        ),
         remedy="Give a longer --budget, or none.",
     )

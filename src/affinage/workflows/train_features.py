@@ -53,7 +53,9 @@ class FeaturesOutcome:
 
 def open_cache(session: Session, data: TrainingData, backbone: Backbone) -> FrozenFeatures:
     """Return the frozen backbone with its cache, and no features yet."""
-    model = stack(backbone, classes=len(data.classes)).to(session.engine.device)
+    model = stack(backbone, classes=len(data.classes), dropout=session.recipe.model.dropout).to(
+        session.engine.device
+    )
     versions = {"timm": backbone.timm_version}
     facts = cache_facts(backbone, session.engine, versions=versions)
     return FrozenFeatures(
@@ -128,12 +130,18 @@ def fit_head(session: Session, data: TrainingData, frozen: FrozenFeatures) -> Fe
     head = fit_linear(frozen.train, data.train.labels, classes, penalty=choice.penalty)
     logits = head.logits(frozen.validation)
     evaluation = evaluate_on(
-        "validation", data.validation, data, logits, nearest=nearest_labels(frozen, data, frozen.validation)
+        "validation",
+        data.validation,
+        data,
+        logits,
+        nearest=nearest_labels(frozen, data, frozen.validation),
     )
     return FeaturesOutcome(head=head, logits=logits, evaluation=evaluation)
 
 
-def refit_head(session: Session, data: TrainingData, frozen: FrozenFeatures, head: LinearHead) -> LinearHead:
+def refit_head(
+    session: Session, data: TrainingData, frozen: FrozenFeatures, head: LinearHead
+) -> LinearHead:
     """Fit the chosen head again, on train and validation together."""
     both = data.both
     rows = frozen.of(session, both, "features of the frozen backbone")
@@ -170,7 +178,9 @@ def calibrate(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> float:
     return fit_temperature(np.asarray(logits, dtype=np.float64), labels)
 
 
-def features_result(outcome: FeaturesOutcome, *, seconds: float, computed: int, kept: bool) -> StageResult:
+def features_result(
+    outcome: FeaturesOutcome, *, seconds: float, computed: int, kept: bool
+) -> StageResult:
     """Return what the stage did, for people."""
     accuracy = outcome.evaluation.accuracy
     return StageResult(

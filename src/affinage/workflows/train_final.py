@@ -221,9 +221,7 @@ def _threshold(
     return positive, value, rule
 
 
-def _verdict_findings(
-    evaluations: dict[str, Evaluation], looks: tuple[Look, ...]
-) -> list[Finding]:
+def _verdict_findings(evaluations: dict[str, Evaluation], looks: tuple[Look, ...]) -> list[Finding]:
     findings: list[Finding] = []
     if "test" not in evaluations:
         findings.append(
@@ -240,10 +238,10 @@ def _verdict_findings(
                 code="test-part-seen-before",
                 severity="warning",
                 subject=f"The test part was looked at {len(looks)} times, this run included.",
-                evidence=tuple(f"{look.at}: {look.command} of run {look.run}" for look in looks[-5:]),
+                evidence=tuple(
+                    f"{look.at}: {look.command} of run {look.run}" for look in looks[-5:]
+                ),
                 remedy="Decide between runs by validation; for a fresh verdict, collect new test images.",
             )
         )
     return findings
-
-

@@ -13,7 +13,6 @@ from affinage.errors import RunError
 from affinage.evaluation.comparison import choose_between
 from affinage.heads.linear import LinearHead
 from affinage.inference.forward import compute_logits
-from affinage.models.build import Backbone, build_backbone, stack
 from affinage.models.classifier import Classifier
 from affinage.models.freeze import frozen_state, layer_groups, set_trainable
 from affinage.records.evaluation import Evaluation
@@ -58,17 +57,14 @@ class Rates:
     image: float
 
 
-def stacked(session: Session, data: TrainingData, head: LinearHead | None) -> tuple[Backbone, Classifier]:
-    """Return a fresh backbone with the head on it; with zeros where there is none."""
-    backbone = build_backbone(session.recipe.model, seed=session.recipe.seed)
-    model = stack(
-        backbone, classes=len(data.classes), dropout=session.recipe.model.dropout
-    )
+def stacked(frozen: FrozenFeatures, head: LinearHead | None) -> Classifier:
+    """Return a copy of the frozen backbone with the head on it; with zeros where there is none."""
+    model = copy.deepcopy(frozen.model)
     if head is not None:
         with torch.no_grad():
             model.head.weight.copy_(torch.from_numpy(np.asarray(head.weight, dtype=np.float32)))
             model.head.bias.copy_(torch.from_numpy(np.asarray(head.bias, dtype=np.float32)))
-    return backbone, model.to(session.engine.device)
+    return model
 
 
 def parity(session: Session, data: TrainingData, frozen: FrozenFeatures, head: LinearHead) -> float:
@@ -77,7 +73,7 @@ def parity(session: Session, data: TrainingData, frozen: FrozenFeatures, head: L
     Raises:
         RunError: If they are not one model: fine-tuning would start from something else.
     """
-    _, model = stacked(session, data, head)
+    model = stacked(frozen, head)
     part = data.validation
     items = part.items[:PARITY_IMAGES]
     expected = head.logits(frozen.validation[: len(items)])
@@ -102,7 +98,7 @@ def run_finetune(
     """Fine-tune on train, watched by validation; None where a budget leaves no time for it."""
     start = time.monotonic()
     difference = parity(session, data, frozen, head.head) if head is not None else None
-    _, model = stacked(session, data, head.head if head is not None else None)
+    model = stacked(frozen, head.head if head is not None else None)
     plan = _plan_within_budget(session, data, model, required=head is None)
     if plan is None:
         return None
@@ -123,19 +119,28 @@ def run_finetune(
         validation=evaluation,
     )
     return FinetuneOutcome(
-        model=model, logits=logits, evaluation=evaluation, result=result, better=better, choice=choice
+        model=model,
+        logits=logits,
+        evaluation=evaluation,
+        result=result,
+        better=better,
+        choice=choice,
     )
 
 
 def refit_finetuned(
-    session: Session, data: TrainingData, head: LinearHead | None, best: FinetuneOutcome
+    session: Session,
+    data: TrainingData,
+    frozen: FrozenFeatures,
+    head: LinearHead | None,
+    best: FinetuneOutcome,
 ) -> Classifier:
     """Fine-tune again on train and validation together, for as many epochs as proved best."""
     epochs = float(best.result.facts["best_epoch"] or 1)
     both = data.both
     per_epoch = make_plan(session.recipe.finetune, len(both)).steps_per_epoch
     plan = Plan(steps=max(1, round(epochs * per_epoch)), steps_per_epoch=per_epoch)
-    _, model = stacked(session, data, head)
+    model = stacked(frozen, head)
     _train(session, data, both, model, plan, "refit", validate=False)
     return model
 
@@ -188,9 +193,7 @@ def _scores(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Scores:
     tensor = torch.from_numpy(logits)
     wanted = torch.from_numpy(labels)
     loss = torch.nn.functional.cross_entropy(tensor, wanted)
-    return Scores(
-        loss=float(loss), accuracy=float((tensor.argmax(1) == wanted).float().mean())
-    )
+    return Scores(loss=float(loss), accuracy=float((tensor.argmax(1) == wanted).float().mean()))
 
 
 def _plan_within_budget(
@@ -208,7 +211,9 @@ def _plan_within_budget(
                 code="finetune-skipped",
                 severity="note",
                 subject=f"The budget of {session.recipe.budget:g} s left no time for fine-tuning.",
-                evidence=(f"A step takes {rates.step:.2f} s here; {session.clock.left:.0f} s are left.",),
+                evidence=(
+                    f"A step takes {rates.step:.2f} s here; {session.clock.left:.0f} s are left.",
+                ),
                 remedy="Give a longer --budget to see whether it helps.",
             )
         )
@@ -241,7 +246,9 @@ def measure(session: Session, data: TrainingData, model: Classifier) -> Rates:
         trial, groups, session.recipe.optimizer, layer_decay=session.recipe.finetune.layer_decay
     )
     part, engine = data.train, session.engine
-    plan = Plan(steps=4, steps_per_epoch=make_plan(session.recipe.finetune, len(part)).steps_per_epoch)
+    plan = Plan(
+        steps=4, steps_per_epoch=make_plan(session.recipe.finetune, len(part)).steps_per_epoch
+    )
     times = [time.monotonic()]
     times.extend(
         time.monotonic()
@@ -284,7 +291,9 @@ def _moved(model: Classifier, fixed: dict[str, torch.Tensor]) -> int:
         RunError: If there is one.
     """
     state = model.state_dict()
-    moved = [name for name, tensor in fixed.items() if not torch.equal(state[name].cpu(), tensor.cpu())]
+    moved = [
+        name for name, tensor in fixed.items() if not torch.equal(state[name].cpu(), tensor.cpu())
+    ]
     if moved:
         raise RunError(
             f"{len(moved)} frozen tensors moved in training, such as '{moved[0]}'.",
@@ -336,9 +345,10 @@ def _summary(
         else ""
     )
     stop = f" It was stopped early: {ended.stopped}." if ended.stopped else ""
-    return (
-        f"{proof}Then the last {trained} of {blocks} blocks and the head were trained for {ended.steps / plan.steps_per_epoch:.3g} "
-        f"epochs; {norms}; the weights of epoch {ended.best_step / plan.steps_per_epoch:.3g}, with the "
-        f"lowest validation loss, were kept.{stop}"
+    epochs, best = (
+        f"{steps / plan.steps_per_epoch:.3g}" for steps in (ended.steps, ended.best_step)
     )
-
+    return (
+        f"{proof}Then the last {trained} of {blocks} blocks and the head were trained for {epochs} "
+        f"epochs; {norms}; the weights of epoch {best}, with the lowest validation loss, were kept.{stop}"
+    )

@@ -1,0 +1,60 @@
+"""`python -m benchmarks [SECTION...]`: print the figures and append them to benchmarks/results.jsonl.
+
+Sections need the sample image sets (AFFINAGE_SAMPLES, or shared/data beside the checkout), but for
+`startup`. AFFINAGE_CUTS sets the number of re-cuts of `quality` (10 by default; an hour each way).
+"""
+
+import datetime
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.quality import quality
+from benchmarks.speed import cache, flowers, plain, scan, startup
+
+SECTIONS: dict[str, Callable[[Path], dict[str, Any]]] = {
+    "startup": startup,
+    "scan": scan,
+    "cache": cache,
+    "flowers": flowers,
+    "plain": plain,
+    "quality": quality,
+}
+
+
+def samples() -> Path:
+    """Return the folder of sample image sets."""
+    beside = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+    folder = Path(os.environ.get("AFFINAGE_SAMPLES", beside))
+    if not folder.is_dir():
+        sys.exit("The sample image sets are not here: set AFFINAGE_SAMPLES to their folder.")
+    return folder
+
+
+def main() -> None:
+    """Run the sections asked for, or all."""
+    asked = sys.argv[1:] or list(SECTIONS)
+    unknown = [name for name in asked if name not in SECTIONS]
+    if unknown:
+        sys.exit(f"No section {', '.join(unknown)}; there are {', '.join(SECTIONS)}.")
+    for name in asked:
+        print(f"\n## {name}", flush=True)
+        figures = SECTIONS[name](samples())
+        for key, value in figures.items():
+            print(f"{key}: {value}", flush=True)
+        line = {
+            "at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "section": name,
+            "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+            "figures": figures,
+        }
+        with (Path(__file__).parent / "results.jsonl").open("a") as file:
+            file.write(json.dumps(line) + "\n")
+
+
+if __name__ == "__main__":
+    main()

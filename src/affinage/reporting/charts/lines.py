@@ -1,0 +1,314 @@
+"""Line charts: a few series over one axis, told apart by colour, dash and marker."""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from affinage.records.report import Chart, Line
+from affinage.reporting.charts.scale import Scale, linear_scale, log_scale
+from affinage.reporting.charts.svg import coordinate, element, fitted, picture, text, text_width
+from affinage.reporting.words import number
+
+WIDTH, HEIGHT = 440.0, 270.0
+STYLES = 6
+"""How many series differ in colour, dash and marker before they repeat."""
+SIZE = 12.5
+"""Of the type, in the picture's own units."""
+MOST_MARKED = 25
+_LEADING = 15.0
+
+Points = Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Frame:
+    """Where the plot lies in the picture."""
+
+    left: float
+    top: float
+    right: float
+    bottom: float
+    width: float
+    height: float
+
+
+def line_chart(chart: Chart, *, identity: str) -> str:
+    """Return a chart as SVG.
+
+    Args:
+        chart: Points that are not finite, or not positive on a logarithmic axis, are not drawn.
+        identity: Prefix of the ids within the page.
+    """
+    lines = [(line.name, _drawable(line, log_x=chart.log_x)) for line in chart.lines]
+    lines = [(name, points) for name, points in lines if points]
+    frame = _frame(chart, [name for name, _ in lines])
+    every = list(itertools.chain.from_iterable(points for _, points in lines))
+    across, up = _scales(chart, every, frame)
+    parts = [_grid(across, up, frame), _axis_names(chart, frame)]
+    if not every:
+        middle = ((frame.left + frame.right) / 2, (frame.top + frame.bottom) / 2)
+        parts.append(text("No points were recorded.", *middle, text_anchor="middle", css="muted"))
+    for index, (_, points) in enumerate(lines):
+        parts.append(_series(points, across, up, style=index % STYLES + 1, x=chart.x, y=chart.y))
+    parts.append(_legend(lines, frame) if chart.unit_square else _labels(lines, across, up, frame))
+    if chart.unit_square:
+        parts.append(_point_labels(lines, across, up, frame))
+    return picture(
+        *parts,
+        width=frame.width,
+        height=frame.height,
+        title=chart.title,
+        description=describe(chart),
+        identity=identity,
+        css="chart",
+    )
+
+
+def describe(chart: Chart) -> str:
+    """Return what the chart shows, for those who do not see it."""
+    told = []
+    for line in chart.lines:
+        points = _drawable(line, log_x=chart.log_x)
+        if not points:
+            told.append(f"{line.name}: no points")
+        elif len(points) == 1:
+            told.append(f"{line.name}: {number(points[0][1])} at {number(points[0][0])}")
+        else:
+            (x1, y1), (x2, y2) = points[0], points[-1]
+            told.append(
+                f"{line.name}: from {number(y1)} at {number(x1)} to {number(y2)} at {number(x2)}, "
+                f"{len(points)} points"
+            )
+    return f"{chart.y} over {chart.x}. {'; '.join(told) or 'No lines'}."
+
+
+def _drawable(line: Line, *, log_x: bool) -> list[tuple[float, float]]:
+    return [
+        (x, y)
+        for x, y in line.points
+        if math.isfinite(x) and math.isfinite(y) and (x > 0 or not log_x)
+    ]
+
+
+def _frame(chart: Chart, names: list[str]) -> _Frame:
+    if chart.unit_square:
+        side, top, left = 250.0, 30.0, 46.0
+        rows = -(-len(names) // 2)
+        height = top + side + 44 + 20 * rows
+        return _Frame(
+            left=left, top=top, right=left + side, bottom=top + side, width=left + side + 24,
+            height=height,
+        )  # fmt: skip
+    room = max((text_width(part, SIZE) for name in names for part in _folded(name)), default=0)
+    left, right = 52.0, WIDTH - min(130.0, room + 16)
+    return _Frame(
+        left=left, top=30.0, right=right, bottom=HEIGHT - 40, width=WIDTH, height=HEIGHT
+    )
+
+
+def _scales(
+    chart: Chart, points: list[tuple[float, float]], frame: _Frame
+) -> tuple[Scale, Scale]:
+    if chart.unit_square:
+        return (
+            linear_scale((0.0, 1.0), start=frame.left, end=frame.right, most=6),
+            linear_scale((0.0, 1.0), start=frame.bottom, end=frame.top, most=6),
+        )
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    across = (
+        log_scale(xs, start=frame.left, end=frame.right)
+        if chart.log_x
+        else linear_scale(xs, start=frame.left, end=frame.right, tight=True)
+    )
+    return across, linear_scale(ys, start=frame.bottom, end=frame.top)
+
+
+def _grid(across: Scale, up: Scale, frame: _Frame) -> str:
+    parts = []
+    for value, name in zip(up.ticks, up.labels, strict=True):
+        y = up(value)
+        parts.append(element("line", x1=frame.left, x2=frame.right, y1=y, y2=y, css="grid"))
+        parts.append(text(name, frame.left - 8, y + 4, text_anchor="end", css="tick"))
+    parts.append(
+        element(
+            "line", x1=frame.left, x2=frame.right, y1=frame.bottom, y2=frame.bottom, css="axis"
+        )
+    )
+    free = -math.inf
+    for value, name in sorted(
+        zip(across.ticks, across.labels, strict=True), key=lambda tick: tick[0]
+    ):
+        x, half = across(value), text_width(name, SIZE) / 2
+        parts.append(
+            element("line", x1=x, x2=x, y1=frame.bottom, y2=frame.bottom + 4, css="axis")
+        )
+        if x - half > free:
+            parts.append(text(name, x, frame.bottom + 18, text_anchor="middle", css="tick"))
+            free = x + half + 8
+    return "".join(parts)
+
+
+def _axis_names(chart: Chart, frame: _Frame) -> str:
+    return text(
+        fitted(chart.y, frame.width - 20, SIZE), 2, 15, css="axis-name"
+    ) + text(
+        fitted(chart.x, frame.right - 4, SIZE),
+        frame.right,
+        frame.bottom + 35,
+        text_anchor="end",
+        css="axis-name",
+    )
+
+
+def _series(
+    points: Points, across: Scale, up: Scale, *, style: int, x: str, y: str
+) -> str:
+    places = [(across(px), up(py)) for px, py in points]
+    parts = []
+    thin = _thinned(places)
+    if len(thin) > 1:
+        moves = " ".join(f"{coordinate(px)},{coordinate(py)}" for px, py in thin)
+        parts.append(element("polyline", points=moves, css="line"))
+    if len(points) <= MOST_MARKED:
+        marked = [
+            element(
+                "g",
+                element("title", f"{number(px)}: {number(py)}"),
+                _marker(style, *place),
+            )
+            for (px, py), place in zip(points, places, strict=True)
+        ]
+        parts += marked
+    else:
+        parts.append(_marker(style, *places[-1]))
+    return element("g", *parts, css=f"series s{style}")
+
+
+def _thinned(places: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return the points that can be told apart at half a unit, and always the last."""
+    kept: list[tuple[float, float]] = []
+    for place in places:
+        if not kept or abs(place[0] - kept[-1][0]) + abs(place[1] - kept[-1][1]) >= 0.5:
+            kept.append(place)
+    if kept and kept[-1] != places[-1]:
+        kept.append(places[-1])
+    return kept
+
+
+def _marker(style: int, x: float, y: float) -> str:
+    size = 3.6
+    if style in (1, 4):
+        return element("circle", cx=x, cy=y, r=size, css="mark")
+    if style in (2, 5):
+        return element("rect", x=x - 3.2, y=y - 3.2, width=6.4, height=6.4, css="mark")
+    corners = ((x, y - 4.4), (x + 4.2, y + 3.4), (x - 4.2, y + 3.4))
+    path = " ".join(f"{coordinate(px)},{coordinate(py)}" for px, py in corners)
+    return element("polygon", points=path, css="mark")
+
+
+def _folded(name: str) -> list[str]:
+    """Return a label on one line, or on two at the bracket or the middle space."""
+    if len(name) <= 14:
+        return [name]
+    head, bracket, tail = name.partition(" (")
+    if bracket:
+        return [head, f"({tail}"]
+    spaces = [place for place, character in enumerate(name) if character == " "]
+    if not spaces:
+        return [name]
+    middle = min(spaces, key=lambda place: abs(place - len(name) / 2))
+    return [name[:middle], name[middle + 1 :]]
+
+
+def _labels(
+    lines: Sequence[tuple[str, Points]], across: Scale, up: Scale, frame: _Frame
+) -> str:
+    """Return names beside the ends of their lines, pushed apart where they would overlap."""
+    if not lines:
+        return ""
+    x = frame.right + 10
+    room = frame.width - x
+    wanted = sorted(
+        (
+            (up(points[-1][1]), index, [fitted(part, room, SIZE) for part in _folded(name)])
+            for index, (name, points) in enumerate(lines)
+        ),
+        key=lambda label: label[:2],
+    )
+    heights = [_LEADING * len(parts) for _, _, parts in wanted]
+    tops = spread(
+        [middle - height / 2 for (middle, _, _), height in zip(wanted, heights, strict=True)],
+        [height + 4 for height in heights],
+        low=frame.top - 12,
+        high=frame.bottom + 6,
+    )
+    parts = []
+    for (_, index, rows), top in zip(wanted, tops, strict=True):
+        parts.extend(
+            text(row, x, top + _LEADING * (number_ + 0.8), css=f"name s{index % STYLES + 1}")
+            for number_, row in enumerate(rows)
+        )
+    return "".join(parts)
+
+
+def spread(tops: list[float], heights: list[float], *, low: float, high: float) -> list[float]:
+    """Return tops as near to the wanted ones as non-overlapping boxes within low..high allow.
+
+    Args:
+        tops: Wanted tops, ascending.
+        heights: Of the boxes.
+        low: Least top.
+        high: Greatest bottom; given up where the boxes together are taller.
+    """
+    placed: list[float] = []
+    free = low
+    for top, height in zip(tops, heights, strict=True):
+        placed.append(max(top, free))
+        free = placed[-1] + height
+    limit = max(high, low + sum(heights))
+    for index in range(len(placed) - 1, -1, -1):
+        placed[index] = min(placed[index], limit - heights[index])
+        limit = placed[index]
+    return placed
+
+
+def _legend(lines: Sequence[tuple[str, Points]], frame: _Frame) -> str:
+    """Return samples with their names in two columns under the plot."""
+    parts = []
+    for index, (name, points) in enumerate(lines):
+        style = index % STYLES + 1
+        x = 8 + (index % 2) * (frame.width / 2)
+        y = frame.bottom + 56 + 20 * (index // 2)
+        sample = (
+            element("polyline", points=f"{x:.0f},{y - 4:.0f} {x + 26:.0f},{y - 4:.0f}", css="line")
+            if len(points) > 1
+            else _marker(style, x + 13, y - 4)
+        )
+        parts.append(element("g", sample, css=f"series s{style}"))
+        name_ = fitted(name, frame.width / 2 - 44, SIZE)
+        parts.append(text(name_, x + 34, y, css=f"name s{style}"))
+    return "".join(parts)
+
+
+def _point_labels(
+    lines: Sequence[tuple[str, Points]], across: Scale, up: Scale, frame: _Frame
+) -> str:
+    """Return names beside series of a single point."""
+    parts = []
+    for index, (name, points) in enumerate(lines):
+        if len(points) != 1:
+            continue
+        x, y = across(points[0][0]), up(points[0][1])
+        left = x > (frame.left + frame.right) / 2
+        below = y < frame.top + 40
+        parts.append(
+            text(
+                name,
+                x - 10 if left else x + 10,
+                y + 20 if below else y - 8,
+                text_anchor="end" if left else None,
+                css=f"name halo s{index % STYLES + 1}",
+            )
+        )
+    return "".join(parts)

@@ -1,0 +1,279 @@
+"""The methods paragraph: what a scientist can paste, said of the record and of nothing else."""
+
+import math
+
+from affinage.errors import RecipeError
+from affinage.records.preprocessing import Preprocessing
+from affinage.records.recipe import AugmentSettings, Recipe, load_recipe
+from affinage.records.run import RunRecord, StageResult
+from affinage.reporting.verdict import METRICS, deciding, goal_clause
+from affinage.reporting.words import (
+    count,
+    estimated,
+    interval,
+    label,
+    listed,
+    millions,
+    number,
+    sentence,
+)
+
+
+def methods_paragraphs(run: RunRecord) -> tuple[str, ...]:
+    """Return data and model, training, and evaluation, each as a paragraph of full sentences."""
+    recipe = readable_recipe(run)
+    return tuple(
+        " ".join(sentence(part) for part in parts if part)
+        for parts in (
+            [_data(run), _parts(run, recipe), _backbone(run, recipe), _preprocessing(run)],
+            [*_training(run, recipe), _selection(run), _refit(run, recipe), _calibration(run)],
+            [*_evaluation(run), _software(run)],
+        )
+    )
+
+
+def readable_recipe(run: RunRecord) -> Recipe | None:
+    """Return the run's settings; None where they are of a format that this version cannot read."""
+    try:
+        return load_recipe(run.recipe)
+    except RecipeError:
+        return None
+
+
+def _data(run: RunRecord) -> str:
+    train, test = run.split.get("train", 0), run.split.get("test", 0)
+    classes = count(len(run.class_counts), "class", "classes")
+    if run.closed_set:
+        text = (
+            f"The data set {label(run.data)} held {count(train + test, 'image')} of {classes}; "
+            f"{count(train, 'image')} served both as training and, on purpose, as validation images"
+        )
+        return text + (f", and {count(test, 'image')} as test images" if test else "")
+    words = [f"{count(run.split.get(part, 0))} {part}" for part in ("train", "validation", "test")]
+    words = [word.replace("train", "training") for word in words if not word.startswith("0 ")]
+    total = count(sum(run.split.values()), "image")
+    return f"The data set {label(run.data)}, {total} of {classes}, was divided into {listed(words)} images"
+
+
+def _parts(run: RunRecord, recipe: Recipe | None) -> str:
+    if run.closed_set:
+        return ""
+    text = "No image, identified by the SHA-256 checksum of its file, was in more than one part"
+    crossing = any(finding.code == "group-across-parts" for finding in run.findings)
+    if recipe is not None and recipe.split.group and not crossing:
+        text += f", nor was any value of '{label(recipe.split.group)}'"
+    return text
+
+
+def _backbone(run: RunRecord, recipe: Recipe | None) -> str:
+    model, timm = run.model, run.environment.packages.get("timm")
+    name = f"The backbone was {label(model.backbone)}{f' (timm {timm})' if timm else ''}"
+    size = f"{millions(model.parameters)} weights with the classification head"
+    if (recipe is not None and not recipe.model.pretrained) or not model.weights_sha256:
+        return f"{name}, with {size}, started from random weights"
+    licence = f"licence {label(model.licence)}; " if model.licence else ""
+    return (
+        f"{name}, with {size}, started from {label(model.weights)} "
+        f"({licence}SHA-256 {model.weights_sha256[:12]}…)"
+    )
+
+
+def _preprocessing(run: RunRecord) -> str:
+    view: Preprocessing = run.model.preprocessing
+    if view.width == view.height:
+        resized = f"to {math.floor(view.width / view.crop)} pixels on their shorter side"
+    else:
+        resized = f"so that the crop keeps {100 * view.crop:.4g} % of each side"
+    means, deviations = (listed([f"{v:.4g}" for v in values]) for values in (view.mean, view.std))
+    return (
+        f"Images were resized with {view.interpolation} interpolation and anti-aliasing {resized}, "
+        f"cropped at the centre to {view.width} × {view.height} pixels, scaled to 0–1, and "
+        f"standardised per channel (means {means}; standard deviations {deviations})"
+    )
+
+
+def _training(run: RunRecord, recipe: Recipe | None) -> list[str]:
+    sentences: list[str] = []
+    for stage in run.stages:
+        if stage.name == "features":
+            sentences.append(_features(stage, recipe))
+        elif stage.name == "finetune":
+            sentences += _finetune(stage, recipe, after_features=len(sentences) > 0)
+        else:
+            sentences.append(stage.summary)
+    return sentences
+
+
+def _features(stage: StageResult, recipe: Recipe | None) -> str:
+    text = "With the backbone frozen, a linear softmax head was fitted on its features by L-BFGS"
+    penalty = stage.facts.get("penalty")
+    if isinstance(penalty, int | float):
+        text += f" with an L2 penalty of {number(penalty)}"
+        if recipe is not None and len(recipe.features.penalties) > 1:
+            text += (
+                f", chosen among {len(recipe.features.penalties)} values by cross-validation with "
+                f"up to {recipe.features.folds} folds on the training images"
+            )
+    return text
+
+
+def _finetune(stage: StageResult, recipe: Recipe | None, *, after_features: bool) -> list[str]:
+    start = "Starting from that head" if after_features else "Starting from a new head"
+    if recipe is None:
+        return [f"{start}, the network was fine-tuned", stage.summary]
+    settings, optimizer = recipe.finetune, recipe.optimizer
+    blocks = "all blocks"
+    if settings.unfreeze is not None:
+        blocks = {0: "no block", 1: "the last block"}.get(
+            settings.unfreeze, f"the last {settings.unfreeze} blocks"
+        )
+    name = {"adamw": "AdamW", "sgd": f"SGD with Nesterov momentum {optimizer.momentum:g}"}
+    epochs = stage.facts.get("epochs")
+    length = f" for {_epochs(epochs)}" if isinstance(epochs, int | float) else ""
+    clip = f", gradients clipped at norm {optimizer.clip:g}" if optimizer.clip else ""
+    norms = {"frozen": "kept as pretrained", "adapt": "adapted to the training images"}
+    loss = "cross-entropy"
+    if settings.label_smoothing:
+        loss += f" with label smoothing {settings.label_smoothing:g}"
+    first = (
+        f"{start}, {blocks} of the backbone and the head were trained on {loss} with "
+        f"{name[optimizer.name]}{length} in batches of {settings.batch_size} (highest learning rate "
+        f"{number(optimizer.lr)}, lowered by the factor {settings.layer_decay:g} from each block to "
+        f"the one before it; weight decay {optimizer.weight_decay:g}{clip}; "
+        f"{_schedule(recipe)}); BatchNorm statistics were {norms[settings.batchnorm]}"
+    )
+    return [first, _augmentation(recipe.augment), _stopping(stage)]
+
+
+def _epochs(epochs: float) -> str:
+    return f"{epochs:.3g} {'epoch' if epochs == 1 else 'epochs'}"
+
+
+def _schedule(recipe: Recipe) -> str:
+    warmup = recipe.schedule.warmup
+    if recipe.schedule.name != "one_cycle":
+        warmup = min(warmup, 0.05)
+    name = {"one_cycle": "one-cycle", "cosine": "cosine", "constant": "constant"}
+    rise = f", rising over the first {100 * warmup:.3g} % of the planned steps" if warmup else ""
+    return f"{name[recipe.schedule.name]} schedule{rise}"
+
+
+def _augmentation(settings: AugmentSettings) -> str:
+    changes: list[str] = []
+    if settings.crop < 1:
+        changes.append(f"random crops of at least {100 * settings.crop:.3g} % of the area")
+    if settings.horizontal_flip:
+        changes.append("horizontal flips")
+    if settings.vertical_flip:
+        changes.append("vertical flips")
+    if settings.rotation:
+        changes.append(f"rotations by up to {settings.rotation:g}°")
+    if settings.brightness:
+        changes.append(f"changes of brightness by up to {100 * settings.brightness:.3g} %")
+    if settings.contrast:
+        changes.append(f"changes of contrast by up to {100 * settings.contrast:.3g} %")
+    if not changes:
+        return "Training images were not augmented"
+    return f"Training images were augmented by {listed(changes)}"
+
+
+def _stopping(stage: StageResult) -> str:
+    best, stopped = stage.facts.get("best_epoch"), stage.facts.get("stopped")
+    parts = []
+    if isinstance(stopped, str) and stopped:
+        parts.append(f"training ended before its plan ({label(stopped)})")
+    if isinstance(best, int | float):
+        moment = "before the first step" if best == 0 else f"after {_epochs(best)}"
+        parts.append(f"the weights {moment}, with the lowest validation loss, were taken")
+    return sentence(" and ".join(parts))
+
+
+def _selection(run: RunRecord) -> str:
+    return run.choice
+
+
+def _refit(run: RunRecord, recipe: Recipe | None) -> str:
+    kept = next((stage.name for stage in run.stages if stage.kept), None)
+    if not run.carved or run.closed_set or recipe is None:
+        return ""
+    if kept == "features" and recipe.features.refit:
+        return "The chosen head was then refitted on the training and validation images together"
+    if kept == "finetune" and recipe.finetune.refit:
+        if not any(point.stage == "refit" for point in run.signals.points):
+            return ""
+        return (
+            "The kept model was then trained again on the training and validation images together, "
+            "for the number of epochs that had proved best"
+        )
+    return ""
+
+
+def _calibration(run: RunRecord) -> str:
+    parts = []
+    if run.model.temperature != 1.0:
+        parts.append(
+            "probabilities were calibrated on the validation images by temperature scaling "
+            f"(T = {run.model.temperature:.3g})"
+        )
+    if run.model.threshold is not None:
+        parts.append(
+            f"{label(run.model.positive)} was called from a probability of "
+            f"{number(run.model.threshold)}"
+        )
+    return " and ".join(parts)
+
+
+def _evaluation(run: RunRecord) -> list[str]:
+    evaluation = deciding(run)
+    if evaluation is None:
+        return []
+    images = count(evaluation.n, f"{evaluation.part} image")
+    opening = (
+        f"On the same {count(evaluation.n, 'image')} that it was trained on"
+        if evaluation.memory_test
+        else f"On {images}"
+    )
+    scores = ", ".join(
+        f"{name} was {estimated(getattr(evaluation, key), share=key != 'log_loss')} "
+        f"({interval(getattr(evaluation, key), share=key != 'log_loss')})"
+        for key, name in METRICS.items()
+        if getattr(evaluation, key).value is not None
+    )
+    intervals = (
+        "Intervals in parentheses are 95 % intervals: Wilson's score interval for accuracy, "
+        "precision and recall, percentile bootstrap for the other scores"
+    )
+    sentences = [f"{opening}, {scores}", intervals]
+    if evaluation.baselines:
+        names = {
+            "largest_class": "always naming the largest training class",
+            "nearest_neighbour": "naming the class of the nearest training image on frozen features",
+        }
+        rivals = [
+            f"{names.get(key, key.replace('_', ' '))} scored {estimated(value)}"
+            for key, value in evaluation.baselines.items()
+            if value.value is not None
+        ]
+        sentences.append(f"On the same images, {listed(rivals)}" if rivals else "")
+    if evaluation.part == "test":
+        n = len(run.looks)
+        if n == 1:
+            sentences.append("The test images were measured once, after all choices had been made")
+        elif n > 1:
+            sentences.append(f"These test images had been measured {n} times, this time included")
+    elif not evaluation.memory_test:
+        sentences.append("The same images chose the model, so that these scores are optimistic")
+    if run.goal is not None:
+        sentences.append(f"Declared before training, {goal_clause(run.goal)}")
+    return sentences
+
+
+def _software(run: RunRecord) -> str:
+    here = run.environment
+    wanted = ("torch", "timm", "numpy", "scikit-learn", "opencv-python-headless")
+    names = {"torch": "PyTorch", "numpy": "NumPy", "opencv-python-headless": "OpenCV"}
+    versions = [
+        f"{names.get(name, name)} {here.packages[name]}" for name in wanted if name in here.packages
+    ]
+    software = listed([f"Affinage {here.affinage}", f"Python {here.python}", *versions])
+    return f"All was computed with {software} on {here.device} ({here.platform}), seed {run.seed}"

@@ -1,0 +1,191 @@
+"""The report of a run."""
+
+from collections.abc import Mapping
+
+from affinage.records.evaluation import Evaluation
+from affinage.records.report import Block, Fact, Facts, Findings, Report, Section, Text
+from affinage.records.run import RunRecord
+from affinage.reporting.curve_blocks import curve_blocks
+from affinage.reporting.data_blocks import (
+    MOST_CLASSES_OPEN,
+    data_blocks,
+    environment_blocks,
+    headline,
+    look_blocks,
+    recipe_blocks,
+    stage_blocks,
+    stage_facts,
+    time_blocks,
+)
+from affinage.reporting.methods import methods_paragraphs, readable_recipe
+from affinage.reporting.score_blocks import (
+    class_table,
+    confusion_blocks,
+    mistake_blocks,
+    score_table,
+    threshold_blocks,
+)
+from affinage.reporting.titles import AT_A_GLANCE, DECISIONS, FINDINGS, SCORES
+from affinage.reporting.verdict import deciding, goal_text, run_verdict
+from affinage.reporting.words import (
+    count,
+    duration,
+    estimated,
+    interval,
+    label,
+    millions,
+    moment,
+)
+
+_PARTS = ("test", "validation")
+
+
+def run_report(run: RunRecord, *, thumbnails: Mapping[str, bytes] | None = None) -> Report:
+    """Return the report of a finished run.
+
+    Args:
+        run: What the run left behind.
+        thumbnails: JPEG bytes by image id, for the mistakes; without one, a mistake is a table's row.
+    """
+    verdict, tone = run_verdict(run)
+    here = run.environment
+    return Report(
+        title=f"{label(run.data)} · {label(run.name)}",
+        verdict=verdict,
+        tone=tone,
+        sections=tuple(section for section in _sections(run, thumbnails or {}) if section.blocks),
+        footer=f"Run {label(run.name)}, begun {moment(run.created)}, Affinage {here.affinage}. "
+        "Intervals are 95 % intervals: Wilson's for shares of images, bootstrap for the rest.",
+    )
+
+
+def _sections(run: RunRecord, thumbnails: Mapping[str, bytes]) -> list[Section]:
+    ordered = {part: run.evaluations[part] for part in _PARTS if part in run.evaluations}
+    evaluations = {**ordered, **run.evaluations}
+    shown = deciding(run)
+    findings = Section(title=FINDINGS, blocks=_findings(run))
+    blocking = any(finding.severity == "blocking" for finding in run.findings)
+    return [
+        Section(title=AT_A_GLANCE, blocks=(_glance(run),)),
+        *([findings] if blocking else []),
+        Section(title=SCORES, blocks=_scores(run, evaluations)),
+        *([] if blocking else [findings]),
+        Section(title=DECISIONS, blocks=stage_blocks(run)),
+        Section(title="Learning curves", blocks=curve_blocks(run.signals, penalties=_penalties(run))),
+        *(_about(shown) if shown is not None else []),
+        Section(
+            title="The most confident mistakes",
+            blocks=mistake_blocks(_speaking(evaluations), thumbnails),
+        ),
+        Section(
+            title="The data",
+            blocks=data_blocks(run),
+            folded=len(run.class_counts) > MOST_CLASSES_OPEN,
+        ),
+        Section(title="Looks at the test part", blocks=look_blocks(run)),
+        Section(title="Methods, to paste", blocks=(Text(paragraphs=methods_paragraphs(run)),)),
+        Section(title="Recipe", blocks=recipe_blocks(run), folded=True),
+        Section(title="Numbers of each stage", blocks=stage_facts(run), folded=True),
+        Section(title="Versions and hardware", blocks=environment_blocks(run), folded=True),
+        Section(title="Where the time went", blocks=time_blocks(run), folded=True),
+    ]
+
+
+def _about(evaluation: Evaluation) -> list[Section]:
+    many = len(evaluation.classes) > MOST_CLASSES_OPEN
+    sections = [Section(title="What is taken for what", blocks=confusion_blocks(evaluation))]
+    if evaluation.binary is not None:
+        sections.append(Section(title="The threshold", blocks=threshold_blocks(evaluation.binary)))
+    sections.append(Section(title="Each class", blocks=(class_table(evaluation),), folded=many))
+    return sections
+
+
+def _speaking(evaluations: Mapping[str, Evaluation]) -> dict[str, Evaluation]:
+    """Return the part whose mistakes are shown: test, else what there is."""
+    for part in _PARTS:
+        if part in evaluations:
+            return {part: evaluations[part]}
+    return dict(evaluations)
+
+
+def _scores(run: RunRecord, evaluations: Mapping[str, Evaluation]) -> tuple[Block, ...]:
+    if not evaluations:
+        return (Text(paragraphs=("Nothing was measured.",)),)
+    notes = []
+    if "test" in evaluations and "validation" in evaluations and not run.closed_set:
+        notes.append(
+            "Validation chose between models, so its scores are a little optimistic; test chose nothing."
+        )
+    if run.carved and not run.closed_set:
+        notes.append(
+            "Validation was measured with the model as it chose it, before any refit on train and "
+            "validation together."
+        )
+    if run.closed_set:
+        notes.append("Validation is the training images: a memory test, no forecast.")
+    text = (Text(paragraphs=(" ".join(notes),)),) if notes else ()
+    return (score_table(evaluations), *text)
+
+
+def _findings(run: RunRecord) -> tuple[Block, ...]:
+    if not run.findings:
+        return (Text(paragraphs=("Nothing was found that its owner should know.",)),)
+    return (Findings(items=run.findings),)
+
+
+def _glance(run: RunRecord) -> Facts:
+    shown = deciding(run)
+    items: list[Fact] = []
+    if shown is not None:
+        kind = "Memory of the training images" if shown.memory_test else f"Accuracy on {shown.part}"
+        detail = f"95 % interval {interval(shown.accuracy)}, n = {count(shown.n)}"
+        items.append(Fact(name=kind, value=estimated(shown.accuracy), detail=detail))
+        if shown.binary is not None:
+            found = shown.binary.sensitivity
+            items.append(
+                Fact(
+                    name=f"{label(shown.binary.positive)} found",
+                    value=estimated(found),
+                    detail=f"95 % interval {interval(found)}, n = {count(found.n)}",
+                )
+            )
+    if run.goal is not None:
+        answer = {"too few images to say": "open"}.get(run.goal.verdict, run.goal.verdict)
+        items.append(Fact(name="Goal", value=answer, detail=_goal_detail(run)))
+    items.extend(headline(run).items)
+    items.append(_model(run))
+    device = run.environment.device
+    items.append(
+        Fact(
+            name="Time",
+            value=duration(sum(run.seconds.values())),
+            detail=f"on {device}, {count(run.environment.cores, 'core')}",
+        )
+    )
+    return Facts(items=tuple(items))
+
+
+def _goal_detail(run: RunRecord) -> str:
+    assert run.goal is not None
+    text = f"{goal_text(run.goal)} on {run.goal.part}"
+    if run.goal.verdict == "too few images to say":
+        text += "; too few images to say"
+        if run.goal.images_needed is not None:
+            text += f", about {count(run.goal.images_needed)} would settle it"
+    return text
+
+
+def _model(run: RunRecord) -> Fact:
+    kept = next((stage.name for stage in run.stages if stage.kept), "")
+    how = {"features": "Frozen + head", "finetune": "Fine-tuned"}.get(kept, label(kept) or "Model")
+    return Fact(
+        name="Model",
+        value=how,
+        detail=f"{label(run.model.backbone)}, {millions(run.model.parameters)} weights",
+    )
+
+
+def _penalties(run: RunRecord) -> tuple[float, ...]:
+    """Return the penalties in the order in which they are tried: the strongest first."""
+    recipe = readable_recipe(run)
+    return tuple(sorted(set(recipe.features.penalties), reverse=True)) if recipe else ()

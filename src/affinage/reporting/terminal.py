@@ -1,0 +1,148 @@
+"""A report on the terminal: the verdict, the facts, the tables, the findings."""
+
+from collections.abc import Iterable, Sequence
+
+from rich.console import Group, RenderableType
+from rich.constrain import Constrain
+from rich.padding import Padding
+from rich.table import Table as Grid
+from rich.text import Text as Words
+
+from affinage.records.finding import Finding
+from affinage.records.report import (
+    Block,
+    Chart,
+    Code,
+    Facts,
+    Findings,
+    Gallery,
+    Matrix,
+    Report,
+    Table,
+    Text,
+)
+from affinage.reporting.charts.lines import describe as describe_chart
+from affinage.reporting.charts.matrix import describe as describe_matrix
+from affinage.reporting.titles import ESSENTIAL
+from affinage.reporting.words import one_line, visible
+
+MOST_EVIDENCE = 5
+_TONES = {"good": "bold green", "caution": "bold yellow", "bad": "bold red", "neutral": "bold"}
+_SEVERITIES = {"blocking": "bold red", "warning": "yellow", "note": "dim"}
+
+
+def to_terminal(
+    report: Report, *, width: int | None = None, full: bool = False
+) -> RenderableType:
+    """Return the report for a rich console; no text of the user's is read as markup.
+
+    Args:
+        report: What to show.
+        width: Columns at most; None takes the console's, and 100 at most.
+        full: Everything that text can show, not just glance, scores, decisions and findings.
+    """
+    essential = [section for section in report.sections if section.title in ESSENTIAL]
+    sections = report.sections if full or not essential else tuple(essential)
+    parts: list[RenderableType] = [
+        Words(one_line(report.title), style="dim"),
+        Words(one_line(report.verdict), style=_TONES[report.tone]),
+    ]
+    for section in sections:
+        parts += [Words(""), Words(one_line(section.title), style="bold underline")]
+        parts += [_block(block, full=full) for block in section.blocks]
+    if full and report.footer:
+        parts += [Words(""), Words(one_line(report.footer), style="dim")]
+    return Constrain(Group(*parts), width or 100)
+
+
+def findings_to_terminal(findings: Iterable[Finding]) -> RenderableType:
+    """Return findings with their evidence and remedies; all of their text is shown as it is."""
+    return Group(*(_finding(finding) for finding in findings))
+
+
+def _block(block: Block, *, full: bool) -> RenderableType:
+    match block:
+        case Text():
+            return Group(*(Words(one_line(text)) for text in block.paragraphs))
+        case Facts():
+            return _facts(block)
+        case Table():
+            return _table(block)
+        case Chart():
+            return Words(f"{one_line(block.title)}: {one_line(describe_chart(block))}")
+        case Matrix():
+            return Words(f"{one_line(block.title)}: {one_line(describe_matrix(block))}")
+        case Gallery():
+            return _gallery(block)
+        case Findings():
+            shown = block.items if full else _telling(block.items)
+            hidden = len(block.items) - len(shown)
+            more = [Words(f"and {hidden} more in the report", style="dim")] if hidden else []
+            return Group(*(_finding(finding) for finding in shown), *more)
+        case Code():
+            return Padding(Words(visible(block.text).rstrip()), (0, 2))
+
+
+_MOST_NOTES = 4
+
+
+def _telling(findings: Sequence[Finding]) -> list[Finding]:
+    """Return what asks for something, and a few notes."""
+    asking = [finding for finding in findings if finding.severity != "note"]
+    notes = [finding for finding in findings if finding.severity == "note"]
+    return [*asking, *notes[:_MOST_NOTES]]
+
+
+def _facts(facts: Facts) -> RenderableType:
+    grid = Grid.grid(padding=(0, 2), expand=False)
+    grid.add_column(style="dim")
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column()
+    for fact in facts.items:
+        grid.add_row(
+            Words(one_line(fact.name)), Words(one_line(fact.value)), Words(one_line(fact.detail))
+        )
+    return grid
+
+
+def _table(table: Table) -> RenderableType:
+    grid = Grid(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for index, column in enumerate(table.columns):
+        right = index in table.numeric
+        grid.add_column(
+            Words(one_line(column), justify="right" if right else "left"),
+            justify="right" if right else "left",
+            overflow="fold",
+            min_width=_least(table, index) if right else 8,
+        )
+    for row in table.rows:
+        grid.add_row(*(Words(one_line(cell)) for cell in row))
+    if not table.caption:
+        return grid
+    return Group(grid, Words(one_line(table.caption), style="dim"))
+
+
+def _least(table: Table, index: int) -> int:
+    """Return the width of a column's widest number: a number is not to be broken."""
+    return max((len(row[index]) for row in table.rows), default=1)
+
+
+def _gallery(gallery: Gallery) -> RenderableType:
+    lines = [Words(f"· {one_line(picture.caption)}") for picture in gallery.pictures]
+    head = [Words(one_line(gallery.caption), style="dim")] if gallery.caption else []
+    return Group(*head, *lines)
+
+
+def _finding(finding: Finding) -> RenderableType:
+    head = Words()
+    head.append(finding.severity, style=_SEVERITIES[finding.severity])
+    head.append(f"  {one_line(finding.subject)}")
+    parts: list[RenderableType] = [head]
+    for line in finding.evidence[:MOST_EVIDENCE]:
+        parts.append(Padding(Words(one_line(line), style="dim"), (0, 0, 0, 4)))
+    hidden = len(finding.evidence) - MOST_EVIDENCE
+    if hidden > 0:
+        parts.append(Padding(Words(f"and {hidden:,} more lines", style="dim"), (0, 0, 0, 4)))
+    if finding.remedy:
+        parts.append(Padding(Words(f"→ {one_line(finding.remedy)}"), (0, 0, 0, 2)))
+    return Group(*parts)

@@ -1,0 +1,9 @@
+"""Titles that mean the same in every report."""
+
+AT_A_GLANCE = "At a glance"
+SCORES = "Scores"
+DECISIONS = "What was decided, and why"
+FINDINGS = "Findings"
+
+ESSENTIAL = frozenset({AT_A_GLANCE, SCORES, DECISIONS, FINDINGS})
+"""What a terminal shows unless asked for all."""

@@ -1,0 +1,163 @@
+"""The verdict: one honest sentence, and its tone."""
+
+from typing import Literal
+
+from affinage.records.evaluation import Evaluation, GoalAnswer
+from affinage.records.run import RunRecord
+from affinage.reporting.words import count, estimated, interval, percent
+
+Tone = Literal["good", "caution", "bad", "neutral"]
+
+METRICS = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro F1",
+    "log_loss": "log loss",
+}
+BASELINES = {
+    "largest_class": "always naming the largest class",
+    "nearest_neighbour": "the nearest training image on frozen features",
+}
+
+
+def deciding(run: RunRecord) -> Evaluation | None:
+    """Return the scores that speak for the run: of test, else of validation."""
+    return run.evaluations.get("test") or run.evaluations.get("validation")
+
+
+def run_verdict(run: RunRecord) -> tuple[str, Tone]:
+    """Return what the run's score is worth, in one sentence, and its tone."""
+    evaluation = deciding(run)
+    if evaluation is None:
+        return "Nothing was measured, so nothing can be said of this model.", "caution"
+    blocking = sum(finding.severity == "blocking" for finding in run.findings)
+    clauses = [
+        _core(run, evaluation),
+        *_against_baselines(evaluation),
+        *_looks(run, evaluation),
+        *([goal_clause(run.goal)] if run.goal is not None else []),
+    ]
+    text = "; ".join(clauses)
+    if blocking:
+        settled = "is settled" if blocking == 1 else "are settled"
+        text = (
+            f"Do not rely on this score before {count(blocking, 'blocking finding')} {settled}: "
+            f"{text[0].lower()}{text[1:]}"
+        )
+    return f"{text}.", _tone(run, evaluation, blocking=blocking)
+
+
+def evaluation_verdict(run: str, evaluation: Evaluation) -> tuple[str, Tone]:
+    """Return what a finished model's score on other images says, and its tone."""
+    if evaluation.memory_test:
+        core = _memory(evaluation)
+    else:
+        core = f"{run} is right on {_of(evaluation, evaluation.part)}{_interval(evaluation)}"
+    tone: Tone = "neutral"
+    if not _beats(evaluation, "largest_class"):
+        tone = "bad"
+    return f"{'; '.join([core, *_against_baselines(evaluation)])}.", tone
+
+
+def goal_clause(goal: GoalAnswer) -> str:
+    """Return whether the goal was reached, as part of a sentence."""
+    asked = f"the goal, {goal_text(goal)},"
+    if goal.verdict == "met":
+        return f"{asked} is met"
+    if goal.verdict == "not met":
+        return f"{asked} is not met"
+    more = (
+        f" (about {count(goal.images_needed, 'image')} would settle it)"
+        if goal.images_needed is not None
+        else ""
+    )
+    return f"{asked} can be neither confirmed nor refuted with so few images{more}"
+
+
+def goal_text(goal: GoalAnswer) -> str:
+    """Return what was asked, such as `accuracy ≥ 95 %`."""
+    name = METRICS.get(goal.goal.metric, goal.goal.metric.replace("_", " "))
+    share = 100 * goal.goal.at_least
+    return f"{name} ≥ {share:.6g} %"
+
+
+def _core(run: RunRecord, evaluation: Evaluation) -> str:
+    if evaluation.memory_test:
+        return _memory(evaluation)
+    if evaluation.part == "test":
+        return f"Right on {_of(evaluation, 'test')} it had never seen{_interval(evaluation)}"
+    which = "which also chose the model"
+    return (
+        "There is no test part, so this is an optimistic estimate and no proof: right on "
+        f"{_of(evaluation, evaluation.part)}, {which}{_interval(evaluation)}"
+        if run.split.get("test", 0) == 0
+        else f"Right on {_of(evaluation, evaluation.part)}, {which}{_interval(evaluation)}; "
+        "the test part was not measured"
+    )
+
+
+def _memory(evaluation: Evaluation) -> str:
+    return (
+        f"A memory test, no forecast: right on {_of(evaluation, '')} that it was trained on, "
+        "which says nothing about any other image"
+    )
+
+
+def _of(evaluation: Evaluation, part: str) -> str:
+    kind = f"{part} image" if part else "image"
+    if evaluation.accuracy.value == 1.0:
+        return f"all {count(evaluation.n, kind)}" if evaluation.n > 1 else f"the only {kind}"
+    if evaluation.accuracy.value == 0.0:
+        return f"none of {count(evaluation.n, kind)}"
+    the = "the " if evaluation.memory_test else ""
+    return f"{percent(evaluation.accuracy.value, evaluation.n)} of {the}{count(evaluation.n, kind)}"
+
+
+def _interval(evaluation: Evaluation) -> str:
+    return f" (95 % interval {interval(evaluation.accuracy)})"
+
+
+def _against_baselines(evaluation: Evaluation) -> list[str]:
+    """Say bluntly which baselines the model does not beat; name the largest class in any case."""
+    clauses: list[str] = []
+    for name, baseline in evaluation.baselines.items():
+        if baseline.value is None or evaluation.accuracy.value is None:
+            continue
+        rival = BASELINES.get(name, name.replace("_", " "))
+        score = estimated(baseline)
+        if evaluation.accuracy.value <= baseline.value:
+            clauses.append(f"that is no better than {rival}, which scores {score}")
+        elif not _beats(evaluation, name):
+            clauses.append(f"it is not shown to be better than {rival}, which scores {score}")
+        elif name == "largest_class":
+            clauses.insert(0, f"the largest class alone would score {score}")
+    return clauses
+
+
+def _beats(evaluation: Evaluation, name: str) -> bool:
+    """Return whether the whole interval lies above a baseline; True where there is none."""
+    baseline = evaluation.baselines.get(name)
+    if baseline is None or baseline.value is None:
+        return True
+    return evaluation.accuracy.low is not None and evaluation.accuracy.low > baseline.value
+
+
+def _looks(run: RunRecord, evaluation: Evaluation) -> list[str]:
+    if evaluation.part != "test" or len(run.looks) < 2:
+        return []
+    return [f"this test part has been looked at {len(run.looks)} times, so expect a little less"]
+
+
+def _tone(run: RunRecord, evaluation: Evaluation, *, blocking: int) -> Tone:
+    not_met = run.goal is not None and run.goal.verdict == "not met"
+    if blocking or not_met or not _beats(evaluation, "largest_class"):
+        return "bad"
+    undecided = run.goal is not None and run.goal.verdict != "met"
+    worse_than_a_rival = any(
+        baseline.value is not None
+        and evaluation.accuracy.value is not None
+        and evaluation.accuracy.value <= baseline.value
+        for baseline in evaluation.baselines.values()
+    )
+    unproved = evaluation.part != "test" or evaluation.memory_test or len(run.looks) > 1
+    return "caution" if undecided or worse_than_a_rival or unproved else "good"
