@@ -142,10 +142,10 @@ def _predict(
     threshold: tuple[str, float, str] | None,
 ) -> NDArray[np.int64]:
     if threshold is None:
-        return table.argmax(axis=1).astype(np.int64)
+        predicted: NDArray[np.int64] = table.argmax(axis=1).astype(np.int64)
+        return predicted
     positive = classes.index(threshold[0])
-    called: NDArray[np.bool_] = table[:, positive] >= threshold[1]
-    return np.where(called, positive, 1 - positive).astype(np.int64, copy=False)
+    return np.where(table[:, positive] >= threshold[1], positive, 1 - positive).astype(np.int64)
 
 
 def _bootstrapped(

@@ -15,7 +15,7 @@ from affinage.heads.rotation import Rotated, rotate
 from affinage.heads.softmax_regression import Problem, solve
 from affinage.metrics.classification import check_labels
 
-GAP, ROUGH_GAP = 1e-7, 1e-4
+GAP, ROUGH_GAP = 1e-6, 1e-4
 """Share of the loss that may be left to gain by a fit, and by a fit inside cross-validation."""
 
 _one_thread = functools.partial(threadpool_limits, limits=1, user_api="blas")
@@ -30,7 +30,7 @@ class LinearHead:
     Attributes:
         weight: Shape (classes, features).
         bias: Shape (classes,).
-        penalty: The L2 penalty it was fitted with, on standardised features.
+        penalty: The L2 penalty it was fitted with, on features of mean variance 1.
     """
 
     weight: NDArray[np.floating]
@@ -75,10 +75,11 @@ def fit_linear(
 ) -> LinearHead:
     """Return the head that minimises mean log loss + penalty / 2 * ||W||² (bias free).
 
-    W acts on features standardised by the mean and deviation of these very images; the result
-    is folded back into a plain layer on raw features. A constant feature gets weight 0. A class
-    of 0..classes-1 without an image gets weight 0 and a bias so low that it is not predicted
-    on images like these. The same input gives the same head.
+    W acts on features of which the mean of these very images is taken away and which are divided
+    by one number, the root mean square of their deviations (`rotate` says why not by each its
+    own); the result is folded back into a plain layer on raw features. A constant feature gets
+    weight 0. A class of 0..classes-1 without an image gets weight 0 and a bias so low that it is
+    not predicted on images like these. The same input gives the same head.
 
     Args:
         features: Finite, shape (n, d), n at least 1.
@@ -129,11 +130,11 @@ def choose_penalty(
     Images are held out by `assign_folds`: stratified, groups together, the same for any order
     of the rows. An image whose class would then have none left to learn from is not scored.
     Where no image can be held out (one image for each class), the middle penalty is taken.
-    The standardisation is that of the whole training part: it sees no label, and sharing it
-    lets all fits share one rotation.
+    The mean and the scale are those of the whole training part: they see no label, and sharing
+    them lets all fits share one rotation.
 
-    The least mean loss decides, without a one-standard-error rule: measured on three image sets
-    the rule cost log loss and won no accuracy (docs/log.md).
+    The least mean loss decides. On three image sets neither the one-standard-error rule, nor the
+    best accuracy, nor the loss after a temperature chose better (docs/log.md).
 
     Args:
         features: Finite, shape (n, d), n at least 1.

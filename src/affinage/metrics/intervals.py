@@ -76,9 +76,8 @@ def bootstrap(
         confidence: Coverage of the interval, in (0, 1).
 
     Returns:
-        The statistic on all rows, between the percentiles of its redrawn values. The interval is
-        widened to hold the value where a biased statistic (log loss is not, a mean of maxima is)
-        would leave it outside.
+        The statistic on all rows, between the percentiles of its redrawn values; the interval is
+        widened to hold it where a biased statistic would leave it outside.
 
     Raises:
         DataError: If n is negative, draws below 1, or confidence not in (0, 1).
@@ -87,12 +86,13 @@ def bootstrap(
         Efron, Bootstrap Methods: Another Look at the Jackknife, 1979; percentile interval:
         Efron & Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13.
     """
-    rows = resample(n, seed=seed, draws=draws)
+    _check_draws(n, draws)
     _normal_quantile(confidence)
     if n == 0:
         return Estimate(value=None, low=None, high=None, n=0)
-    value = float(statistic(np.arange(n)))
-    return percentile_estimate(value, [statistic(draw) for draw in rows], n, confidence=confidence)
+    random = np.random.default_rng(seed)
+    redrawn = [float(statistic(random.integers(0, n, n, dtype=np.intp))) for _ in range(draws)]
+    return percentile_estimate(float(statistic(np.arange(n))), redrawn, n, confidence=confidence)
 
 
 def resample(n: int, *, seed: int = 0, draws: int = 1000) -> NDArray[np.intp]:
@@ -103,11 +103,7 @@ def resample(n: int, *, seed: int = 0, draws: int = 1000) -> NDArray[np.intp]:
     Raises:
         DataError: If n is negative or draws below 1.
     """
-    if n < 0 or draws < 1:
-        raise DataError(
-            f"A bootstrap needs n ≥ 0 rows and at least 1 draw, not n = {n} and {draws} draws.",
-            remedy="Give the number of rows, and about 1000 draws.",
-        )
+    _check_draws(n, draws)
     drawn: NDArray[np.intp] = np.random.default_rng(seed).integers(
         0, max(n, 1), size=(draws, n), dtype=np.intp
     )
@@ -198,6 +194,14 @@ def _phi_of_pairs(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> float:
     if cross > 0:
         cross = max(cross - n / 2, 0)  # type: ignore[assignment]
     return float(cross / np.sqrt(float(margins)))
+
+
+def _check_draws(n: int, draws: int) -> None:
+    if n < 0 or draws < 1:
+        raise DataError(
+            f"A bootstrap needs n ≥ 0 rows and at least 1 draw, not n = {n} and {draws} draws.",
+            remedy="Give the number of rows, and about 1000 draws.",
+        )
 
 
 def _normal_quantile(confidence: float) -> float:

@@ -56,7 +56,7 @@ class FeaturesSettings(_Section):
     """The frozen backbone with a linear head fitted on its features."""
 
     penalties: tuple[Annotated[float, Field(gt=0)], ...] = Field(
-        (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1),
+        (1e-4, 1e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 3.0),
         min_length=1,
         description="L2 penalties to choose from by cross-validation on the training part.",
     )

@@ -23,32 +23,33 @@ def curve_blocks(signals: Signals, *, penalties: Sequence[float] = ()) -> tuple[
             number is not that of the ranks, the ranks themselves are the axis.
     """
     blocks: list[Block] = []
-    modes = set()
     for stage in dict.fromkeys(point.stage for point in signals.points):
         points = [point for point in signals.points if point.stage == stage]
-        modes |= {point.on for point in points}
         ranks = sorted({point.epoch for point in points})
         tried = dict(zip(ranks, penalties, strict=False)) if len(ranks) == len(penalties) else {}
         for series in dict.fromkeys(point.series for point in points):
             chosen = [point for point in points if point.series == series]
             blocks.append(_chart(stage, series, chosen, tried if stage == "features" else {}))
-    if not blocks:
-        return (Text(paragraphs=("No curves were recorded.",)),)
-    if "train (running)" in modes:
-        blocks.append(Text(paragraphs=(_MODES,)))
-    return tuple(blocks)
+        notes = [_NOTES[on] for on in dict.fromkeys(point.on for point in points) if on in _NOTES]
+        if notes:
+            blocks.append(Text(paragraphs=(" ".join(notes),)))
+    return tuple(blocks) or (Text(paragraphs=("No curves were recorded.",)),)
 
 
-_MODES = (
-    "“Train (running)” is the mean over each epoch while the weights still move, on augmented "
-    "images and in training mode; it cannot be compared with validation. “Train (evaluation mode)” "
-    "is measured after the epoch on plain training images, exactly as validation is: the gap "
-    "between these two is the overfitting."
-)
+_NOTES = {
+    "cross-validation on train": "Each penalty is judged by training images that were held out in "
+    "turn; validation had no say in it.",
+    "train (running)": "“Train (running)” is the mean over each epoch while the weights still move, "
+    "in training mode and on augmented images: not comparable with validation.",
+    "train (evaluation mode)": "“Train (evaluation mode)” is measured on plain training images "
+    "exactly as validation is: the gap between these two lines is the overfitting.",
+}
 
 
 def _chart(stage: str, series: str, points: list[Point], tried: dict[float, float]) -> Chart:
-    name, unit, factor = _SERIES.get(series, (series.replace("_", " "), series.replace("_", " "), 1))
+    name, unit, factor = _SERIES.get(
+        series, (series.replace("_", " "), series.replace("_", " "), 1)
+    )
     where = STAGES.get(stage, stage)
     of_features = stage == "features"
     lines = tuple(

@@ -84,7 +84,7 @@ def stage_blocks(run: RunRecord) -> tuple[Block, ...]:
     if not run.stages:
         return (Text(paragraphs=(run.choice or "No stage was run.",)),)
     table = Table(
-        columns=("Stage", "Time", "Accuracy on validation", "95 % interval", "Kept"),
+        columns=("Stage", "Time", "Validation accuracy", "95 % interval", "Kept"),
         rows=tuple(
             (
                 STAGES.get(stage.name, label(stage.name)),
@@ -104,7 +104,7 @@ def stage_blocks(run: RunRecord) -> tuple[Block, ...]:
         if stage.summary
     )
     blocks: list[Block] = [table]
-    parity = parity_text(run)
+    parity = "" if "difference" in " ".join(summaries) else parity_text(run)
     if summaries or parity:
         blocks.append(Text(paragraphs=(*summaries, *([parity] if parity else []))))
     return tuple(blocks)
@@ -137,7 +137,7 @@ def stage_facts(run: RunRecord) -> tuple[Block, ...]:
     return (Table(columns=("Stage", "What", "Value"), rows=rows, numeric=(2,)),)
 
 
-def _plain(value: str | float | bool) -> str:
+def _plain(value: str | float) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return label(value) if isinstance(value, str) else number(value)

@@ -41,7 +41,9 @@ def evaluation_report(
         Section(title="What is taken for what", blocks=confusion_blocks(evaluation)),
         *([Section(title="The threshold", blocks=threshold_blocks(binary))] if binary else []),
         Section(title="Each class", blocks=(class_table(evaluation),)),
-        Section(title="The most confident mistakes", blocks=mistake_blocks(parts, thumbnails or {})),
+        Section(
+            title="The most confident mistakes", blocks=mistake_blocks(parts, thumbnails or {})
+        ),
     ]
     return Report(
         title=f"{label(run)} on {label(evaluation.part)}",

@@ -16,7 +16,11 @@ from affinage.reporting.charts.lines import line_chart
 from affinage.reporting.charts.matrix import matrix_chart
 from affinage.reporting.words import visible
 
-_TOGETHER = re.compile(r"(\d[\d.,–]*|n =|T =) (%|s|min|h|px|ms|GiB|million|\d[\d.,]*)(?![\w])")
+_LONG_WORD = 24
+_TOGETHER = re.compile(
+    r"\d[\d.,–]* ×(?: 10[⁻⁰¹²³⁴-⁹]+| \d+(?: px)?)"
+    r"|(?:\d[\d.,–]*|[nT] =) (?:%|s|min|h|px|ms|GiB|million|\d[\d.,]*)(?!\w)"
+)
 _TONES = {
     "good": "Verdict",
     "caution": "Verdict, with caution",
@@ -72,6 +76,7 @@ def _environment() -> Environment:
         finalize=_seen,
     )
     environment.filters.update(tied=_tied, datauri=_data_uri, lined=_lined)
+    environment.tests.update(long=_is_long)
     environment.globals.update(draw=_draw)
     return environment
 
@@ -85,6 +90,11 @@ def _tied(text: str) -> Markup:
     """Return escaped text in which a number and its unit stay on one line."""
     safe = str(escape(visible(text)))
     return Markup(_TOGETHER.sub(r'<span class="nb">\g<0></span>', safe))  # noqa: S704 - escaped above.
+
+
+def _is_long(text: str) -> bool:
+    """Return whether a word is too long for a column and must be broken anywhere."""
+    return max(map(len, text.split()), default=0) > _LONG_WORD
 
 
 def _lined(text: str) -> Markup:

@@ -39,7 +39,7 @@ def to_markdown(report: Report) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _block(block: Block) -> str:
+def _block(block: Block) -> str:  # noqa: PLR0911 - a line for each kind of block.
     match block:
         case Text():
             return "\n\n".join(_paragraph(text) for text in block.paragraphs)

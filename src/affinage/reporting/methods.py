@@ -67,13 +67,14 @@ def _parts(run: RunRecord, recipe: Recipe | None) -> str:
 
 def _backbone(run: RunRecord, recipe: Recipe | None) -> str:
     model, timm = run.model, run.environment.packages.get("timm")
-    name = f"The backbone was {label(model.backbone)}{f' (timm {timm})' if timm else ''}"
-    size = f"{millions(model.parameters)} weights with the classification head"
+    of = f"timm {timm}; " if timm else ""
+    size = f"{of}{millions(model.parameters)} weights, the classification head included"
+    name = f"The backbone was {label(model.backbone)} ({size})"
     if (recipe is not None and not recipe.model.pretrained) or not model.weights_sha256:
-        return f"{name}, with {size}, started from random weights"
+        return f"{name}, started from random weights"
     licence = f"licence {label(model.licence)}; " if model.licence else ""
     return (
-        f"{name}, with {size}, started from {label(model.weights)} "
+        f"{name}, started from {label(model.weights)} "
         f"({licence}SHA-256 {model.weights_sha256[:12]}…)"
     )
 
@@ -122,11 +123,6 @@ def _finetune(stage: StageResult, recipe: Recipe | None, *, after_features: bool
     if recipe is None:
         return [f"{start}, the network was fine-tuned", stage.summary]
     settings, optimizer = recipe.finetune, recipe.optimizer
-    blocks = "all blocks"
-    if settings.unfreeze is not None:
-        blocks = {0: "no block", 1: "the last block"}.get(
-            settings.unfreeze, f"the last {settings.unfreeze} blocks"
-        )
     name = {"adamw": "AdamW", "sgd": f"SGD with Nesterov momentum {optimizer.momentum:g}"}
     epochs = stage.facts.get("epochs")
     length = f" for {_epochs(epochs)}" if isinstance(epochs, int | float) else ""
@@ -136,13 +132,24 @@ def _finetune(stage: StageResult, recipe: Recipe | None, *, after_features: bool
     if settings.label_smoothing:
         loss += f" with label smoothing {settings.label_smoothing:g}"
     first = (
-        f"{start}, {blocks} of the backbone and the head were trained on {loss} with "
+        f"{start}, {_blocks(stage)} and the head were trained on {loss} with "
         f"{name[optimizer.name]}{length} in batches of {settings.batch_size} (highest learning rate "
         f"{number(optimizer.lr)}, lowered by the factor {settings.layer_decay:g} from each block to "
         f"the one before it; weight decay {optimizer.weight_decay:g}{clip}; "
         f"{_schedule(recipe)}); BatchNorm statistics were {norms[settings.batchnorm]}"
     )
     return [first, _augmentation(recipe.augment), _stopping(stage)]
+
+
+def _blocks(stage: StageResult) -> str:
+    """Return which blocks were trained, as far as the stage counted them."""
+    trained, blocks = stage.facts.get("trained_blocks"), stage.facts.get("blocks")
+    if not isinstance(trained, int) or not isinstance(blocks, int):
+        return "the backbone's unfrozen blocks"
+    if trained == blocks:
+        return f"all {blocks} blocks of the backbone"
+    few = {0: "none", 1: "the last one"}.get(trained, f"the last {trained}")
+    return f"{few} of the backbone's {blocks} blocks"
 
 
 def _epochs(epochs: float) -> str:
@@ -202,8 +209,8 @@ def _refit(run: RunRecord, recipe: Recipe | None) -> str:
         if not any(point.stage == "refit" for point in run.signals.points):
             return ""
         return (
-            "The kept model was then trained again on the training and validation images together, "
-            "for the number of epochs that had proved best"
+            "For the final model this training was repeated, from the same start, on the training "
+            "and validation images together, for the number of epochs that had proved best"
         )
     return ""
 
@@ -220,7 +227,7 @@ def _calibration(run: RunRecord) -> str:
             f"{label(run.model.positive)} was called from a probability of "
             f"{number(run.model.threshold)}"
         )
-    return " and ".join(parts)
+    return ", and ".join(parts)
 
 
 def _evaluation(run: RunRecord) -> list[str]:
@@ -233,17 +240,17 @@ def _evaluation(run: RunRecord) -> list[str]:
         if evaluation.memory_test
         else f"On {images}"
     )
-    scores = ", ".join(
-        f"{name} was {estimated(getattr(evaluation, key), share=key != 'log_loss')} "
+    scores = [
+        f"{name} {estimated(getattr(evaluation, key), share=key != 'log_loss')} "
         f"({interval(getattr(evaluation, key), share=key != 'log_loss')})"
         for key, name in METRICS.items()
         if getattr(evaluation, key).value is not None
-    )
+    ]
     intervals = (
         "Intervals in parentheses are 95 % intervals: Wilson's score interval for accuracy, "
         "precision and recall, percentile bootstrap for the other scores"
     )
-    sentences = [f"{opening}, {scores}", intervals]
+    sentences = [f"{opening}, the model reached {listed(scores)}", intervals]
     if evaluation.baselines:
         names = {
             "largest_class": "always naming the largest training class",
@@ -276,4 +283,5 @@ def _software(run: RunRecord) -> str:
         f"{names.get(name, name)} {here.packages[name]}" for name in wanted if name in here.packages
     ]
     software = listed([f"Affinage {here.affinage}", f"Python {here.python}", *versions])
-    return f"All was computed with {software} on {here.device} ({here.platform}), seed {run.seed}"
+    place = f"{here.device} ({label(here.processor)}, {here.platform})"
+    return f"Everything was computed with {software} on {place}, with the seed {run.seed}"

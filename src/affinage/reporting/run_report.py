@@ -71,7 +71,9 @@ def _sections(run: RunRecord, thumbnails: Mapping[str, bytes]) -> list[Section]:
         Section(title=SCORES, blocks=_scores(run, evaluations)),
         *([] if blocking else [findings]),
         Section(title=DECISIONS, blocks=stage_blocks(run)),
-        Section(title="Learning curves", blocks=curve_blocks(run.signals, penalties=_penalties(run))),
+        Section(
+            title="Learning curves", blocks=curve_blocks(run.signals, penalties=_penalties(run))
+        ),
         *(_about(shown) if shown is not None else []),
         Section(
             title="The most confident mistakes",

@@ -34,8 +34,8 @@ MOST_PAIRS = 20
 MOST_MISTAKES = 24
 
 _RIVALS = {
-    "largest_class": "Largest class alone",
-    "nearest_neighbour": "Nearest training image",
+    "largest_class": "largest class alone",
+    "nearest_neighbour": "nearest training image",
 }
 
 
@@ -53,8 +53,8 @@ def score_table(evaluations: Mapping[str, Evaluation]) -> Table:
         rows.append((name[0].upper() + name[1:], *(cell for pair in cells for cell in pair)))
     for key in dict.fromkeys(key for part in parts for key in part.baselines):
         cells = [_cells(part.baselines.get(key), part.n) for part in parts]
-        name = _RIVALS.get(key, key.replace("_", " ").capitalize())
-        rows.append((f"Baseline: {name[0].lower()}{name[1:]}", *(c for pair in cells for c in pair)))
+        name = _RIVALS.get(key, key.replace("_", " "))
+        rows.append((f"Baseline: {name}", *(cell for pair in cells for cell in pair)))
     return Table(
         columns=tuple(columns),
         rows=tuple(rows),
@@ -79,7 +79,9 @@ def confusion_blocks(evaluation: Evaluation) -> tuple[Block, ...]:
         names=tuple(label(name) for name in evaluation.classes),
         counts=evaluation.confusion,
         caption="Rows are the truth, columns what the model says; shade is the share of the row."
-        + ("" if readable else f" {classes} classes are too many to number: the table names pairs."),
+        + (
+            "" if readable else f" {classes} classes are too many to number: the table names pairs."
+        ),
     )
     pairs = _confused_pairs(evaluation)
     if not pairs:
@@ -167,14 +169,11 @@ def threshold_blocks(binary: BinaryCurve) -> tuple[Block, ...]:
         precision = _precision_at(binary)
         if precision is not None:
             recall.append(Line(name=at, points=((found.value, precision),)))
+    called = f"The class {positive} is called from a probability of {number(binary.threshold)} on"
     return (
+        Text(paragraphs=(f"{called} ({label(binary.rule)}).",)),
         Facts(
             items=(
-                Fact(
-                    name="Threshold",
-                    value=number(binary.threshold),
-                    detail=f"probability of {positive} from which it is called; {binary.rule}",
-                ),
                 _fact(f"Sensitivity: {positive} found", found),
                 _fact("Specificity: others refused", refused),
                 Fact(
@@ -238,8 +237,8 @@ def mistake_blocks(
     for evaluation in evaluations.values():
         mistakes = evaluation.mistakes[:MOST_MISTAKES]
         if not mistakes:
-            words = f"None of the {count(evaluation.n, 'image')} of {one_line(evaluation.part)}."
-            blocks.append(Text(paragraphs=(f"No mistakes to show: {words}",)))
+            among = f"{count(evaluation.n)} images of {one_line(evaluation.part)}"
+            blocks.append(Text(paragraphs=(f"No mistake among the {among}.",)))
             continue
         wrong = evaluation.n - sum(row[i] for i, row in enumerate(evaluation.confusion))
         some = f"{len(mistakes)} of {count(wrong)}" if len(mistakes) < wrong else f"all {wrong}"
@@ -261,7 +260,7 @@ def _picture(mistake: Mistake, data: bytes) -> Picture:
     return Picture(
         data=data,
         media_type="image/png" if data.startswith(b"\x89PNG") else "image/jpeg",
-        caption=f"{truth}, called {said}\n{sure} sure · {label(mistake.path)}",
+        caption=f"{truth}, called {said}\n{sure} sure\n{label(mistake.path)}",
         alternative=f"Image of {truth} that the model takes for {said}, {sure} sure",
     )
 

@@ -27,29 +27,30 @@ from affinage.reporting.titles import ESSENTIAL
 from affinage.reporting.words import one_line, visible
 
 MOST_EVIDENCE = 5
+_WIDEST_NUMBER = 14
 _TONES = {"good": "bold green", "caution": "bold yellow", "bad": "bold red", "neutral": "bold"}
 _SEVERITIES = {"blocking": "bold red", "warning": "yellow", "note": "dim"}
 
 
-def to_terminal(
-    report: Report, *, width: int | None = None, full: bool = False
-) -> RenderableType:
+def to_terminal(report: Report, *, width: int | None = None, full: bool = False) -> RenderableType:
     """Return the report for a rich console; no text of the user's is read as markup.
 
     Args:
         report: What to show.
         width: Columns at most; None takes the console's, and 100 at most.
-        full: Everything that text can show, not just glance, scores, decisions and findings.
+        full: Everything that text can show. Without it: the verdict, and of the sections that every
+            report has in common (`titles.ESSENTIAL`) what is not prose.
     """
-    essential = [section for section in report.sections if section.title in ESSENTIAL]
-    sections = report.sections if full or not essential else tuple(essential)
+    essential = tuple(section for section in report.sections if section.title in ESSENTIAL)
+    sections = report.sections if full or not essential else essential
     parts: list[RenderableType] = [
         Words(one_line(report.title), style="dim"),
         Words(one_line(report.verdict), style=_TONES[report.tone]),
     ]
     for section in sections:
+        blocks = section.blocks if full else _without_prose(section.blocks)
         parts += [Words(""), Words(one_line(section.title), style="bold underline")]
-        parts += [_block(block, full=full) for block in section.blocks]
+        parts += [_block(block, full=full) for block in blocks]
     if full and report.footer:
         parts += [Words(""), Words(one_line(report.footer), style="dim")]
     return Constrain(Group(*parts), width or 100)
@@ -60,7 +61,12 @@ def findings_to_terminal(findings: Iterable[Finding]) -> RenderableType:
     return Group(*(_finding(finding) for finding in findings))
 
 
-def _block(block: Block, *, full: bool) -> RenderableType:
+def _without_prose(blocks: Sequence[Block]) -> Sequence[Block]:
+    """Return the blocks without paragraphs, unless there is nothing else."""
+    return [block for block in blocks if not isinstance(block, Text)] or blocks
+
+
+def _block(block: Block, *, full: bool) -> RenderableType:  # noqa: PLR0911 - one per kind.
     match block:
         case Text():
             return Group(*(Words(one_line(text)) for text in block.paragraphs))
@@ -80,7 +86,7 @@ def _block(block: Block, *, full: bool) -> RenderableType:
             more = [Words(f"and {hidden} more in the report", style="dim")] if hidden else []
             return Group(*(_finding(finding) for finding in shown), *more)
         case Code():
-            return Padding(Words(visible(block.text).rstrip()), (0, 2))
+            return _indented(visible(block.text).rstrip(), by=2)
 
 
 _MOST_NOTES = 4
@@ -95,9 +101,9 @@ def _telling(findings: Sequence[Finding]) -> list[Finding]:
 
 def _facts(facts: Facts) -> RenderableType:
     grid = Grid.grid(padding=(0, 2), expand=False)
-    grid.add_column(style="dim")
-    grid.add_column(style="bold", no_wrap=True)
-    grid.add_column()
+    grid.add_column(style="dim", overflow="fold")
+    grid.add_column(style="bold", overflow="fold")
+    grid.add_column(overflow="fold")
     for fact in facts.items:
         grid.add_row(
             Words(one_line(fact.name)), Words(one_line(fact.value)), Words(one_line(fact.detail))
@@ -109,11 +115,12 @@ def _table(table: Table) -> RenderableType:
     grid = Grid(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for index, column in enumerate(table.columns):
         right = index in table.numeric
+        name = one_line(column)
         grid.add_column(
-            Words(one_line(column), justify="right" if right else "left"),
+            Words(name.replace(", ", "\n") if right else name),
             justify="right" if right else "left",
             overflow="fold",
-            min_width=_least(table, index) if right else 8,
+            min_width=_least(table, index) if right else None,
         )
     for row in table.rows:
         grid.add_row(*(Words(one_line(cell)) for cell in row))
@@ -124,7 +131,7 @@ def _table(table: Table) -> RenderableType:
 
 def _least(table: Table, index: int) -> int:
     """Return the width of a column's widest number: a number is not to be broken."""
-    return max((len(row[index]) for row in table.rows), default=1)
+    return min(_WIDEST_NUMBER, max((len(row[index]) for row in table.rows), default=1))
 
 
 def _gallery(gallery: Gallery) -> RenderableType:
@@ -138,11 +145,18 @@ def _finding(finding: Finding) -> RenderableType:
     head.append(finding.severity, style=_SEVERITIES[finding.severity])
     head.append(f"  {one_line(finding.subject)}")
     parts: list[RenderableType] = [head]
-    for line in finding.evidence[:MOST_EVIDENCE]:
-        parts.append(Padding(Words(one_line(line), style="dim"), (0, 0, 0, 4)))
+    parts += [
+        _indented(one_line(line), by=4, style="dim") for line in finding.evidence[:MOST_EVIDENCE]
+    ]
     hidden = len(finding.evidence) - MOST_EVIDENCE
     if hidden > 0:
-        parts.append(Padding(Words(f"and {hidden:,} more lines", style="dim"), (0, 0, 0, 4)))
+        parts.append(_indented(f"and {hidden:,} more lines", by=4, style="dim"))
     if finding.remedy:
-        parts.append(Padding(Words(f"→ {one_line(finding.remedy)}"), (0, 0, 0, 2)))
+        parts.append(_indented(f"→ {one_line(finding.remedy)}", by=2))
     return Group(*parts)
+
+
+def _indented(text: str, *, by: int, style: str = "") -> RenderableType:
+    """Return text that wraps within its indent, also on a console that would let lines run on."""
+    words = Words(text, style=style, overflow="fold", no_wrap=False)
+    return Padding(words, (0, 0, 0, by), expand=False)

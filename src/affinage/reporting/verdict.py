@@ -2,9 +2,10 @@
 
 from typing import Literal
 
+from affinage.records.estimate import Estimate
 from affinage.records.evaluation import Evaluation, GoalAnswer
 from affinage.records.run import RunRecord
-from affinage.reporting.words import count, estimated, interval, percent
+from affinage.reporting.words import count, estimated, interval, label, percent
 
 Tone = Literal["good", "caution", "bad", "neutral"]
 
@@ -52,7 +53,7 @@ def evaluation_verdict(run: str, evaluation: Evaluation) -> tuple[str, Tone]:
     if evaluation.memory_test:
         core = _memory(evaluation)
     else:
-        core = f"{run} is right on {_of(evaluation, evaluation.part)}{_interval(evaluation)}"
+        core = f"{run} is right on {_of(evaluation, '')} of {label(evaluation.part)}{_interval(evaluation)}"
     tone: Tone = "neutral"
     if not _beats(evaluation, "largest_class"):
         tone = "bad"
@@ -118,20 +119,31 @@ def _interval(evaluation: Evaluation) -> str:
 
 
 def _against_baselines(evaluation: Evaluation) -> list[str]:
-    """Say bluntly which baselines the model does not beat; name the largest class in any case."""
+    """Name the largest class in any case, and say bluntly what the model does not beat."""
+    if evaluation.memory_test:
+        return []
     clauses: list[str] = []
-    for name, baseline in evaluation.baselines.items():
-        if baseline.value is None or evaluation.accuracy.value is None:
-            continue
-        rival = BASELINES.get(name, name.replace("_", " "))
-        score = estimated(baseline)
-        if evaluation.accuracy.value <= baseline.value:
-            clauses.append(f"that is no better than {rival}, which scores {score}")
-        elif not _beats(evaluation, name):
-            clauses.append(f"it is not shown to be better than {rival}, which scores {score}")
-        elif name == "largest_class":
-            clauses.insert(0, f"the largest class alone would score {score}")
+    largest = evaluation.baselines.get("largest_class")
+    if largest is not None and largest.value is not None:
+        if not _beats(evaluation, "largest_class"):
+            return [_not_beaten(evaluation, "largest_class", largest)]
+        clauses.append(f"the largest class alone would score {estimated(largest)}")
+    clauses.extend(
+        _not_beaten(evaluation, name, baseline)
+        for name, baseline in evaluation.baselines.items()
+        if name != "largest_class" and not _beats(evaluation, name)
+    )
     return clauses
+
+
+def _not_beaten(evaluation: Evaluation, name: str, baseline: Estimate) -> str:
+    rival = BASELINES.get(name, name.replace("_", " "))
+    ours, theirs = evaluation.accuracy.value or 0.0, baseline.value or 0.0
+    if ours > theirs:
+        words = "it is not shown to be better than"
+    else:
+        words = "that is worse than" if ours < theirs else "that is no better than"
+    return f"{words} {rival}, which scores {estimated(baseline)}"
 
 
 def _beats(evaluation: Evaluation, name: str) -> bool:

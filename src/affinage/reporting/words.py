@@ -72,7 +72,9 @@ def number(value: float) -> str:
         return f"{int(value):,}".replace("-", "−")
     if 1e-4 <= size < 1e6:
         text = f"{value:.3g}" if size < 1000 else f"{value:,.0f}"
-        return f"{float(value):.{_places(value)}f}".replace("-", "−") if "e" in text else _minus(text)
+        return (
+            f"{float(value):.{_places(value)}f}".replace("-", "−") if "e" in text else _minus(text)
+        )
     mantissa, _, exponent = f"{value:.2e}".partition("e")
     mantissa = mantissa.rstrip("0").rstrip(".")
     power = f"10{str(int(exponent)).translate(_SUPERSCRIPTS)}"

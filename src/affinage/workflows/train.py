@@ -174,7 +174,7 @@ def _places(
                 f"There is no '{source}'.",
                 remedy="Name a folder of images, or a table with path and label.",
             )
-    here = Path.cwd()
+    here = Path()
     data_folder = Path(data) if data else default_data_folder(sources, beside=here)
     name = data_set_name(sources)
     run_folder = Path(output) if output else default_run_folder(name, beside=here)
@@ -307,11 +307,12 @@ def _choose(
     final = refit_head(session, data, frozen, head.head) if refits else head.head
     stages = {stage.name: stage for stage in session.folder.stages()}
     session.keep_stage(dataclasses.replace(stages["features"], kept=True))
-    reason = (
-        tuned.choice
-        if tuned is not None
-        else "Only the features stage gave a model, so its head was kept."
-    )
+    if tuned is not None:
+        reason = tuned.choice
+    elif "finetune" in session.recipe.stages:
+        reason = "There was no time for fine-tuning, so the head on frozen features was kept."
+    else:
+        reason = "Only the stage features was asked for, so its head was kept."
     if refits:
         reason += " The head was then fitted again on train and validation together."
     return Chosen(

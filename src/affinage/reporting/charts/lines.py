@@ -15,6 +15,8 @@ STYLES = 6
 """How many series differ in colour, dash and marker before they repeat."""
 SIZE = 12.5
 """Of the type, in the picture's own units."""
+_BOLD = 13.0
+"""Of names: bold type of 12 is about as wide as plain type of 13."""
 MOST_MARKED = 25
 _LEADING = 15.0
 
@@ -42,7 +44,8 @@ def line_chart(chart: Chart, *, identity: str) -> str:
     """
     lines = [(line.name, _drawable(line, log_x=chart.log_x)) for line in chart.lines]
     lines = [(name, points) for name, points in lines if points]
-    frame = _frame(chart, [name for name, _ in lines])
+    named = len(lines) > 1 or any(name != chart.y for name, _ in lines)
+    frame = _frame(chart, [name for name, _ in lines] if named else [])
     every = list(itertools.chain.from_iterable(points for _, points in lines))
     across, up = _scales(chart, every, frame)
     parts = [_grid(across, up, frame), _axis_names(chart, frame)]
@@ -50,10 +53,12 @@ def line_chart(chart: Chart, *, identity: str) -> str:
         middle = ((frame.left + frame.right) / 2, (frame.top + frame.bottom) / 2)
         parts.append(text("No points were recorded.", *middle, text_anchor="middle", css="muted"))
     for index, (_, points) in enumerate(lines):
-        parts.append(_series(points, across, up, style=index % STYLES + 1, x=chart.x, y=chart.y))
-    parts.append(_legend(lines, frame) if chart.unit_square else _labels(lines, across, up, frame))
+        marked = len(points) <= MOST_MARKED and (len(points) == 1 or not chart.unit_square)
+        parts.append(_series(points, across, up, style=index % STYLES + 1, marked=marked))
     if chart.unit_square:
-        parts.append(_point_labels(lines, across, up, frame))
+        parts += [_legend(lines, frame), _point_labels(lines, across, up, frame)]
+    elif named:
+        parts.append(_labels(lines, across, up, frame))
     return picture(
         *parts,
         width=frame.width,
@@ -95,21 +100,17 @@ def _frame(chart: Chart, names: list[str]) -> _Frame:
     if chart.unit_square:
         side, top, left = 250.0, 30.0, 46.0
         rows = -(-len(names) // 2)
-        height = top + side + 44 + 20 * rows
+        height = top + side + 46 + 20 * rows
         return _Frame(
             left=left, top=top, right=left + side, bottom=top + side, width=left + side + 24,
             height=height,
         )  # fmt: skip
-    room = max((text_width(part, SIZE) for name in names for part in _folded(name)), default=0)
-    left, right = 52.0, WIDTH - min(130.0, room + 16)
-    return _Frame(
-        left=left, top=30.0, right=right, bottom=HEIGHT - 40, width=WIDTH, height=HEIGHT
-    )
+    room = max((text_width(part, _BOLD) for name in names for part in _folded(name)), default=4.0)
+    left, right = 52.0, WIDTH - min(152.0, room + 14)
+    return _Frame(left=left, top=30.0, right=right, bottom=HEIGHT - 40, width=WIDTH, height=HEIGHT)
 
 
-def _scales(
-    chart: Chart, points: list[tuple[float, float]], frame: _Frame
-) -> tuple[Scale, Scale]:
+def _scales(chart: Chart, points: list[tuple[float, float]], frame: _Frame) -> tuple[Scale, Scale]:
     if chart.unit_square:
         return (
             linear_scale((0.0, 1.0), start=frame.left, end=frame.right, most=6),
@@ -125,24 +126,20 @@ def _scales(
 
 
 def _grid(across: Scale, up: Scale, frame: _Frame) -> str:
-    parts = []
+    parts: list[str] = []
     for value, name in zip(up.ticks, up.labels, strict=True):
         y = up(value)
         parts.append(element("line", x1=frame.left, x2=frame.right, y1=y, y2=y, css="grid"))
         parts.append(text(name, frame.left - 8, y + 4, text_anchor="end", css="tick"))
     parts.append(
-        element(
-            "line", x1=frame.left, x2=frame.right, y1=frame.bottom, y2=frame.bottom, css="axis"
-        )
+        element("line", x1=frame.left, x2=frame.right, y1=frame.bottom, y2=frame.bottom, css="axis")
     )
     free = -math.inf
     for value, name in sorted(
         zip(across.ticks, across.labels, strict=True), key=lambda tick: tick[0]
     ):
         x, half = across(value), text_width(name, SIZE) / 2
-        parts.append(
-            element("line", x1=x, x2=x, y1=frame.bottom, y2=frame.bottom + 4, css="axis")
-        )
+        parts.append(element("line", x1=x, x2=x, y1=frame.bottom, y2=frame.bottom + 4, css="axis"))
         if x - half > free:
             parts.append(text(name, x, frame.bottom + 18, text_anchor="middle", css="tick"))
             free = x + half + 8
@@ -150,9 +147,7 @@ def _grid(across: Scale, up: Scale, frame: _Frame) -> str:
 
 
 def _axis_names(chart: Chart, frame: _Frame) -> str:
-    return text(
-        fitted(chart.y, frame.width - 20, SIZE), 2, 15, css="axis-name"
-    ) + text(
+    return text(fitted(chart.y, frame.width - 20, SIZE), 2, 15, css="axis-name") + text(
         fitted(chart.x, frame.right - 4, SIZE),
         frame.right,
         frame.bottom + 35,
@@ -161,27 +156,18 @@ def _axis_names(chart: Chart, frame: _Frame) -> str:
     )
 
 
-def _series(
-    points: Points, across: Scale, up: Scale, *, style: int, x: str, y: str
-) -> str:
+def _series(points: Points, across: Scale, up: Scale, *, style: int, marked: bool) -> str:
     places = [(across(px), up(py)) for px, py in points]
-    parts = []
+    parts: list[str] = []
     thin = _thinned(places)
     if len(thin) > 1:
         moves = " ".join(f"{coordinate(px)},{coordinate(py)}" for px, py in thin)
         parts.append(element("polyline", points=moves, css="line"))
-    if len(points) <= MOST_MARKED:
-        marked = [
-            element(
-                "g",
-                element("title", f"{number(px)}: {number(py)}"),
-                _marker(style, *place),
-            )
+    if marked:
+        parts += [
+            element("g", element("title", f"{number(px)}: {number(py)}"), _marker(style, *place))
             for (px, py), place in zip(points, places, strict=True)
         ]
-        parts += marked
-    else:
-        parts.append(_marker(style, *places[-1]))
     return element("g", *parts, css=f"series s{style}")
 
 
@@ -221,9 +207,7 @@ def _folded(name: str) -> list[str]:
     return [name[:middle], name[middle + 1 :]]
 
 
-def _labels(
-    lines: Sequence[tuple[str, Points]], across: Scale, up: Scale, frame: _Frame
-) -> str:
+def _labels(lines: Sequence[tuple[str, Points]], across: Scale, up: Scale, frame: _Frame) -> str:
     """Return names beside the ends of their lines, pushed apart where they would overlap."""
     if not lines:
         return ""
@@ -231,7 +215,7 @@ def _labels(
     room = frame.width - x
     wanted = sorted(
         (
-            (up(points[-1][1]), index, [fitted(part, room, SIZE) for part in _folded(name)])
+            (up(points[-1][1]), index, [fitted(part, room, _BOLD) for part in _folded(name)])
             for index, (name, points) in enumerate(lines)
         ),
         key=lambda label: label[:2],
@@ -243,7 +227,7 @@ def _labels(
         low=frame.top - 12,
         high=frame.bottom + 6,
     )
-    parts = []
+    parts: list[str] = []
     for (_, index, rows), top in zip(wanted, tops, strict=True):
         parts.extend(
             text(row, x, top + _LEADING * (number_ + 0.8), css=f"name s{index % STYLES + 1}")
@@ -274,17 +258,15 @@ def spread(tops: list[float], heights: list[float], *, low: float, high: float) 
 
 
 def _legend(lines: Sequence[tuple[str, Points]], frame: _Frame) -> str:
-    """Return samples with their names in two columns under the plot."""
-    parts = []
-    for index, (name, points) in enumerate(lines):
+    """Return samples of the lines with their names, in two columns under the plot."""
+    parts: list[str] = []
+    listed = [(index, name) for index, (name, points) in enumerate(lines) if len(points) > 1]
+    for place, (index, name) in enumerate(listed):
         style = index % STYLES + 1
-        x = 8 + (index % 2) * (frame.width / 2)
-        y = frame.bottom + 56 + 20 * (index // 2)
-        sample = (
-            element("polyline", points=f"{x:.0f},{y - 4:.0f} {x + 26:.0f},{y - 4:.0f}", css="line")
-            if len(points) > 1
-            else _marker(style, x + 13, y - 4)
-        )
+        x = 8 + (place % 2) * (frame.width / 2)
+        y = frame.bottom + 58 + 20 * (place // 2)
+        ends = f"{coordinate(x)},{coordinate(y - 4)} {coordinate(x + 26)},{coordinate(y - 4)}"
+        sample = element("polyline", points=ends, css="line")
         parts.append(element("g", sample, css=f"series s{style}"))
         name_ = fitted(name, frame.width / 2 - 44, SIZE)
         parts.append(text(name_, x + 34, y, css=f"name s{style}"))
@@ -295,7 +277,7 @@ def _point_labels(
     lines: Sequence[tuple[str, Points]], across: Scale, up: Scale, frame: _Frame
 ) -> str:
     """Return names beside series of a single point."""
-    parts = []
+    parts: list[str] = []
     for index, (name, points) in enumerate(lines):
         if len(points) != 1:
             continue

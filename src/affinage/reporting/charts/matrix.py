@@ -1,5 +1,7 @@
 """Confusion matrices: numbers on a heat of row shares; a picture alone for many classes."""
 
+import math
+
 from affinage.records.report import Matrix
 from affinage.reporting.charts.svg import (
     coordinate,
@@ -15,7 +17,7 @@ from affinage.reporting.words import count
 MOST_NUMBERED = 30
 """Above so many classes there are no numbers and no names."""
 SIZE = 12.5
-_LONGEST = 132.0
+_LONGEST = 160.0
 _SHADES = 6
 
 
@@ -63,16 +65,16 @@ def _numbered(matrix: Matrix) -> tuple[str, float, float]:
     largest = max((n for row in matrix.counts for n in row), default=0)
     cell = max(26.0, text_width(count(largest), SIZE) + 10) if len(names) > 2 else 72.0
     side = max(((text_width(name, SIZE)) for name in names), default=0.0)
-    left = min(_LONGEST, side) + 32
+    left = max(64.0, min(_LONGEST, side) + 14)
     flat = max((text_width(name, SIZE) for name in names), default=0.0) <= cell - 4
     above = SIZE + 4 if flat else min(_LONGEST, side) * 0.72 + 14
-    top = above + 24
+    top = max(38.0, above)
     overhang = 0.0 if flat else min(_LONGEST, side) * 0.72
     width = left + cell * len(names) + max(8.0, overhang - cell / 2 + 8)
     height = top + cell * len(names) + 4
     parts = [
-        text("truth ↓", left - 10, top - 8, text_anchor="end", css="axis-name"),
-        text("called →", left, 14, css="axis-name"),
+        text("called →", left - 10, top - 24, text_anchor="end", css="axis-name"),
+        text("truth ↓", left - 10, top - 7, text_anchor="end", css="axis-name"),
     ]
     for index, name in enumerate(names):
         parts.append(_name(name, index, left=left, top=top, cell=cell, flat=flat))
@@ -122,7 +124,7 @@ def _cell(n: int, total: int, x: float, y: float, cell: float, *, right: bool) -
 
 def _shade(share: float) -> int:
     """Return a shade from 1 to 6; few wrong ones of many are still seen."""
-    return min(_SHADES, max(1, round(share**0.6 * _SHADES)))
+    return min(_SHADES, max(1, math.ceil(_SHADES * math.pow(share, 0.6) - 0.5)))
 
 
 def _pictured(matrix: Matrix) -> tuple[str, float, float]:
@@ -147,6 +149,6 @@ def _pictured(matrix: Matrix) -> tuple[str, float, float]:
             transform=f"translate(13 {coordinate(top)}) rotate(-90)",
         ),
         element("rect", x=left, y=top, width=edge, height=edge, css="none"),
-        element("g", drawing, transform=place),
+        element("g", drawing, transform=place, css="dense"),
     )  # fmt: skip
     return "".join(parts), left + edge + 4, top + edge + 4

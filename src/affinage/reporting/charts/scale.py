@@ -96,6 +96,8 @@ def log_scale(values: Iterable[float], *, start: float, end: float) -> Scale:
         for mantissa in mantissas
         if low * 0.999 <= mantissa * 10.0**power <= high * 1.001
     )
+    if len(ticks) < 2:
+        ticks = (low, high)
     return Scale(
         low=low,
         high=high,

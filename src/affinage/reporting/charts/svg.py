@@ -62,7 +62,7 @@ def coordinate(value: float) -> str:
 
 def text_width(content: str, size: float) -> float:
     """Return about how wide a text is in a sans-serif face; wide scripts count double."""
-    units = sum(1.0 if ord(character) > 0x2E7F else 0.56 for character in content)
+    units = sum(1.0 if ord(character) > 0x2E7F else 0.6 for character in content)
     return units * size
 
 
