@@ -1,8 +1,10 @@
 """The only door to timm: backbones, their weights, their preprocessing, what of them is trained.
 
-Importing this room tunes the C allocator first, because that must precede torch's own start.
+Importing this room tunes the C allocator and the wait of threads first, because both must precede
+torch's own start.
 """
 
-from affinage.models.process import tune_allocator
+from affinage.models.process import tune_allocator, tune_threads
 
 tune_allocator()
+tune_threads()

@@ -75,7 +75,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_seen,
     )
-    environment.filters.update(tied=_tied, datauri=_data_uri, lined=_lined)
+    environment.filters.update(tied=_tied, datauri=_data_uri, lined=_lined, breakable=_breakable)
     environment.tests.update(long=_is_long)
     environment.globals.update(draw=_draw)
     return environment
@@ -100,6 +100,11 @@ def _is_long(text: str) -> bool:
 def _lined(text: str) -> Markup:
     """Return escaped text whose line ends are kept."""
     return Markup("<br>").join(_tied(line) for line in text.split("\n"))
+
+
+def _breakable(markup: Markup) -> Markup:
+    """Return text that may go on to the next line after an underscore."""
+    return Markup(str(markup).replace("_", "_<wbr>"))  # noqa: S704 - `_tied` writes no underscore.
 
 
 def _data_uri(picture: Picture) -> str:

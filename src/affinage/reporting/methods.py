@@ -6,7 +6,7 @@ from affinage.errors import RecipeError
 from affinage.records.preprocessing import Preprocessing
 from affinage.records.recipe import AugmentSettings, Recipe, load_recipe
 from affinage.records.run import RunRecord, StageResult
-from affinage.reporting.verdict import METRICS, deciding, goal_clause
+from affinage.reporting.verdict import METRICS, deciding, goal_clause, validation_chose
 from affinage.reporting.words import (
     count,
     estimated,
@@ -26,7 +26,7 @@ def methods_paragraphs(run: RunRecord) -> tuple[str, ...]:
         " ".join(sentence(part) for part in parts if part)
         for parts in (
             [_data(run), _parts(run, recipe), _backbone(run, recipe), _preprocessing(run)],
-            [*_training(run, recipe), _selection(run), _refit(run, recipe), _calibration(run)],
+            [*_training(run, recipe), run.choice, _calibration(run)],
             [*_evaluation(run), _software(run)],
         )
     )
@@ -195,26 +195,6 @@ def _stopping(stage: StageResult) -> str:
     return sentence(" and ".join(parts))
 
 
-def _selection(run: RunRecord) -> str:
-    return run.choice
-
-
-def _refit(run: RunRecord, recipe: Recipe | None) -> str:
-    kept = next((stage.name for stage in run.stages if stage.kept), None)
-    if not run.carved or run.closed_set or recipe is None:
-        return ""
-    if kept == "features" and recipe.features.refit:
-        return "The chosen head was then refitted on the training and validation images together"
-    if kept == "finetune" and recipe.finetune.refit:
-        if not any(point.stage == "refit" for point in run.signals.points):
-            return ""
-        return (
-            "For the final model this training was repeated, from the same start, on the training "
-            "and validation images together, for the number of epochs that had proved best"
-        )
-    return ""
-
-
 def _calibration(run: RunRecord) -> str:
     parts = []
     if run.model.temperature != 1.0:
@@ -268,7 +248,7 @@ def _evaluation(run: RunRecord) -> list[str]:
             sentences.append("The test images were measured once, after all choices had been made")
         elif n > 1:
             sentences.append(f"These test images had been measured {n} times, this time included")
-    elif not evaluation.memory_test:
+    elif not evaluation.memory_test and validation_chose(run):
         sentences.append("The same images chose the model, so that these scores are optimistic")
     if run.goal is not None:
         sentences.append(f"Declared before training, {goal_clause(run.goal)}")

@@ -26,7 +26,7 @@ from affinage.reporting.score_blocks import (
     threshold_blocks,
 )
 from affinage.reporting.titles import AT_A_GLANCE, DECISIONS, FINDINGS, SCORES
-from affinage.reporting.verdict import deciding, goal_text, run_verdict
+from affinage.reporting.verdict import deciding, goal_text, run_verdict, validation_chose
 from affinage.reporting.words import (
     count,
     duration,
@@ -114,9 +114,12 @@ def _scores(run: RunRecord, evaluations: Mapping[str, Evaluation]) -> tuple[Bloc
     if not evaluations:
         return (Text(paragraphs=("Nothing was measured.",)),)
     notes = []
-    if "test" in evaluations and "validation" in evaluations and not run.closed_set:
+    if {"test", "validation"} <= set(evaluations) and not run.closed_set:
         notes.append(
-            "Validation chose between models, so its scores are a little optimistic; test chose nothing."
+            "Validation had a say in which model was kept, so its scores are a little optimistic; "
+            "test had none."
+            if validation_chose(run)
+            else "Neither part had a say in the model; validation set its calibration."
         )
     if run.carved and not run.closed_set:
         notes.append(

@@ -26,6 +26,7 @@ from affinage.reporting.words import (
     number,
     one_line,
     percent,
+    sentence,
 )
 
 MOST_NUMBERED = 30
@@ -169,9 +170,10 @@ def threshold_blocks(binary: BinaryCurve) -> tuple[Block, ...]:
         precision = _precision_at(binary)
         if precision is not None:
             recall.append(Line(name=at, points=((found.value, precision),)))
-    called = f"The class {positive} is called from a probability of {number(binary.threshold)} on"
+    called = f"The class {positive} is called from a probability of {number(binary.threshold)} on."
+    rule = sentence(f"the rule: {label(binary.rule)}")
     return (
-        Text(paragraphs=(f"{called} ({label(binary.rule)}).",)),
+        Text(paragraphs=(f"{called} {rule}",)),
         Facts(
             items=(
                 _fact(f"Sensitivity: {positive} found", found),

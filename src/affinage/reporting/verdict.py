@@ -87,14 +87,18 @@ def _core(run: RunRecord, evaluation: Evaluation) -> str:
         return _memory(evaluation)
     if evaluation.part == "test":
         return f"Right on {_of(evaluation, 'test')} it had never seen{_interval(evaluation)}"
-    which = "which also chose the model"
-    return (
-        "There is no test part, so this is an optimistic estimate and no proof: right on "
-        f"{_of(evaluation, evaluation.part)}, {which}{_interval(evaluation)}"
-        if run.split.get("test", 0) == 0
-        else f"Right on {_of(evaluation, evaluation.part)}, {which}{_interval(evaluation)}; "
-        "the test part was not measured"
-    )
+    chose = ", which also chose the model" if validation_chose(run) else ""
+    right = f"ight on {_of(evaluation, evaluation.part)}{chose}{_interval(evaluation)}"
+    if run.split.get("test", 0):
+        return f"R{right}; the test part was not measured"
+    if chose:
+        return f"There is no test part, so this is an optimistic estimate and no proof: r{right}"
+    return f"There is no test part, so validation alone must speak: r{right}"
+
+
+def validation_chose(run: RunRecord) -> bool:
+    """Return whether validation had a say in the model: it stops a fine-tuning, and judges it."""
+    return any(stage.name != "features" for stage in run.stages)
 
 
 def _memory(evaluation: Evaluation) -> str:

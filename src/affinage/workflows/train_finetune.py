@@ -108,7 +108,7 @@ def run_finetune(
     logits = compute_logits(model, data.validation.items, session.engine)
     nearest = nearest_labels(frozen, data, frozen.validation)
     evaluation = evaluate_on("validation", data.validation, data, logits, nearest=nearest)
-    better, choice = _better(session, data, head, logits)
+    better, choice = _better(session, data, head, logits, ended)
     facts = _facts(session, model, plan, ended, difference, moved)
     result = StageResult(
         name="finetune",
@@ -270,7 +270,13 @@ def _better(
     data: TrainingData,
     head: FeaturesOutcome | None,
     logits: NDArray[np.float32],
+    ended: Finetuned,
 ) -> tuple[bool, str]:
+    if head is not None and ended.best_step == 0 and not session.recipe.finetune.always:
+        return False, (
+            "Fine-tuning did not help, so the head on frozen features was kept: no epoch had a lower "
+            f"validation loss than the start ({len(data.validation)} validation images)."
+        )
     if head is None:
         return True, "Only the stage finetune was asked for, so its model was kept."
     choice = choose_between(head.logits, logits, data.validation.labels)
