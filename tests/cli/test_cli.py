@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from affinage.cli.main import COMMANDS
-from conftest import SMALL
+from real_digits import SMALL
 
 SETTINGS = [part for setting in SMALL for part in ("--set", setting)]
 

@@ -13,7 +13,7 @@ from affinage.training.finetune import Observed, Scores, finetune
 from affinage.training.loop import training_steps
 from affinage.training.optimizer import build_optimizer, schedule_factor
 from affinage.training.plan import Plan, make_plan
-from conftest import SMALL
+from real_digits import SMALL
 
 CPU = torch.device("cpu")
 

@@ -6,7 +6,7 @@ import pytest
 
 import affinage
 from affinage.workflows.reporter import Silent
-from conftest import SMALL
+from real_digits import SMALL
 
 
 @pytest.fixture(scope="session")

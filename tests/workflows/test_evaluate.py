@@ -2,7 +2,7 @@ import pytest
 
 import affinage
 from affinage.errors import DataError
-from conftest import write_digits
+from real_digits import write_digits
 
 
 def test_new_images_are_measured(trained, tmp_path):

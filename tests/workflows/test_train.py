@@ -15,7 +15,7 @@ from affinage.inference import forward
 from affinage.records.recipe import load_recipe
 from affinage.workflows.reporter import Silent
 from affinage.workflows.train import resolve_recipe
-from conftest import SMALL, write_digits
+from real_digits import SMALL, write_digits
 
 RUN_FILES = {
     "checkpoints",

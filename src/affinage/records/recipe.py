@@ -83,6 +83,11 @@ class FinetuneSettings(_Section):
         "frozen",
         description="BatchNorm statistics: kept as pretrained, or adapted to your batches.",
     )
+    start_penalty: float = Field(
+        0.1,
+        gt=0,
+        description="Least L2 penalty of the head that it starts from: a mild head is moved gently.",
+    )
     layer_decay: float = Field(
         0.85, gt=0, le=1, description="Learning rate of a block relative to the one after it."
     )

@@ -40,8 +40,8 @@ def predict(
     """
     told = reporter or Silent()
     given = [images] if isinstance(images, (str, Path)) else list(images)
-    paths = list_images([Path(path) for path in given])
     trained = load_trained(run)
+    paths = list_images([Path(path) for path in given])
     answers: list[Prediction] = []
     size = trained.engine.batch_size
     for start in range(0, len(paths), size):

@@ -66,8 +66,8 @@ class Session:
 
     def keep_stage(self, result: StageResult) -> None:
         """Save what a stage did, in place of what it had said before."""
-        others = [stage for stage in self.folder.stages() if stage.name != result.name]
-        self.folder.save_stages([*others, result])
+        stages = {stage.name: stage for stage in self.folder.stages()} | {result.name: result}
+        self.folder.save_stages([stages[name] for name in self.recipe.stages if name in stages])
 
     def resolve(self, section: str, **settings: object) -> None:
         """Freeze choices that were made by timing into the run's recipe."""

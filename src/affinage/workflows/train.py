@@ -297,7 +297,7 @@ def _choose(
         reason = tuned.choice
         if session.recipe.finetune.refit and carved:
             with session.phase("refit"):
-                start = head.head if head is not None else None
+                start = head.start if head is not None else None
                 model = refit_finetuned(session, data, frozen, start, tuned)
             reason += " It was then trained again on train and validation together."
         return Chosen(model=model, head=None, validation_logits=tuned.logits, reason=reason)

@@ -97,8 +97,8 @@ def run_finetune(
 ) -> FinetuneOutcome | None:
     """Fine-tune on train, watched by validation; None where a budget leaves no time for it."""
     start = time.monotonic()
-    difference = parity(session, data, frozen, head.head) if head is not None else None
-    model = stacked(frozen, head.head if head is not None else None)
+    difference = parity(session, data, frozen, head.start) if head is not None else None
+    model = stacked(frozen, head.start if head is not None else None)
     plan = _plan_within_budget(session, data, model, required=head is None)
     if plan is None:
         return None
