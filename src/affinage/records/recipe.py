@@ -70,7 +70,7 @@ class FinetuneSettings(_Section):
     """Training the backbone itself, from the features stage's head on."""
 
     epochs: float | None = Field(
-        None, gt=0, le=1000, description="Passes over the training part; null = about 5,000 images."
+        None, gt=0, le=1000, description="Passes over the training part; null = about 4,000 images."
     )
     steps: int | None = Field(
         None, ge=1, description="Exact number of steps; set by a budget's plan."
