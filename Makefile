@@ -8,7 +8,8 @@ DEMO := affinage-demo
 .PHONY: demo test check bench docs clean
 
 demo: $(READY)  ## Train on real images that come with the installation, and write a report.
-	$(BIN)/affinage demo --train
+	@mkdir -p $(DEMO)
+	cd $(DEMO) && ../$(BIN)/affinage demo --into digits --train
 
 test: $(READY)  ## Run the tests.
 	$(BIN)/python -m pytest
@@ -36,4 +37,4 @@ $(READY): pyproject.toml constraints.txt
 	@touch $(READY)
 
 clean:  ## Remove the environment and what the demo wrote.
-	rm -rf $(VENV) $(DEMO) affinage-data affinage-runs
+	rm -rf $(VENV) $(DEMO)

@@ -82,3 +82,9 @@ def test_every_setting_can_be_given_at_its_default():
         if name == "format":
             continue
         assert parse_recipe(None, [f"{name}={default}"]) == recipe, name
+
+
+@pytest.mark.parametrize("text", ["yes", "1", "no", "2019", "3e-4"])
+def test_a_setting_that_is_text_stays_text(text):
+    assert parse_recipe(None, [f"positive={text}"]).positive == text
+    assert parse_recipe(None, [f"split.group={text}"]).split.group == text

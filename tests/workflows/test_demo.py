@@ -9,7 +9,7 @@ def test_the_demo_writes_all_digits_once(tmp_path):
     assert len(files) == written.images == 1797
     assert {path.parent.name for path in files} == set("0123456789")
     with Image.open(files[0]) as picture:
-        assert picture.size == (32, 32)
+        assert picture.size == (40, 40)
     before = files[0].stat().st_mtime_ns
     affinage.demo(tmp_path / "digits")
     assert files[0].stat().st_mtime_ns == before

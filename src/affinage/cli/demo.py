@@ -33,7 +33,9 @@ def demo(
         written = affinage.demo(into, reporter=told)
     settings = " ".join(f"--set {setting}" for setting in written.settings)
     show(f"{written.images:,} images in {written.folder}: {written.description}.")
-    show("Flips are off, because a flipped digit is another sign.")
+    show(
+        "Flips are off, because a flipped digit is another sign; a small input is enough for 8 × 8."
+    )
     command = f"affinage train {shlex.quote(str(written.folder))} {settings}"
     if not run:
         show(f"\nNow train on them:\n  {command}")

@@ -16,7 +16,7 @@ _MEANINGS = {
 def models(
     pattern: Annotated[
         str,
-        typer.Argument(metavar="[PATTERN]", help="Part of a name, or a pattern such as '*vit*'."),
+        typer.Argument(metavar="PATTERN", help="Part of a name, or a pattern such as '*vit*'."),
     ] = "",
     *,
     json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,

@@ -21,7 +21,7 @@ class Format(StrEnum):
 def predict(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
     images: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE|FOLDER...", help="Images, or folders of them.")
+        list[Path], typer.Argument(metavar="IMAGE|FOLDER", help="Images, or folders of them.")
     ],
     *,
     format_: Annotated[
@@ -61,9 +61,9 @@ def _table(answers: "list[Prediction]") -> None:
     from affinage.cli.console import show
 
     table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
-    for column in ("image", "label", "probability", "next"):
+    for column in ("image", "label", "confidence", "next"):
         table.add_column(
-            column, overflow="fold", justify="right" if column == "probability" else "left"
+            column, overflow="fold", justify="right" if column == "confidence" else "left"
         )
     for answer in answers:
         if answer.label is None or answer.confidence is None:
@@ -88,14 +88,17 @@ def _csv(answers: "list[Prediction]") -> None:
 
     classes = next((list(answer.probabilities) for answer in answers if answer.label), [])
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(["path", "label", "confidence", "reason", *(f"p:{name}" for name in classes)])
+    writer.writerow(
+        ["path", "label", "confidence", "reason", "notes", *(f"p:{name}" for name in classes)]
+    )
     for answer in answers:
         confidence = "" if answer.confidence is None else f"{answer.confidence:.6f}"
+        notes = "; ".join(answer.notes)
         probabilities = [
             f"{answer.probabilities[name]:.6f}" if answer.label else "" for name in classes
         ]
         writer.writerow(
-            [answer.path, answer.label or "", confidence, answer.reason, *probabilities]
+            [answer.path, answer.label or "", confidence, answer.reason, notes, *probabilities]
         )
 
 

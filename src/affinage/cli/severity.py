@@ -9,15 +9,16 @@ from affinage.records.run import RunRecord
 _LEVELS = {"warning": ("warning", "blocking"), "blocking": ("blocking",)}
 
 
-def check_fail_on(asked: str | None) -> None:
+def check_fail_on(asked: str | None, *, goal: bool = False) -> None:
     """Raise where the word is none that `--fail-on` knows.
 
     Raises:
         RecipeError: With the words that it knows.
     """
-    if asked is not None and asked not in (*_LEVELS, "goal"):
+    if asked is not None and asked not in (*_LEVELS, *(["goal"] if goal else [])):
         raise RecipeError(
-            f"--fail-on '{asked}' is not a severity.", remedy="Say warning, blocking or goal."
+            f"--fail-on '{asked}' is not a severity.",
+            remedy=f"Say warning{', blocking or goal' if goal else ' or blocking'}.",
         )
 
 

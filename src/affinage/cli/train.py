@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shlex
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +24,7 @@ def train(
     source: Annotated[
         Optional[list[Path]],  # noqa: UP045 - typer reads it.
         typer.Argument(
-            metavar="SOURCE...",
+            metavar="SOURCE",
             help="A folder per class; or train/, val/, test/ with these; or a CSV, TSV or Parquet "
             "table with path,label[,split]; or several of them.",
             show_default=False,
@@ -159,7 +160,7 @@ def train(
 
         show(settings_listing())
         return
-    check_fail_on(fail_on)
+    check_fail_on(fail_on, goal=True)
     with reporter() as told, _interruptible(resume) as begun:
         told.say("loading torch")
         import affinage
@@ -186,7 +187,7 @@ def train(
     if json:
         from affinage.workflows.show import show_json as as_json
 
-        show_json(as_json(record))
+        show_json(as_json(record, command="train"))
     else:
         from affinage.reporting.run_report import run_report
         from affinage.reporting.terminal import to_terminal
@@ -207,10 +208,16 @@ def _where(run: "Run") -> str:
     )
 
 
+def _interrupt(number: int, frame: object) -> None:
+    """End on SIGTERM (a batch system's, a shutdown's) as on Ctrl-C: told how to go on."""
+    raise KeyboardInterrupt
+
+
 @contextlib.contextmanager
 def _interruptible(resume: Path | None) -> Iterator[list[Path]]:
     """On Ctrl-C, say how to go on, and end with 130."""
     begun: list[Path] = []
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         yield begun
     except KeyboardInterrupt:

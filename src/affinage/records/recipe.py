@@ -5,7 +5,7 @@ One frozen model is the YAML file, the `--set section.key=value` flags and the t
 
 import difflib
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -285,20 +285,45 @@ def _lay_over(document: dict[str, Any], setting: str) -> str | None:
     if not equals or not name.strip():
         return f"'{setting}' is not key=value"
     try:
-        value = yaml.safe_load(text)
+        value = _value_of(name.strip(), text)
     except yaml.YAMLError:
         return f"{name}: '{text}' is not a value"
     *sections, key = name.strip().split(".")
-    if name.strip() in ("stages", "features.penalties"):
-        value = [_number(part) for part in value.split(",")] if isinstance(value, str) else value
-        value = value if isinstance(value, list) else [value]
     inner = document
     for section in sections:
         inner = inner.setdefault(section, {})
         if not isinstance(inner, dict):
             return f"{name}: '{section}' is a value, not a section"
-    inner[key] = _number(value)
+    inner[key] = value
     return None
+
+
+def _value_of(name: str, text: str) -> Any:
+    """Return the value that a text stands for: as it is for settings that are text, else as YAML."""
+    if name in _text_settings():
+        return None if text.strip() in ("", "null") else text.strip()
+    value = _number(yaml.safe_load(text))
+    if name in ("stages", "features.penalties"):
+        value = [_number(part) for part in value.split(",")] if isinstance(value, str) else value
+        return value if isinstance(value, list) else [value]
+    return value
+
+
+def _text_settings() -> set[str]:
+    """Return the settings that are text, so that a label `yes` or a column `2019` stays one."""
+    names: set[str] = set()
+    for name, field in Recipe.model_fields.items():
+        annotation = field.annotation
+        if isinstance(annotation, type) and issubclass(annotation, _Section):
+            inner = annotation.model_fields.items()
+            names |= {f"{name}.{key}" for key, entry in inner if _is_text(entry.annotation)}
+        elif _is_text(annotation):
+            names.add(name)
+    return names
+
+
+def _is_text(annotation: Any) -> bool:
+    return annotation is str or set(get_args(annotation)) == {str, type(None)}
 
 
 def _number(value: Any) -> Any:
@@ -349,5 +374,5 @@ def _kind(entry: Mapping[str, Any]) -> str:
         "maximum": "≤",
         "exclusiveMaximum": "<",
     }
-    bounds = [f"{sign} {entry[key]:g}" for key, sign in signs.items() if key in entry]
+    bounds = [f"{sign} {entry[key]:.10g}" for key, sign in signs.items() if key in entry]
     return " ".join([str(entry.get("type", "")), ", ".join(bounds)]).strip()

@@ -80,7 +80,11 @@ def evaluate(
         progress=lambda done, total: told.phase("predicting", done, total),
     )  # fmt: skip
     card = trained.card
-    threshold = (card.positive, card.threshold, "chosen in training") if card.threshold else None
+    threshold = (
+        (card.positive, card.threshold, "chosen in training")
+        if card.threshold is not None
+        else None
+    )
     evaluation = evaluate_classification(
         part=Path(source).name,
         probabilities=softmax(logits.astype(np.float64) / card.temperature),
@@ -90,14 +94,17 @@ def evaluate(
         classes=card.classes,
         train_labels=_train_labels(data, index),
         nearest=None,
+        memory_test=_is_memory_test(data[1] if data else None, rows),
         threshold=threshold,
     )
+    split = data[1] if data else None
+    looks, unentered = _enter_look(trained, split, [image for image, *_ in rows])
     return EvaluationResult(
         run=trained.folder.name,
         source=Path(source).name,
         evaluation=evaluation,
-        findings=tuple(findings),
-        looks=_enter_look(trained, data[1] if data else None, [image for image, *_ in rows]),
+        findings=(*findings, *unentered),
+        looks=looks,
     )
 
 
@@ -139,6 +146,11 @@ def _usable(
             remedy=f"Give new images with the labels {', '.join(trained.card.classes[:6])}…",
         )
     return rows, findings
+
+
+def _is_memory_test(split: Split | None, rows: list[tuple[str, str, str, str]]) -> bool:
+    """Return whether images that the model learnt from are among those measured (a closed set)."""
+    return split is not None and any(image in split.train for image, *_ in rows)
 
 
 def _seen_finding(seen: list[str]) -> list[Finding]:
@@ -183,13 +195,23 @@ def _train_labels(
     )
 
 
-def _enter_look(trained: Trained, split: Split | None, images: list[str]) -> tuple[Look, ...]:
+def _enter_look(
+    trained: Trained, split: Split | None, images: list[str]
+) -> tuple[tuple[Look, ...], list[Finding]]:
+    """Enter a look at the run's test part; a data set that has moved away is told, not ignored."""
     if split is None or not split.test & set(images):
-        return ()
-    path = trained.folder.state().get("data_folder")
-    if not path or not Path(path).exists():
-        return ()
-    dataset = DatasetFolder(Path(path))
+        return (), []
+    path = Path(trained.folder.state()["data_folder"])
+    if not path.exists():
+        return (), [
+            Finding(
+                code="ledger-not-found",
+                severity="warning",
+                subject="This look at the test part could not be entered: the data set's folder is gone.",
+                remedy="Put the data set's folder back where it was when the run was made.",
+            )
+        ]
+    dataset = DatasetFolder(path)
     fingerprint = prediction_fingerprint(sorted(split.test))
     dataset.enter_look(
         Look(
@@ -200,4 +222,4 @@ def _enter_look(trained: Trained, split: Split | None, images: list[str]) -> tup
             fingerprint=fingerprint,
         )
     )
-    return tuple(dataset.looks(fingerprint))
+    return tuple(dataset.looks(fingerprint)), []

@@ -139,9 +139,10 @@ class TrainingData:
 def training_data(manifest: Manifest, split: Split, *, group: str | None = None) -> TrainingData:
     """Return the parts of a split with the place and the class index of each image."""
     index = {label: number for number, label in enumerate(manifest.label_order)}
-    columns = ["image", "source", "path", "label"] + ([group] if group else [])
     rows = manifest.kept.sort("source", "path").unique("image", keep="first", maintain_order=True)
-    by_image = {row[0]: row for row in rows.select(columns).iter_rows()}
+    values = _group_values(rows, group) if group else [""] * rows.height
+    columns = rows.select("image", "source", "path", "label").iter_rows()
+    by_image = {row[0]: (*row, value) for row, value in zip(columns, values, strict=True)}
 
     def part(name: str) -> Part:
         chosen = [by_image[image] for image in sorted(getattr(split, name)) if image in by_image]
@@ -149,7 +150,7 @@ def training_data(manifest: Manifest, split: Split, *, group: str | None = None)
             name=name,
             items=tuple(Item(image=row[0], path=place(manifest, row[1], row[2])) for row in chosen),
             labels=np.array([index[row[3]] for row in chosen], dtype=np.int64),
-            groups=np.array([str(row[4]) for row in chosen]) if group else None,
+            groups=np.array([row[4] for row in chosen]) if group else None,
         )
 
     return TrainingData(
@@ -160,6 +161,15 @@ def training_data(manifest: Manifest, split: Split, *, group: str | None = None)
         test=part("test"),
         shown={image: row[2] for image, row in by_image.items()},
     )
+
+
+def _group_values(rows: pl.DataFrame, group: str) -> list[str]:
+    """Return the group of each image; one without a group is a group of its own."""
+    name = next(name for name in rows.columns if name.lower() == group.lower())
+    return [
+        str(value) if value not in (None, "") else f"\0{image}"
+        for image, value in zip(rows["image"], rows[name], strict=True)
+    ]
 
 
 def place(manifest: Manifest, source: str, path: str) -> Path:

@@ -19,11 +19,11 @@ def show(run: str | Path) -> RunRecord:
     return RunFolder(Path(run)).record()
 
 
-def show_json(record: RunRecord) -> dict[str, Any]:
+def show_json(record: RunRecord, *, command: str = "show") -> dict[str, Any]:
     """Return the results as the documented JSON of `affinage show --json`.
 
     Metrics are objects `{value, low, high, n}`: `evaluation.test.accuracy`, for example.
     """
     plain: dict[str, Any] = to_plain(record)
     plain["evaluation"] = plain.pop("evaluations")
-    return {"format": JSON_FORMAT, "command": "show", **plain}
+    return {"format": JSON_FORMAT, "command": command, **plain}

@@ -96,7 +96,14 @@ def train(
     """
     told = reporter or Lines()
     if resume is not None:
-        return _resume(Path(resume), told, source)
+        given = {
+            "source": source, "data": data, "output": output, "recipe": recipe, "task": task,
+            "group": group, "stages": stages, "budget": budget, "goal": goal, "seed": seed,
+            "closed_set": closed_set, "settings": tuple(settings) or None,
+        }  # fmt: skip
+        return _resume(
+            Path(resume), told, [name for name, value in given.items() if value is not None]
+        )
     if source is None:
         raise DataError(
             "There is nothing to train on.", remedy="Name a folder: affinage train photos/"
@@ -205,13 +212,13 @@ def _session(
     )
 
 
-def _resume(path: Path, reporter: Reporter, source: object) -> Run:
+def _resume(path: Path, reporter: Reporter, given: Sequence[str]) -> Run:
     folder = RunFolder(path)
     state = folder.state()
-    if source is not None:
+    if given:
         raise RunError(
-            "--resume goes on with the run's own images and settings.",
-            remedy=f"Leave the source out: affinage train --resume '{path}'",
+            f"--resume goes on with the run's own images and settings; {', '.join(given)} cannot change.",
+            remedy=f"Give nothing else: affinage train --resume '{path}'",
         )
     if folder.finished:
         reporter.say(f"The run '{folder.name}' is finished already.")
@@ -239,8 +246,8 @@ def _work(session: Session, sources: Sequence[Path]) -> RunRecord:
             frozen = open_features(session, data, backbone)
         head = _features_stage(session, data, frozen)
         tuned = _finetune_stage(session, data, frozen, head)
+        chosen = _choose(session, data, frozen, head, tuned)
         with session.phase("evaluation"):
-            chosen = _choose(session, data, frozen, head, tuned)
             card = keep_model(session, data, backbone, chosen)
             evaluations = measure_parts(session, data, frozen, chosen, card)
         return finish(session, data, card, evaluations, chosen.reason)
@@ -261,7 +268,7 @@ def _features_stage(
         features_result(
             outcome,
             seconds=seconds["features"] + seconds["head"],
-            computed=len(data.both),
+            computed=frozen.computed,
             kept=False,
         )
     )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from affinage.evaluation.classify import evaluate_classification
 from affinage.heads.linear import LinearHead, choose_penalty, fit_linear
 from affinage.heads.nearest import nearest_neighbour
-from affinage.inference.features import cache_facts, cached_features
+from affinage.inference.features import CachedFeatures, cache_facts, cached_features
 from affinage.inference.forward import compute_features
 from affinage.metrics.calibration import fit_temperature
 from affinage.metrics.classification import softmax
@@ -30,16 +30,22 @@ class FrozenFeatures:
     cache: FeatureCache
     train: NDArray[np.float32]
     validation: NDArray[np.float32]
+    computed: int = 0
+    """How many of them were not in the cache."""
 
-    def of(self, session: Session, part: Part, name: str) -> NDArray[np.float32]:
-        """Return the features of a part's images."""
+    def cached(self, session: Session, part: Part, name: str) -> CachedFeatures:
+        """Return the features of a part's images, and how many were not in the cache."""
         return cached_features(
             self.model,
             part.items,
             session.engine,
             self.cache,
             progress=lambda done, total: session.reporter.phase(name, done, total),
-        ).rows
+        )
+
+    def of(self, session: Session, part: Part, name: str) -> NDArray[np.float32]:
+        """Return the features of a part's images."""
+        return self.cached(session, part, name).rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,13 +78,14 @@ def open_features(session: Session, data: TrainingData, backbone: Backbone) -> F
     """Compute, or take from the cache, the features of train and validation."""
     frozen = open_cache(session, data, backbone)
     both = data.both
-    rows = frozen.of(session, both, "features of the frozen backbone")
+    found = frozen.cached(session, both, "features of the frozen backbone")
     position = {image: index for index, image in enumerate(both.images)}
     return FrozenFeatures(
         model=frozen.model,
         cache=frozen.cache,
-        train=rows[[position[image] for image in data.train.images]],
-        validation=rows[[position[image] for image in data.validation.images]],
+        train=found.rows[[position[image] for image in data.train.images]],
+        validation=found.rows[[position[image] for image in data.validation.images]],
+        computed=found.computed,
     )
 
 

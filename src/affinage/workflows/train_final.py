@@ -121,7 +121,9 @@ def enter_look(session: Session, images: list[str], command: str) -> tuple[Look,
         return ()
     fingerprint = prediction_fingerprint(images)
     before = session.dataset.looks(fingerprint)
-    if not any(look.run == session.folder.name and look.command == command for look in before):
+    created = session.folder.state()["created"]  # A run of the same name before that is another.
+    mine = [look for look in before if look.run == session.folder.name and look.at >= created]
+    if not any(look.command == command for look in mine):
         session.dataset.enter_look(
             Look(
                 at=now(),

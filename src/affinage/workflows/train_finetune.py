@@ -109,7 +109,8 @@ def run_finetune(
     nearest = nearest_labels(frozen, data, frozen.validation)
     evaluation = evaluate_on("validation", data.validation, data, logits, nearest=nearest)
     better, choice = _better(session, data, head, logits, ended)
-    facts = _facts(session, model, plan, ended, difference, moved)
+    images = len(data.validation)
+    facts = _facts(session, model, plan, ended, difference, moved, images)
     result = StageResult(
         name="finetune",
         seconds=ended.seconds or time.monotonic() - start,
@@ -315,11 +316,12 @@ def _facts(
     ended: Finetuned,
     difference: float | None,
     fixed: int,
+    images: int,
 ) -> dict[str, str | float | int | bool | None]:
     groups = layer_groups(model, unfreeze=session.recipe.finetune.unfreeze)
     return {
         "parity_max_abs_difference": difference,
-        "parity_images": PARITY_IMAGES if difference is not None else 0,
+        "parity_images": min(PARITY_IMAGES, images) if difference is not None else 0,
         "planned_steps": plan.steps,
         "steps": ended.steps,
         "epochs": round(ended.steps / plan.steps_per_epoch, 3),
