@@ -95,6 +95,7 @@ def test_no_images_are_no_batches():
 @pytest.mark.parametrize("threads", [1, 3])
 def test_an_unreadable_image_is_named_after_the_batches_before_it(items, threads):
     items[20].path.write_bytes(b"<html>")
+    items[20] = Item(content_id(b"<html>"), items[20].path)
     batches = prepared_batches(items, SMALL, batch_size=8, threads=threads)
     assert len(next(batches)) == 8
     assert len(next(batches)) == 8

@@ -304,7 +304,7 @@ def make_run(
                 kept=False,
                 summary="The backbone was frozen; a linear head was fitted on its features to the "
                 "optimum, with the L2 penalty 0.001 chosen by cross-validation on train.",
-                facts={"penalty": 0.001, "features_computed": train + validation},
+                facts={"penalty": 0.001},
                 validation=head,
             ),
             StageResult(

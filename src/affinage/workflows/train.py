@@ -244,6 +244,7 @@ def _work(session: Session, sources: Sequence[Path]) -> RunRecord:
         session.folder.save_environment(session.environment)
         with session.phase("features"):
             frozen = open_features(session, data, backbone)
+        session.folder.event("features", computed=frozen.computed, of=len(data.both))
         head = _features_stage(session, data, frozen)
         tuned = _finetune_stage(session, data, frozen, head)
         chosen = _choose(session, data, frozen, head, tuned)
@@ -268,7 +269,6 @@ def _features_stage(
         features_result(
             outcome,
             seconds=seconds["features"] + seconds["head"],
-            computed=frozen.computed,
             kept=False,
         )
     )

@@ -209,9 +209,7 @@ def calibrate(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> float:
     return fit_temperature(np.asarray(logits, dtype=np.float64), labels)
 
 
-def features_result(
-    outcome: FeaturesOutcome, *, seconds: float, computed: int, kept: bool
-) -> StageResult:
+def features_result(outcome: FeaturesOutcome, *, seconds: float, kept: bool) -> StageResult:
     """Return what the stage did, for people."""
     accuracy = outcome.evaluation.accuracy
     return StageResult(
@@ -224,7 +222,6 @@ def features_result(
         ),
         facts={
             "penalty": outcome.head.penalty,
-            "features_computed": computed,
             "validation_accuracy": accuracy.value,
         },
         validation=outcome.evaluation,
