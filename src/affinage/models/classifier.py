@@ -55,7 +55,7 @@ class Classifier(nn.Module):
         return logits
 
 
-def batchnorms(module: nn.Module) -> Iterator[nn.Module]:
+def batchnorms(module: nn.Module) -> Iterator[nn.modules.batchnorm._BatchNorm]:
     """Yield every layer that keeps running statistics of batches."""
     for layer in module.modules():
         if isinstance(layer, nn.modules.batchnorm._BatchNorm):

@@ -20,7 +20,8 @@ SETTINGS = (
     "finetune.epochs=6",
 )
 """A flipped digit is another sign. 8 × 8 grey levels need no large input; and they are so unlike
-photographs that all blocks are trained."""
+photographs that all blocks are trained.
+"""
 
 
 BORDER = 4
@@ -46,7 +47,8 @@ def demo(into: str | Path = "affinage-demo/digits", *, reporter: Reporter | None
     """Write scikit-learn's scanned digits as an image folder: `0/0001.png` … `9/1789.png`.
 
     The grey levels 0..16 are scaled to 0..255 and each pixel is shown as 4 × 4 within a black border,
-    so that people can see the pictures and a crop does not cut the sign; files that are there already stay as they are.
+    so that people can see the pictures and a crop does not cut the sign; files that are there
+    already stay as they are.
 
     Args:
         into: Folder to write.
