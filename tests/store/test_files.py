@@ -41,3 +41,11 @@ def test_json_that_is_not_there_or_broken_is_said_in_words(tmp_path):
     (tmp_path / "broken.json").write_text("{")
     with pytest.raises(RunError, match="cannot be read"):
         read_json(tmp_path / "broken.json")
+
+
+def test_a_full_disk_in_the_words_of_another_library_is_said_in_ours(tmp_path):
+    def full(aside):
+        raise RuntimeError("IoError: No space left on device (os error 28)")
+
+    with pytest.raises(AffinageError, match="disk is full"):
+        write_atomically(tmp_path / "x", full)

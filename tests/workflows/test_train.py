@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 import affinage
-from affinage.errors import DataError, ModelError, RecipeError, RunError
+from affinage.errors import AffinageError, DataError, ModelError, RecipeError, RunError
 from affinage.inference import forward
 from affinage.records.recipe import load_recipe
 from affinage.workflows.reporter import Silent
@@ -320,3 +320,36 @@ def test_nothing_in_a_run_is_pickled(trained):
     for path in trained.path.rglob("*"):
         assert path.suffix not in (".pt", ".pth", ".pkl", ".bin")
     json.loads((trained.path / "model.json").read_text())
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"settings": ["compute.device=cuda:7"]}, {"group": "slide"}, {"settings": ["positive=x"]}],
+)
+def test_a_mistake_leaves_no_dead_run(digits, elsewhere, options):
+    with pytest.raises((DataError, ModelError, RecipeError)):
+        affinage.train(digits, reporter=Silent(), **options)
+    assert not list(elsewhere.glob("affinage-runs/*"))
+
+
+@pytest.mark.parametrize("output", ["/proc/x", "file"])
+def test_a_place_that_cannot_be_written_is_told(digits, elsewhere, output):
+    (elsewhere / "file").write_text("in the way")
+    with pytest.raises(AffinageError, match="could not be written"):
+        affinage.train(digits, output=output, data=elsewhere / "data", reporter=Silent())
+
+
+def test_finetuning_that_never_got_better_is_not_refitted(digits, tmp_path):
+    run = train(digits, tmp_path, "optimizer.lr=1", "optimizer.name=sgd", "finetune.always=true")
+    assert run.record.stages[1].facts["best_epoch"] == 0
+    assert not any(point.stage == "refit" for point in run.record.signals.points)
+    assert run.record.evaluations["validation"].accuracy.value > 0.5
+
+
+def test_too_few_groups_are_told_as_such(tmp_path):
+    sources = [
+        write_digits(tmp_path / name / "photos", classes=3, per_class=8, first=first)
+        for name, first in (("a", 0), ("b", 30))
+    ]
+    with pytest.raises(DataError, match="groups of 'source' are too few"):
+        train(sources, tmp_path, group="source")

@@ -150,7 +150,7 @@ def _finding(finding: Finding) -> RenderableType:
     ]
     hidden = len(finding.evidence) - MOST_EVIDENCE
     if hidden > 0:
-        parts.append(_indented(f"and {hidden:,} more lines", by=4, style="dim"))
+        parts.append(_indented(f"and {hidden:,} more, all in the report", by=4, style="dim"))
     if finding.remedy:
         parts.append(_indented(f"→ {one_line(finding.remedy)}", by=2))
     return Group(*parts)

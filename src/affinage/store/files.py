@@ -11,6 +11,8 @@ from typing import Any
 
 from affinage.errors import AffinageError, RunError
 
+_FULL = "No space left on device"
+
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill a file beside `path`, sync it to disk, then give it its name.
@@ -37,6 +39,10 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
         aside.replace(path)
     except OSError as error:
         raise _cannot_write(path, error) from None
+    except Exception as error:
+        if _FULL in str(error):  # As libraries in Rust word it, in exceptions of their own.
+            raise _cannot_write(path, OSError(errno.ENOSPC, _FULL)) from None
+        raise
     finally:
         with contextlib.suppress(FileNotFoundError):
             aside.unlink()
@@ -105,6 +111,18 @@ def read_lines(path: Path) -> list[Any]:
         with contextlib.suppress(ValueError):
             values.append(json.loads(line))
     return values
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those above it, where they are not there.
+
+    Raises:
+        AffinageError: If it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _cannot_write(path, error) from None
 
 
 def _fill(path: Path, data: bytes) -> None:

@@ -22,6 +22,7 @@ from affinage.records.signals import Point, Signals
 from affinage.records.split import Split
 from affinage.store.files import (
     append_line,
+    make_folder,
     read_json,
     read_lines,
     write_atomically,
@@ -105,7 +106,7 @@ class RunFolder:
         Raises:
             RunError: If another process is at work here.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
+        make_folder(self.path)
         handle = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
         try:
             try:

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from affinage.errors import RunError
-from affinage.store.files import write_atomically
+from affinage.store.files import write_bytes
 from affinage.store.run_folder import read_metadata
 
 
@@ -77,7 +77,7 @@ def _own(tensor: torch.Tensor) -> torch.Tensor:
 
 def _save(path: Path, tensors: dict[str, torch.Tensor], facts: dict[str, Any]) -> None:
     metadata = {"affinage": json.dumps(facts)}
-    write_atomically(path, lambda aside: save_file(tensors, aside, metadata))
+    write_bytes(path, save(tensors, metadata))
 
 
 def _into(model: torch.nn.Module, tensors: dict[str, torch.Tensor], path: Path) -> None:

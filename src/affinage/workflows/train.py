@@ -1,14 +1,16 @@
 """The verb `train`: from a folder of images to a model, its honest score and its report."""
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from affinage.errors import DataError, RecipeError, RunError
+from affinage.errors import DataError, ModelError, RecipeError, RunError
 from affinage.evaluation.goals import parse_goal
 from affinage.models.build import Backbone, build_backbone, check_name
 from affinage.models.process import usable_cores
@@ -128,8 +130,20 @@ def train(
         )
         if on_begin is not None:
             on_begin(folder.path)
-        _work(_session(folder, dataset, resolved, clock, told), sources)
+        with _without_trace_of_mistakes(folder):
+            _work(_session(folder, dataset, resolved, clock, told), sources)
     return Run(folder.path)
+
+
+@contextlib.contextmanager
+def _without_trace_of_mistakes(folder: RunFolder) -> Iterator[None]:
+    """Remove the run's folder where the images or settings cannot be used: nothing could resume it."""
+    try:
+        yield
+    except (DataError, RecipeError, ModelError):
+        if folder.data() is None:
+            shutil.rmtree(folder.path, ignore_errors=True)
+        raise
 
 
 def resolve_recipe(
@@ -302,7 +316,8 @@ def _choose(
     if tuned is not None and tuned.better:
         model = tuned.model
         reason = tuned.choice
-        if session.recipe.finetune.refit and carved:
+        got_better = bool(tuned.result.facts["best_epoch"])  # 0: the start was never bettered.
+        if session.recipe.finetune.refit and carved and got_better:
             with session.phase("refit"):
                 start = head.start if head is not None else None
                 model = refit_finetuned(session, data, frozen, start, tuned)

@@ -50,7 +50,7 @@ def read_data(session: Session, sources: Sequence[Path]) -> TrainingData:
         )
         session.dataset.save_split(name, split)
         session.findings.extend(findings)
-    _check(split)
+    _check(split, session.recipe.split.group)
     return training_data(found.manifest, split, group=session.recipe.split.group)
 
 
@@ -98,11 +98,17 @@ def within(data: TrainingData, share: float) -> TrainingData:
     return training_data(data.manifest, split)
 
 
-def _check(split: Split) -> None:
+def _check(split: Split, group: str | None) -> None:
     if not split.train:
         raise DataError(
             "No image is left to learn from.",
             remedy="Put labelled images into the training part, or lower split.test.",
+        )
+    if group is not None and not (split.train and split.validation):
+        raise DataError(
+            f"The groups of '{group}' are too few for the parts: {len(split.train)} images would be in "
+            f"train, {len(split.validation)} in validation, {len(split.test)} in test.",
+            remedy="Use a column with more groups, or no test part: --set split.test=0",
         )
     if not split.validation:
         raise DataError(

@@ -213,7 +213,7 @@ def _plan_within_budget(
                 severity="note",
                 subject=f"The budget of {session.recipe.budget:g} s left no time for fine-tuning.",
                 evidence=(
-                    f"A step takes {rates.step:.2f} s here; {session.clock.left:.0f} s are left.",
+                    f"A step takes {rates.step:.2f} s here; {max(0.0, session.clock.left):.0f} s are left.",
                 ),
                 remedy="Give a longer --budget to see whether it helps.",
             )
@@ -282,7 +282,8 @@ def _better(
         return True, "Only the stage finetune was asked for, so its model was kept."
     choice = choose_between(head.logits, logits, data.validation.labels)
     if session.recipe.finetune.always:
-        return True, f"finetune.always keeps the fine-tuned model. {choice.reason}"
+        numbers = choice.reason.partition(": ")[2]
+        return True, f"The recipe asks to keep the fine-tuned model always: {numbers}"
     return choice.winner == "finetuned", choice.reason
 
 
