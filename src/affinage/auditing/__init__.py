@@ -1,1 +1,1 @@
-"""See ARCHITECTURE.md: what this room is for."""
+"""What the owner of a data set should know before any training: findings from a manifest."""

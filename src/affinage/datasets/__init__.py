@@ -1,1 +1,1 @@
-"""See ARCHITECTURE.md: what this room is for."""
+"""A source becomes a manifest, and a manifest a split."""

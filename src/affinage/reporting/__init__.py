@@ -1,1 +1,1 @@
-"""See ARCHITECTURE.md: what this room is for."""
+"""Records become a report, and a report html, markdown or terminal."""
