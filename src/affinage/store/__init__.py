@@ -1,1 +1,1 @@
-"""Where things lie: data-set and run folders, atomic writes, caches by content; the only place that knows file names."""
+"""Where things lie: folders of data sets and runs, atomic writes, caches; only here are file names known."""
