@@ -1,7 +1,7 @@
 """`affinage evaluate`."""
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
@@ -15,7 +15,7 @@ def evaluate(
     *,
     json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
     fail_on: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(metavar="SEVERITY", help="Exit with 1 on a finding: warning or blocking."),
     ] = None,
 ) -> None:

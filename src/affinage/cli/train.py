@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,7 +22,7 @@ _PLACES = "Places"
 
 def train(
     source: Annotated[
-        Optional[list[Path]],  # noqa: UP045 - typer reads it.
+        list[Path] | None,
         typer.Argument(
             metavar="SOURCE",
             help="A folder per class; or train/, val/, test/ with these; or a CSV, TSV or Parquet "
@@ -32,7 +32,7 @@ def train(
     ] = None,
     *,
     data: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(
             help="The data set's folder: manifest, splits, cached features, ledger of looks at the "
             "test part. Default: affinage-data/NAME here.",
@@ -41,7 +41,7 @@ def train(
         ),
     ] = None,
     output: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(
             help="The run's folder. Default: affinage-runs/NAME-1, -2, … here.",
             rich_help_panel=_PLACES,
@@ -49,7 +49,7 @@ def train(
         ),
     ] = None,
     resume: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(
             metavar="RUN",
             help="Go on with an interrupted run; it ends with the same numbers.",
@@ -58,11 +58,11 @@ def train(
         ),
     ] = None,
     task: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(help="What is predicted: classify.", rich_help_panel=_RECIPE),
     ] = None,
     group: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(
             metavar="COLUMN",
             help="Column of the table (slide, patient, domain) whose values must not straddle parts.",
@@ -71,11 +71,11 @@ def train(
         ),
     ] = None,
     recipe: Annotated[
-        Optional[Path],  # noqa: UP045
+        Path | None,
         typer.Option(metavar="FILE", help="A recipe in YAML.", rich_help_panel=_RECIPE),
     ] = None,
     setting: Annotated[
-        Optional[list[str]],  # noqa: UP045
+        list[str] | None,
         typer.Option(
             "--set",
             metavar="KEY=VALUE",
@@ -85,7 +85,7 @@ def train(
         ),
     ] = None,
     stages: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(
             help="features (seconds: a head on the frozen backbone), finetune, or both: "
             "features,finetune. Default: both; validation decides which is kept.",
@@ -94,7 +94,7 @@ def train(
         ),
     ] = None,
     budget: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(
             metavar="TIME",
             help="Time that the whole may take, such as 90s or 10m: the best model so far is kept.",
@@ -103,7 +103,7 @@ def train(
         ),
     ] = None,
     goal: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(
             metavar="GOAL",
             help='Declared beforehand, answered at the end: "accuracy >= 0.95".',
@@ -112,7 +112,7 @@ def train(
         ),
     ] = None,
     seed: Annotated[
-        Optional[int],  # noqa: UP045
+        int | None,
         typer.Option(help="Seed of every random number. Default: 0.", rich_help_panel=_RECIPE),
     ] = None,
     closed_set: Annotated[
@@ -131,7 +131,7 @@ def train(
         bool, typer.Option("--json", help="Print the results as JSON on standard output.")
     ] = False,
     fail_on: Annotated[
-        Optional[str],  # noqa: UP045
+        str | None,
         typer.Option(
             metavar="SEVERITY",
             help="Exit with 1 where there is a finding of at least this severity: warning or "
