@@ -26,7 +26,10 @@ def manifest_of(*rows: dict[str, object]) -> Manifest:
         for number, row in enumerate(rows)
     ]
     table = pl.DataFrame(filled, schema={**SCHEMA, **own, **further}, orient="row")
-    return Manifest(table=table, sources={"s": "/secret/place"})
+    labels = table.filter(pl.col("status") == "kept")["label"].drop_nulls().unique().sort()
+    return Manifest(
+        table=table, sources={"s": "/secret/place"}, label_order=tuple(labels.to_list())
+    )
 
 
 def healthy() -> list[dict[str, object]]:

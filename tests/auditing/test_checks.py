@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from affinage.auditing.checks import CHECKS, audit
+from affinage.auditing.evidence import gather
 from affinage.datasets.sources import scan
 from affinage.records.finding import Finding
 
@@ -10,17 +11,17 @@ from .samples import healthy, manifest_of
 
 
 def found(*rows: dict[str, object]) -> dict[str, Finding]:
-    return {finding.code: finding for finding in audit(manifest_of(*healthy(), *rows))}
+    return {finding.code: finding for finding in audit(gather(manifest_of(*healthy(), *rows)))}
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_every_check_is_silent_on_a_healthy_set(check):
-    assert list(check(manifest_of(*healthy()))) == []
+    assert list(check(gather(manifest_of(*healthy())))) == []
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_every_check_bears_an_empty_manifest(check):
-    assert list(check(manifest_of())) == []
+    assert list(check(gather(manifest_of()))) == []
 
 
 def test_unreadable_images_are_listed_by_reason():
@@ -112,13 +113,18 @@ def test_a_huge_photo_among_small_ones_is_odd():
 
 def test_the_same_folders_in_every_class_may_be_the_classes():
     rows = [{"label": n, "path": f"{n}/{k}/1.png"} for n in ("good", "old") for k in ("cat", "dog")]
-    [finding] = [f for f in audit(manifest_of(*rows)) if f.code == "folders-look-like-parts"]
+    [finding] = [
+        f for f in audit(gather(manifest_of(*rows))) if f.code == "folders-look-like-parts"
+    ]
     assert "(cat, dog)" in finding.subject
 
 
 def test_files_that_are_no_images_are_counted():
     [finding] = audit(
-        manifest_of(*healthy()), ignored={"not an image": ("a.md", "b.md"), "hidden": (".x",)}
+        gather(
+            manifest_of(*healthy()),
+            ignored={"not an image": ("a.md", "b.md"), "hidden": (".x",)},
+        )
     )
     assert finding.subject.startswith("3 files or folders")
     assert finding.evidence == ("1 hidden: .x", "2 not an image: a.md, b.md")
@@ -127,13 +133,13 @@ def test_files_that_are_no_images_are_counted():
 def test_every_finding_says_what_to_do_and_tells_no_absolute_path(shared_data):
     for name in ("mushrooms4", "dirty_examples", "malaria/labels.csv"):
         result = scan([shared_data / name])
-        for finding in audit(result.manifest, ignored=result.ignored):
+        for finding in audit(gather(result.manifest, ignored=result.ignored)):
             assert finding.remedy or finding.severity == "note"
             assert str(shared_data) not in repr(finding)
 
 
 def test_mushrooms_have_two_conflicts_and_nine_wrong_names(shared_data):
-    findings = {f.code: f for f in audit(scan([shared_data / "mushrooms4"]).manifest)}
+    findings = {f.code: f for f in audit(gather(scan([shared_data / "mushrooms4"]).manifest))}
     assert findings["conflicting-labels"].subject.startswith("2 images")
     assert findings["wrong-extension"].subject.startswith("9 images")
 

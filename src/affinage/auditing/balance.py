@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from affinage.auditing.evidence import Evidence
 from affinage.auditing.words import count, lines
 from affinage.records.finding import Finding
 from affinage.records.manifest import Manifest
@@ -12,9 +13,9 @@ _FEW = 10
 _LOPSIDED = 10
 
 
-def small_classes(manifest: Manifest) -> Iterator[Finding]:
+def small_classes(evidence: Evidence) -> Iterator[Finding]:
     """Yield the classes with fewer than 10 different images."""
-    small = [(label, n) for label, n in _sizes(manifest) if n < _FEW]
+    small = [(label, n) for label, n in _sizes(evidence.manifest) if n < _FEW]
     if small:
         yield Finding(
             code="small-classes",
@@ -25,9 +26,9 @@ def small_classes(manifest: Manifest) -> Iterator[Finding]:
         )
 
 
-def class_imbalance(manifest: Manifest) -> Iterator[Finding]:
+def class_imbalance(evidence: Evidence) -> Iterator[Finding]:
     """Yield that the largest class has more than 10 times the images of the smallest."""
-    sizes = _sizes(manifest)
+    sizes = _sizes(evidence.manifest)
     if len(sizes) < 2:
         return
     (small, least), (large, most) = sizes[0], sizes[-1]

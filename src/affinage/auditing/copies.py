@@ -4,14 +4,16 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from affinage.auditing.evidence import Evidence
 from affinage.auditing.words import count, lines
 from affinage.records.finding import Finding
-from affinage.records.manifest import Manifest
 
 
-def conflicting_labels(manifest: Manifest) -> Iterator[Finding]:
+def conflicting_labels(evidence: Evidence) -> Iterator[Finding]:
     """Yield the images that stand under several labels, all of which are left out."""
-    decoded = manifest.table.filter(pl.col("status") == "excluded", pl.col("image").is_not_null())
+    decoded = evidence.manifest.table.filter(
+        pl.col("status") == "excluded", pl.col("image").is_not_null()
+    )
     conflicts = _copies(decoded).filter(pl.col("labels").list.len() > 1)
     if conflicts.height:
         yield Finding(
@@ -28,9 +30,9 @@ def conflicting_labels(manifest: Manifest) -> Iterator[Finding]:
         )
 
 
-def exact_duplicates(manifest: Manifest) -> Iterator[Finding]:
+def exact_duplicates(evidence: Evidence) -> Iterator[Finding]:
     """Yield the images that are there more than once under one label."""
-    copies = _copies(manifest.kept).filter(pl.col("paths").list.len() > 1)
+    copies = _copies(evidence.manifest.kept).filter(pl.col("paths").list.len() > 1)
     if copies.height:
         files = int(copies["paths"].list.len().sum())
         yield Finding(

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from affinage.auditing.evidence import Evidence
 from affinage.records.finding import Finding
-from affinage.records.manifest import SCHEMA, Manifest
+from affinage.records.manifest import SCHEMA
 
 _OWN = {*SCHEMA, "raw_label", "bytes", "modified"}
 _TELLING = re.compile(
@@ -17,9 +18,9 @@ _TELLING = re.compile(
 )
 
 
-def suggested_group(manifest: Manifest) -> Iterator[Finding]:
+def suggested_group(evidence: Evidence) -> Iterator[Finding]:
     """Yield columns named like a patient, slide or place whose values several images share."""
-    kept = manifest.kept
+    kept = evidence.manifest.kept
     for name in kept.columns:
         if name in _OWN or not _TELLING.search(name):
             continue

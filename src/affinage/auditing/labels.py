@@ -4,16 +4,16 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from affinage.auditing.evidence import Evidence
 from affinage.auditing.words import SHOWN, count, first, lines
 from affinage.records.finding import Finding
-from affinage.records.manifest import Manifest
 
 
-def label_variants(manifest: Manifest) -> Iterator[Finding]:
+def label_variants(evidence: Evidence) -> Iterator[Finding]:
     """Yield labels that differ only by case, space or Unicode form, and were taken as one."""
-    if "raw_label" not in manifest.table.columns:
+    if "raw_label" not in evidence.manifest.table.columns:
         return
-    rows = manifest.table.filter(pl.col("label").is_not_null())
+    rows = evidence.manifest.table.filter(pl.col("label").is_not_null())
     spellings = rows.group_by("label", "raw_label").agg(
         pl.len().alias("n"), pl.col("path").sort().alias("paths")
     )
@@ -21,27 +21,27 @@ def label_variants(manifest: Manifest) -> Iterator[Finding]:
     if merged.height:
         labels = merged["label"].unique().sort().to_list()
         others = merged.filter(pl.col("label") != pl.col("raw_label"))
-        evidence = []
+        ways_of = []
         for label in labels:
             ways = merged.filter(pl.col("label") == label).sort("n", descending=True)
             listed = ", ".join(
                 f"{raw!r} ({n:,})" for raw, n in ways.select("raw_label", "n").iter_rows()
             )
-            evidence.append(f"{listed} → '{label}'")
+            ways_of.append(f"{listed} → '{label}'")
         yield Finding(
             code="label-variants",
             severity="warning",
             subject=f"{count(len(labels), 'label')} written in several ways, differing only by"
             " case, space or Unicode form; each was taken as one class.",
-            evidence=lines(evidence, shown=2 * SHOWN),
+            evidence=lines(ways_of, shown=2 * SHOWN),
             remedy="Use one spelling; different classes need clearly different names.",
             images=tuple(others["paths"].explode(empty_as_null=True).sort().to_list()),
         )
 
 
-def unlabelled_images(manifest: Manifest) -> Iterator[Finding]:
+def unlabelled_images(evidence: Evidence) -> Iterator[Finding]:
     """Yield images that nothing says the class or the part of, by reason."""
-    rows = manifest.table.filter(pl.col("status") == "excluded", pl.col("image").is_null())
+    rows = evidence.manifest.table.filter(pl.col("status") == "excluded", pl.col("image").is_null())
     reasons = rows.group_by("reason").agg(pl.col("path").sort()).sort("reason")
     if rows.height:
         yield Finding(

@@ -1,15 +1,16 @@
 """What lay in the source beside images, and folders that may mean something else."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 
+from affinage.auditing.evidence import Evidence
 from affinage.auditing.words import SHOWN, count, first
 from affinage.records.finding import Finding
-from affinage.records.manifest import Manifest
 
 
-def ignored_files(ignored: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
+def ignored_files(evidence: Evidence) -> Iterator[Finding]:
     """Yield how many files were passed over because they are no images."""
+    ignored = evidence.ignored
     total = sum(map(len, ignored.values()))
     if total:
         yield Finding(
@@ -26,10 +27,10 @@ def ignored_files(ignored: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
         )
 
 
-def folders_look_like_parts(manifest: Manifest) -> Iterator[Finding]:
+def folders_look_like_parts(evidence: Evidence) -> Iterator[Finding]:
     """Yield that every class folder holds the same folders, which may be the true classes."""
     inner: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-    kept = manifest.kept
+    kept = evidence.manifest.kept
     for source, label, part, path in kept.select("source", "raw_label", "part", "path").iter_rows():
         folders = path.split("/")[:-1]
         depth = 1 if part is None else 2

@@ -5,9 +5,9 @@ from pathlib import PurePosixPath
 
 import polars as pl
 
+from affinage.auditing.evidence import Evidence
 from affinage.auditing.words import SHOWN, count, first, lines
 from affinage.records.finding import Finding
-from affinage.records.manifest import Manifest
 
 _SUFFIXES = {
     "AVIF": (".avif",),
@@ -24,9 +24,9 @@ _SUFFIXES = {
 }
 
 
-def unreadable_images(manifest: Manifest) -> Iterator[Finding]:
+def unreadable_images(evidence: Evidence) -> Iterator[Finding]:
     """Yield the files that could not be read as images, by reason."""
-    failed = manifest.table.filter(pl.col("status") == "failed")
+    failed = evidence.manifest.table.filter(pl.col("status") == "failed")
     if not failed.height:
         return
     reasons = (
@@ -37,7 +37,7 @@ def unreadable_images(manifest: Manifest) -> Iterator[Finding]:
     yield Finding(
         code="unreadable-images",
         severity="warning",
-        subject=f"{count(failed.height, 'file')} of {manifest.table.height:,} could not be read and"
+        subject=f"{count(failed.height, 'file')} of {evidence.manifest.table.height:,} could not be read and"
         " are left out.",
         evidence=lines(
             (f"{len(paths):,} × {why}: {first(paths, 3)}" for why, paths in reasons.iter_rows()),
@@ -48,11 +48,11 @@ def unreadable_images(manifest: Manifest) -> Iterator[Finding]:
     )
 
 
-def wrong_extensions(manifest: Manifest) -> Iterator[Finding]:
+def wrong_extensions(evidence: Evidence) -> Iterator[Finding]:
     """Yield the images whose name says another format than their bytes."""
     wrong = [
         (path, kind)
-        for path, kind in manifest.kept.sort("path").select("path", "format").iter_rows()
+        for path, kind in evidence.manifest.kept.sort("path").select("path", "format").iter_rows()
         if kind in _SUFFIXES and PurePosixPath(path).suffix.lower() not in _SUFFIXES[kind]
     ]
     if wrong:
@@ -67,10 +67,10 @@ def wrong_extensions(manifest: Manifest) -> Iterator[Finding]:
         )
 
 
-def read_specially(manifest: Manifest) -> Iterator[Finding]:
+def read_specially(evidence: Evidence) -> Iterator[Finding]:
     """Yield the images that are not plain 8-bit pictures, by how they were read."""
     noted = (
-        manifest.kept.filter(pl.col("notes") != "")
+        evidence.manifest.kept.filter(pl.col("notes") != "")
         .with_columns(pl.col("notes").str.split("; "))
         .explode("notes", empty_as_null=True)
     )
@@ -93,9 +93,9 @@ def read_specially(manifest: Manifest) -> Iterator[Finding]:
     )
 
 
-def odd_sizes(manifest: Manifest) -> Iterator[Finding]:
+def odd_sizes(evidence: Evidence) -> Iterator[Finding]:
     """Yield images whose longer side is 8 times off the median: icons, placeholders, raw photos."""
-    sized = manifest.kept.with_columns(pl.max_horizontal("width", "height").alias("side"))
+    sized = evidence.manifest.kept.with_columns(pl.max_horizontal("width", "height").alias("side"))
     if sized.height < 2 * SHOWN:
         return
     median = sized["side"].median()

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from affinage.auditing.checks import audit
+from affinage.auditing.evidence import gather
 from affinage.datasets.sources import scan
 from affinage.datasets.split import make_split
 from affinage.errors import DataError
@@ -38,7 +39,7 @@ def read_data(session: Session, sources: Sequence[Path]) -> TrainingData:
         grouped = session.recipe.split.group is not None
         session.findings.extend(
             finding
-            for finding in audit(found.manifest, ignored=found.ignored)
+            for finding in audit(gather(found.manifest, ignored=found.ignored))
             if not (grouped and finding.code == "suggested-group")
         )
     with session.phase("split"):
