@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from affinage.records.finding import Pair
 from affinage.records.manifest import Manifest
 from affinage.records.split import Split
 
@@ -47,6 +48,7 @@ class Evidence:
         measures: Columns of `MEASURES`; None where no decode pass was made.
         thumbs: RGB of the whole frame squeezed to 32 × 32, shape (n, 32, 32, 3); None with `measures`.
         features: Of a frozen backbone, float32, shape (n, d); None where none were computed.
+        near: Pairs of near-duplicates, the surest first; None where nobody looked for them.
         split: The parts, where a split was given or made.
         group: Column of sources, cameras, slides...; None where nobody named one.
         look: Returns the RGB pixels of an image by its id, shrunk to a longest side of at most `size`
@@ -62,6 +64,7 @@ class Evidence:
     measures: pl.DataFrame | None = None
     thumbs: NDArray[np.uint8] | None = None
     features: NDArray[np.float32] | None = None
+    near: tuple[Pair, ...] | None = None
     split: Split | None = None
     group: str | None = None
     look: Callable[[str, int], NDArray[np.uint8]] | None = None

@@ -42,6 +42,7 @@ class Finding:
             surest or gravest first.
         ids: Image ids of all images that it speaks of, in the order in which `images` first names them.
         pairs: Where it speaks of pairs, all of them, the surest first.
+        suggestions: Where it proposes other labels: (image id, label), the surest first.
         hit_rate: Where it is a guess: how often such a guess is right, with what that was measured on
             as `n`. None where it is a fact.
         cost: Expected share of the data set's images that mislead a training or a score because of
@@ -56,5 +57,6 @@ class Finding:
     images: tuple[str, ...] = ()
     ids: tuple[str, ...] = ()
     pairs: tuple[Pair, ...] = ()
+    suggestions: tuple[tuple[str, str], ...] = ()
     hit_rate: Estimate | None = None
     cost: float = 0.0
