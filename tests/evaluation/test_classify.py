@@ -264,3 +264,24 @@ def test_many_classes_and_images_take_little_memory_and_time():
     probabilities = softmax(random.normal(size=(5000, 100)))
     found = evaluate(probabilities, labels, classes=tuple(f"c{number}" for number in range(100)))
     assert found.n == 5000
+
+
+def test_a_rival_that_fails_on_the_same_images_is_beaten_by_pairs_alone():
+    truth = np.arange(100) % 2
+    nearest = truth.copy()
+    nearest[:20] = 1 - nearest[:20]  # 0.80; ours below fails on 13 of these 20: 0.87.
+    probabilities = np.eye(2)[truth] * 0.8 + 0.1
+    probabilities[:13] = probabilities[:13, ::-1]
+    found = evaluate_classification(
+        part="test",
+        probabilities=probabilities,
+        labels=truth,
+        images=[f"{n:064x}" for n in range(100)],
+        paths=[f"{n}.png" for n in range(100)],
+        classes=("a", "b"),
+        train_labels=truth,
+        nearest=nearest,
+    )
+    assert found.accuracy.low < found.baselines["nearest_neighbour"].value
+    assert found.gains["nearest_neighbour"].value == pytest.approx(0.07)
+    assert found.gains["nearest_neighbour"].low > 0

@@ -13,8 +13,8 @@ import affinage
 from affinage.errors import AffinageError, DataError, ModelError, RecipeError, RunError
 from affinage.inference import forward
 from affinage.records.recipe import load_recipe
+from affinage.workflows.recipes import resolve_recipe
 from affinage.workflows.reporter import Silent
-from affinage.workflows.train import resolve_recipe
 from real_digits import SMALL, write_digits
 
 RUN_FILES = {

@@ -59,27 +59,32 @@ def _table(answers: "list[Prediction]") -> None:
     from rich.text import Text
 
     from affinage.cli.console import show
+    from affinage.reporting.words import one_line
 
     table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
-    for column in ("image", "label", "confidence", "next"):
-        table.add_column(
-            column, overflow="fold", justify="right" if column == "confidence" else "left"
-        )
+    for column, side in (("image", "left"), ("label", "left"), ("sure", "right"), ("next", "left")):
+        table.add_column(column, overflow="fold", justify="right" if side == "right" else "left")
+    notes: list[str] = []
     for answer in answers:
+        path = one_line(answer.path)
         if answer.label is None or answer.confidence is None:
-            table.add_row(Text(answer.path), Text("not read", style="red"), "", Text(answer.reason))
+            table.add_row(Text(path), Text("not read", style="red"), "", "")
+            notes.append(f"{path}: {one_line(answer.reason)}")
             continue
         others = sorted(
             (item for item in answer.probabilities.items() if item[0] != answer.label),
             key=lambda item: -item[1],
         )
-        following = f"{others[0][0]} {others[0][1]:.1%}" if others else ""
-        note = f"  ({'; '.join(answer.notes)})" if answer.notes else ""
+        following = f"{one_line(others[0][0])} {others[0][1]:.1%}" if others else ""
         table.add_row(
-            Text(answer.path), Text(answer.label, style="bold"), f"{answer.confidence:.1%}",
-            Text(following + note, style="dim"),
+            Text(path), Text(one_line(answer.label), style="bold"), f"{answer.confidence:.1%}",
+            Text(following, style="dim"),
         )  # fmt: skip
+        if answer.notes:
+            notes.append(f"{path}: {'; '.join(answer.notes)}")
     show(table)
+    if notes:
+        show(Text("\n" + "\n".join(notes)))
 
 
 def _csv(answers: "list[Prediction]") -> None:

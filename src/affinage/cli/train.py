@@ -161,6 +161,14 @@ def train(
         show(settings_listing())
         return
     check_fail_on(fail_on, goal=True)
+    if resume is None:
+        from affinage.workflows.recipes import resolve_recipe
+
+        resolve_recipe(
+            recipe,
+            setting or (),
+            {"task": task, "budget": budget, "stages": stages, "goal": goal, "seed": seed},
+        )  # A mistake is told before torch is loaded.
     with reporter() as told, _interruptible(resume) as begun:
         told.say("loading torch")
         import affinage

@@ -19,7 +19,13 @@ from affinage.metrics.classification import (
     roc_auc,
     roc_curve,
 )
-from affinage.metrics.intervals import percentile_estimate, resample, wilson, wilson_bounds
+from affinage.metrics.intervals import (
+    paired_difference,
+    percentile_estimate,
+    resample,
+    wilson,
+    wilson_bounds,
+)
 from affinage.records.estimate import Estimate
 from affinage.records.evaluation import BinaryCurve, ClassScores, Evaluation, Mistake
 
@@ -85,6 +91,7 @@ def evaluate_classification(
     predicted = _predict(table, classes, threshold)
     wrong = _most_confident(table, truth, predicted, images)
     counts = confusion(truth, predicted, len(classes))
+    rivals = _rivals(truth, train_labels, nearest, len(classes))
     n, right = len(truth), int((truth == predicted).sum())
     balanced, f1, loss = _bootstrapped(table, truth, predicted, len(classes), seed=seed)
     return Evaluation(
@@ -98,7 +105,8 @@ def evaluate_classification(
         per_class=_per_class(counts, classes),
         classes=tuple(classes),
         confusion=tuple(tuple(row) for row in counts.tolist()),
-        baselines=_baselines(truth, train_labels, nearest, len(classes)),
+        baselines={name: wilson(int(hits.sum()), n) for name, hits in rivals.items()},
+        gains={name: paired_difference(truth == predicted, hits) for name, hits in rivals.items()},
         mistakes=tuple(
             Mistake(
                 image=images[row],
@@ -220,23 +228,22 @@ def _per_class(counts: NDArray[np.int64], classes: tuple[str, ...]) -> dict[str,
     }
 
 
-def _baselines(
+def _rivals(
     truth: NDArray[np.int64], train_labels: ArrayLike, nearest: ArrayLike | None, classes: int
-) -> dict[str, Estimate]:
-    n = len(truth)
-    found: dict[str, Estimate] = {}
+) -> dict[str, NDArray[np.bool_]]:
+    """Return whether each baseline is right on each image, by the baseline's name."""
+    found: dict[str, NDArray[np.bool_]] = {}
     known = check_labels(train_labels, classes)
     if len(known):
-        largest = int(np.bincount(known, minlength=classes).argmax())
-        found["largest_class"] = wilson(int((truth == largest).sum()), n)
+        found["largest_class"] = truth == int(np.bincount(known, minlength=classes).argmax())
     if nearest is not None:
         answers = check_labels(nearest, classes)
-        if len(answers) != n:
+        if len(answers) != len(truth):
             raise DataError(
-                f"There are {n} images but {len(answers)} answers of the nearest neighbour.",
+                f"There are {len(truth)} images but {len(answers)} answers of the nearest neighbour.",
                 remedy="Give one answer for each image, in the same order.",
             )
-        found["nearest_neighbour"] = wilson(int((truth == answers).sum()), n)
+        found["nearest_neighbour"] = truth == answers
     return found
 
 

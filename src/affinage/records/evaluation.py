@@ -1,6 +1,6 @@
 """Evaluation: what a model's predictions on one part are worth."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from affinage.records.estimate import Estimate
 
@@ -88,6 +88,7 @@ class Evaluation:
         baselines: Accuracy of simple rivals, by name (`largest_class`, `nearest_neighbour`).
         mistakes: The most confident mistakes first.
         binary: Only for two classes.
+        gains: Accuracy minus that of each baseline, paired image by image; names as in `baselines`.
     """
 
     part: str
@@ -103,6 +104,7 @@ class Evaluation:
     baselines: dict[str, Estimate]
     mistakes: tuple[Mistake, ...]
     binary: BinaryCurve | None = None
+    gains: dict[str, Estimate] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -341,6 +341,9 @@ def _describe(detail: Any) -> str:
     name = ".".join(location)
     if detail["type"] == "extra_forbidden":
         names = _names()
+        if isinstance(detail["input"], Mapping) and detail["input"]:
+            name += f".{next(iter(detail['input']))}"  # A whole section of an unknown name.
+            location = name.split(".")
         near = difflib.get_close_matches(name, names, n=1, cutoff=0.5) or [
             full for full in names if full.rsplit(".", 1)[-1] == location[-1]
         ]

@@ -11,17 +11,16 @@ import numpy as np
 import torch
 
 from affinage.errors import DataError, ModelError, RecipeError, RunError
-from affinage.evaluation.goals import parse_goal
 from affinage.models.build import Backbone, build_backbone, check_name
 from affinage.models.process import usable_cores
-from affinage.records.recipe import Recipe, load_recipe, parse_recipe
+from affinage.records.recipe import Recipe
 from affinage.records.run import RunRecord
-from affinage.records.task import CLASSIFY
 from affinage.store.dataset_folder import DatasetFolder
 from affinage.store.run_folder import RunFolder
-from affinage.workflows.clock import Clock, parse_duration
+from affinage.workflows.clock import Clock
 from affinage.workflows.env import env
 from affinage.workflows.places import data_set_name, default_data_folder, default_run_folder
+from affinage.workflows.recipes import resolve_recipe
 from affinage.workflows.reporter import Lines, Reporter
 from affinage.workflows.run import Run
 from affinage.workflows.session import Session, TrainingData, make_engine
@@ -116,6 +115,7 @@ def train(
         "seed": seed, "split.closed_set": closed_set,
     }  # fmt: skip
     resolved = resolve_recipe(recipe, settings, flags)
+    check_name(resolved.model.backbone)
     clock = Clock(resolved.budget, started=started)
     folder, dataset = _places(sources, data, output)
     with folder.locked():
@@ -144,46 +144,6 @@ def _without_trace_of_mistakes(folder: RunFolder) -> Iterator[None]:
         if folder.data() is None:
             shutil.rmtree(folder.path, ignore_errors=True)
         raise
-
-
-def resolve_recipe(
-    recipe: Recipe | str | Path | Mapping[str, Any] | None,
-    settings: Iterable[str] = (),
-    flags: Mapping[str, Any] | None = None,
-) -> Recipe:
-    """Return a recipe from a file or mapping, `key=value` settings and flags laid over it.
-
-    Raises:
-        RecipeError: If anything in it cannot be used; all of it at once.
-    """
-    overrides = list(settings)
-    for name, value in (flags or {}).items():
-        if value is None:
-            continue
-        if name == "budget":
-            value = parse_duration(value)  # noqa: PLW2901
-        if name == "stages" and not isinstance(value, str):
-            value = ",".join(value)  # noqa: PLW2901
-        overrides.append(f"{name}={'true' if value is True else value}")
-    if isinstance(recipe, Recipe):
-        resolved = parse_recipe(recipe.model_dump(mode="json"), overrides)
-    elif isinstance(recipe, (str, Path)):
-        resolved = load_recipe(_read_text(Path(recipe)), overrides)
-    else:
-        resolved = parse_recipe(recipe, overrides)
-    if resolved.goal:
-        parse_goal(resolved.goal, CLASSIFY)
-    check_name(resolved.model.backbone)
-    return resolved
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(
-            f"The recipe '{path}' cannot be read: {error}", remedy="Give a YAML file with --recipe."
-        ) from None
 
 
 def _places(
