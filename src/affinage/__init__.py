@@ -22,13 +22,21 @@ if TYPE_CHECKING:
         RunError,
     )
     from affinage.records.recipe import Recipe
+    from affinage.workflows.audit import audit
+    from affinage.workflows.collect import collect
+    from affinage.workflows.counts import counts
     from affinage.workflows.demo import demo
     from affinage.workflows.env import env
     from affinage.workflows.evaluate import evaluate
+    from affinage.workflows.exclude import exclude
+    from affinage.workflows.include import decisions, include
     from affinage.workflows.models import list_models
     from affinage.workflows.predict import predict
+    from affinage.workflows.relabel import relabel
     from affinage.workflows.run import Run
+    from affinage.workflows.sample import sample
     from affinage.workflows.show import show
+    from affinage.workflows.split import split
     from affinage.workflows.train import train
 
 __version__ = "0.1.0"
@@ -42,12 +50,21 @@ _HOMES = {
     "RunError": "errors",
     "Recipe": "records.recipe",
     "Run": "workflows.run",
+    "audit": "workflows.audit",
+    "collect": "workflows.collect",
+    "counts": "workflows.counts",
+    "decisions": "workflows.include",
     "demo": "workflows.demo",
     "env": "workflows.env",
     "evaluate": "workflows.evaluate",
+    "exclude": "workflows.exclude",
+    "include": "workflows.include",
     "list_models": "workflows.models",
     "predict": "workflows.predict",
+    "relabel": "workflows.relabel",
+    "sample": "workflows.sample",
     "show": "workflows.show",
+    "split": "workflows.split",
     "train": "workflows.train",
 }
 
@@ -61,12 +78,21 @@ __all__ = [
     "Run",
     "RunError",
     "__version__",
+    "audit",
+    "collect",
+    "counts",
+    "decisions",
     "demo",
     "env",
     "evaluate",
+    "exclude",
+    "include",
     "list_models",
     "predict",
+    "relabel",
+    "sample",
     "show",
+    "split",
     "train",
 ]
 

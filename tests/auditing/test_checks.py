@@ -37,9 +37,9 @@ def test_unreadable_images_are_listed_by_reason():
 
 
 def test_an_image_under_two_labels_is_listed_with_both():
-    rows = [
-        {"label": n, "image": "same", "status": "excluded", "path": n} for n in ("rose", "tulip")
-    ]
+    why = "same bytes under labels rose, tulip"
+    conflict = {"image": "same", "status": "excluded", "reason": why}
+    rows = [{**conflict, "label": n, "path": n} for n in ("rose", "tulip")]
     finding = found(*rows)["conflicting-labels"]
     assert finding.evidence == ("rose = tulip (under rose, tulip)",)
     assert "1 image under several labels at once (2 files)" in finding.subject
@@ -107,8 +107,8 @@ def test_special_pixels_are_listed_by_how_they_were_read():
 
 
 def test_a_huge_photo_among_small_ones_is_odd():
-    finding = found({"label": "a", "path": "a/big", "width": 3024, "height": 3024})["odd-size"]
-    assert finding.evidence == ("a/big: 3024 × 3024",)
+    finding = found({"label": "a", "path": "a/big", "width": 3024, "height": 3024})["one-size-among-others"]
+    assert finding.evidence == ("a/big: 3024 × 3024 (1 image of that size)",)
 
 
 def test_the_same_folders_in_every_class_may_be_the_classes():

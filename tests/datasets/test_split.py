@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from affinage.datasets.sources import scan
-from affinage.datasets.split import make_split
+from affinage.datasets.split import make_split, split_name
 from affinage.errors import DataError
 from affinage.records.finding import Finding
 from affinage.records.manifest import PARTS
@@ -342,3 +342,99 @@ def test_an_earlier_closed_set_says_nothing_about_an_open_one():
 def test_20_000_images_in_groups_are_all_placed():
     rows = [{"image": f"{i}", "label": f"{i % 50}", "slide": f"{i // 7}"} for i in range(20_000)]
     assert sum(sizes(cut(rows, group="slide")[0])) == 20_000
+
+
+# Near-duplicates, and parts cut anew.
+
+
+def test_twins_lie_in_one_part():
+    rows = flat("a", 60) + flat("b", 60)
+    together = {f"{label}{n}": f"{label}{n // 2}" for label in "ab" for n in range(40)}
+    split, findings = make_split(manifest_of(rows), SplitSettings(), together=together)
+    there = defaultdict(set)
+    for image, group in together.items():
+        there[group].add(split.part_of(image))
+    assert all(len(parts) == 1 for parts in there.values())
+    assert sizes(split) == (76, 20, 24)
+    assert not findings
+
+
+def test_twins_tie_groups_together():
+    rows = grouped("a", {f"s{i}": 4 for i in range(9)})
+    together = {"as1.0": "t", "as2.3": "t"}
+    split, _ = make_split(manifest_of(rows), SplitSettings(group="slide"), together=together)
+    tied = {split.part_of(str(row["image"])) for row in rows if row["slide"] in ("s1", "s2")}
+    assert len(tied) == 1
+
+
+def test_a_twin_that_comes_later_joins_its_twin():
+    rows = flat("a", 60) + flat("b", 60)
+    first, _ = cut(rows)
+    old = {part: min(getattr(first, part)) for part in PARTS}
+    grown = [*rows, *({"image": f"new{part}", "label": "a"} for part in PARTS)]
+    together = {name: part for part in PARTS for name in (old[part], f"new{part}")}
+    second, findings = make_split(
+        manifest_of(grown), SplitSettings(), earlier=first, together=together
+    )
+    assert all(second.part_of(f"new{part}") == part for part in PARTS)
+    assert not findings
+
+
+@pytest.mark.parametrize(("given_parts", "remedy"), [(True, "--recut"), (False, "--seed 1")])
+def test_twins_that_were_parted_before_are_told_and_stay(given_parts, remedy):
+    rows = flat("a", 60) + flat("b", 60)
+    first, _ = cut(rows)
+    if given_parts:
+        rows = [{**row, "part": first.part_of(str(row["image"]))} for row in rows]
+    one, two = min(first.train), min(first.test)
+    second, findings = make_split(
+        manifest_of(rows),
+        SplitSettings(),
+        earlier=None if given_parts else first,
+        together={one: "t", two: "t", "unknown": "t"},
+    )
+    assert (second.train, second.test) == (first.train, first.test)
+    [finding] = findings
+    assert finding.code == "twins-across-parts"
+    assert set(finding.ids) == {one, two}
+    assert "1 of them in test" in finding.subject
+    assert remedy in finding.remedy
+
+
+def test_twins_too_many_for_the_shares_are_told():
+    rows = flat("a", 40) + flat("b", 40)
+    together = {f"{label}{n}": label for label in "ab" for n in range(30)}
+    _, findings = make_split(manifest_of(rows), SplitSettings(test=0.5), together=together)
+    [finding] = [one for one in findings if one.code == "shares-not-reached"]
+    assert "near-duplicates" in finding.subject
+
+
+def test_given_parts_are_cut_anew_where_asked():
+    rows = flat("a", 50, part="train") + flat("b", 50, part="train")
+    rows += [{"image": f"t{n}", "label": "a", "part": "test"} for n in range(50)]
+    split, findings = make_split(manifest_of(rows), SplitSettings(), recut=True)
+    assert sizes(split) == (96, 24, 30)
+    assert split.carved
+    assert not findings
+
+
+def test_the_leaking_slides_of_real_cells_are_mended_by_a_new_cut(shared_data):
+    manifest = scan([shared_data / "malaria/labels.csv"]).manifest
+    split, findings = make_split(manifest, SplitSettings(group="slide"), recut=True)
+    there = defaultdict(set)
+    for image, slide in manifest.kept.select("image", "slide").iter_rows():
+        there[slide].add(split.part_of(image))
+    assert all(len(parts) == 1 for parts in there.values())
+    assert not findings
+
+
+def test_the_name_of_a_split_tells_its_settings():
+    names = [
+        split_name(SplitSettings()),
+        split_name(SplitSettings(), recut=True),
+        split_name(SplitSettings(group="slide")),
+        split_name(SplitSettings(group="slide"), recut=True),
+        split_name(SplitSettings(seed=1)),
+    ]
+    assert names[:2] == ["default", "default-recut"]
+    assert len(set(names)) == 5

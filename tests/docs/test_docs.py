@@ -14,11 +14,17 @@ import yaml
 import affinage
 from affinage.cli.main import COMMANDS, app
 from affinage.models.catalogue import Entry
+from affinage.records.audit import AuditResult
+from affinage.records.box import ClassCounts, CountsResult
+from affinage.records.decision import Decision, DecisionResult, NumberedDecision
 from affinage.records.evaluation import Evaluation, Look
 from affinage.records.finding import Finding
 from affinage.records.prediction import Prediction
 from affinage.records.run import Environment, ModelCard, RunRecord, StageResult
+from affinage.records.source import SourceReport
+from affinage.records.split import SplitResult
 from affinage.workflows.evaluate import EvaluationResult
+from affinage.workflows.sample import Sample, SampledImage
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -200,6 +206,16 @@ def test_the_json_of_a_run_is_documented_key_by_key():
         ("evaluate.md", "key", EvaluationResult, ("format", "command")),
         ("env.md", "key", Environment, ("format", "command")),
         ("models.md", "key of `models[]`", Entry, ()),
+        ("audit.md", "key", AuditResult, ("format", "command")),
+        ("audit.md", "key of `source_reports[]`", SourceReport, ()),
+        ("counts.md", "key", CountsResult, ("format", "command")),
+        ("counts.md", "key of `classes[]`", ClassCounts, ()),
+        ("exclude.md", "key", DecisionResult, ("format", "command")),
+        ("exclude.md", "key of `decision`", Decision, ()),
+        ("include.md", "key of `decisions[]`", NumberedDecision, ()),
+        ("split.md", "key", SplitResult, ("format", "command")),
+        ("sample.md", "key", Sample, ("format", "command")),
+        ("sample.md", "key of `images[]`", SampledImage, ()),
     ],
 )
 def test_json_is_documented_key_by_key(page, head, record, more):

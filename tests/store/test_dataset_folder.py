@@ -7,10 +7,11 @@ import polars as pl
 import pytest
 
 from affinage.errors import DataError
+from affinage.records.decision import Decision
 from affinage.records.evaluation import Look
 from affinage.records.finding import Finding
 from affinage.records.manifest import SCHEMA, Manifest
-from affinage.records.split import Split
+from affinage.records.split import Folds, Split
 from affinage.store.dataset_folder import FORMAT, DatasetFolder
 
 
@@ -73,6 +74,83 @@ def test_a_look_cut_by_a_crash_costs_no_other(folder):
         file.write('[]\n{"at": "20')
     folder.enter_look(LOOK)
     assert folder.looks("f") == [LOOK, LOOK]
+
+
+DECISION = Decision(
+    action="relabel",
+    at="2026-01-01T00:00:00+00:00",
+    by="ann",
+    reason="two\u2028lines and a tab\t",
+    where=("domain=*.example",),
+    images=("a", "b"),
+    labels=(("a", "Käse"),),
+    label="Käse",
+)
+
+
+def test_decisions_come_back_in_their_order(folder):
+    undo = Decision(action="include", undoes=1)
+    assert folder.decisions() == []
+    for decision in (DECISION, undo):
+        folder.enter_decision(decision)
+    assert folder.decisions() == [DECISION, undo]
+
+
+def test_a_decision_cut_by_a_crash_was_never_made(folder):
+    folder.enter_decision(DECISION)
+    log = folder.path / "decisions.jsonl"
+    log.write_bytes(log.read_bytes() + log.read_bytes()[:40])
+    folder.enter_decision(DECISION)
+    assert folder.decisions() == [DECISION, DECISION]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["[]", '"x"', "{}", '{"format": 1}', '{"format": 1, "action": "delete", "images": ["a"]}'],
+)
+def test_a_line_that_is_no_decision_is_not_passed_over(folder, line):
+    folder.enter_decision(DECISION)
+    with (folder.path / "decisions.jsonl").open("a") as log:
+        log.write(f"{line}\n")
+    with pytest.raises(DataError, match="is no decision") as caught:
+        folder.decisions()
+    assert caught.value.remedy
+
+
+def test_a_decision_of_a_newer_format_is_refused(folder):
+    folder.path.mkdir()
+    line = {"format": FORMAT + 1, "action": "burn"}
+    (folder.path / "decisions.jsonl").write_text(json.dumps(line))
+    with pytest.raises(DataError, match=f"format {FORMAT + 1}"):
+        folder.decisions()
+
+
+def test_folds_come_back_as_they_were(folder):
+    folds = Folds(folds=(frozenset("ab"), frozenset("c"), frozenset()), test=frozenset("d"))
+    assert folder.load_folds("k") is None
+    folder.save_folds("k", folds)
+    assert folder.load_folds("k") == folds
+
+
+def test_folds_and_parts_are_not_taken_for_each_other(folder):
+    folder.save_folds("k", Folds(folds=(frozenset("a"), frozenset("b"))))
+    folder.save_split("default", SPLIT)
+    with pytest.raises(DataError, match="one of folds"):
+        folder.load_split("k")
+    with pytest.raises(DataError, match="not of folds"):
+        folder.load_folds("default")
+
+
+def test_a_folder_is_a_data_set_where_affinage_keeps_a_manifest(folder, manifest):
+    assert not folder.exists
+    folder.path.mkdir()
+    manifest.table.write_parquet(folder.path / "manifest.parquet")
+    assert not folder.exists
+    folder.save_manifest(manifest)
+    assert folder.exists
+    assert not folder.audited
+    folder.save_findings([])
+    assert folder.audited
 
 
 def test_findings_come_back_as_they_were(folder):

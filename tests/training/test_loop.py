@@ -84,7 +84,8 @@ def test_the_weights_of_the_best_epoch_are_kept(items, tmp_path):
 
     def evaluate(model):
         states.append({key: value.clone() for key, value in model.state_dict().items()})
-        return Scores(loss=next(losses), accuracy=0.5)
+        loss = next(losses)
+        return Scores(loss=1.0, accuracy=0.5, judged=loss)
 
     model, ended = train(recipe_of(), items, tmp_path, evaluate=evaluate)
     assert ended.best_step == make_plan(recipe_of().finetune, 60).steps_per_epoch
@@ -93,7 +94,7 @@ def test_the_weights_of_the_best_epoch_are_kept(items, tmp_path):
 
 def test_patience_ends_a_training_that_gets_no_better(items, tmp_path):
     recipe = recipe_of("finetune.epochs=9", "finetune.patience=2")
-    _, ended = train(recipe, items, tmp_path, evaluate=lambda model: Scores(loss=1.0, accuracy=0.5))
+    _, ended = train(recipe, items, tmp_path, evaluate=lambda model: Scores(loss=1.0, accuracy=0.5, judged=1.0))
     assert "2 epochs" in ended.stopped
     assert ended.best_step == 0
 

@@ -12,7 +12,9 @@ from affinage.records.finding import Finding
 def conflicting_labels(evidence: Evidence) -> Iterator[Finding]:
     """Yield the images that stand under several labels, all of which are left out."""
     decoded = evidence.manifest.table.filter(
-        pl.col("status") == "excluded", pl.col("image").is_not_null()
+        pl.col("status") == "excluded",
+        pl.col("image").is_not_null(),
+        pl.col("reason").str.starts_with("same bytes under labels "),
     )
     conflicts = _copies(decoded).filter(pl.col("labels").list.len() > 1)
     if conflicts.height:

@@ -9,26 +9,10 @@ from numpy.typing import NDArray
 
 from affinage.records.finding import Pair
 from affinage.records.manifest import Manifest
+from affinage.records.measures import MEASURES, THUMB
 from affinage.records.split import Split
 
-THUMB = 32
-"""Side of the thumbnails in `Evidence.thumbs`, px."""
-
-MEASURES: dict[str, pl.DataType] = {
-    "image": pl.String(),  # Image id; the table is sorted by it.
-    "brightness": pl.Float32(),  # Mean luma (Rec. 601), 0 black to 1 white.
-    "contrast": pl.Float32(),  # Standard deviation of luma, 0 to 0.5.
-    "dark": pl.Float32(),  # Share of pixels with luma below 0.08.
-    "bright": pl.Float32(),  # Share of pixels with luma above 0.96.
-    "sharpness": pl.Float32(),  # Mean squared Laplacian of luma at a longest side of at most 256 px.
-    "colour": pl.Float32(),  # Mean of (largest - smallest channel) / 255: 0 for a grey image.
-    "entropy": pl.Float32(),  # Of the luma histogram, bits, 0 to 8.
-    "hash": pl.UInt64(),  # Perceptual hash: signs of the lowest 8 × 8 DCT coefficients.
-    "camera": pl.String(),  # EXIF make and model; null where there is none.
-    "software": pl.String(),  # EXIF software; null where there is none.
-    "encoding": pl.String(),  # How it was saved: "JPEG quality 85 4:2:0", "PNG 8-bit grey"...
-}
-"""What the decode pass measures of every image, in the pixels as they are shown."""
+__all__ = ["MEASURES", "THUMB", "Evidence", "gather"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,10 @@ def label_variants(evidence: Evidence) -> Iterator[Finding]:
     """Yield labels that differ only by case, space or Unicode form, and were taken as one."""
     if "raw_label" not in evidence.manifest.table.columns:
         return
-    rows = evidence.manifest.table.filter(pl.col("label").is_not_null())
+    written = pl.col("raw_label").str.normalize("NFC").str.strip_chars().str.to_lowercase()
+    rows = evidence.manifest.table.filter(  # A label that its owner has changed is no variant.
+        pl.col("label").is_not_null() & (written == pl.col("label").str.to_lowercase())
+    )
     spellings = rows.group_by("label", "raw_label").agg(
         pl.len().alias("n"), pl.col("path").sort().alias("paths")
     )

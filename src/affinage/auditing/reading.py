@@ -91,27 +91,3 @@ def read_specially(evidence: Evidence) -> Iterator[Finding]:
         ),
         images=tuple(paths),
     )
-
-
-def odd_sizes(evidence: Evidence) -> Iterator[Finding]:
-    """Yield images whose longer side is 8 times off the median: icons, placeholders, raw photos."""
-    sized = evidence.manifest.kept.with_columns(pl.max_horizontal("width", "height").alias("side"))
-    if sized.height < 2 * SHOWN:
-        return
-    median = sized["side"].median()
-    if not isinstance(median, float) or not median:
-        return
-    odd = sized.filter((pl.col("side") * 8 < median) | (pl.col("side") > median * 8)).sort("path")
-    if 0 < odd.height <= 0.05 * sized.height:
-        yield Finding(
-            code="odd-size",
-            severity="note",
-            subject=f"{count(odd.height, 'image')} far smaller or larger than the rest"
-            f" (half of the images have a longer side of at most {median:.0f} px).",
-            evidence=lines(
-                f"{path}: {width} × {height}"
-                for path, width, height in odd.select("path", "width", "height").iter_rows()
-            ),
-            remedy="Look at them: a placeholder or a stray photo does not belong there.",
-            images=tuple(odd["path"].to_list()),
-        )

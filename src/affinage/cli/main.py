@@ -7,19 +7,33 @@ from typing import Annotated
 
 import typer
 
+from affinage.cli.audit import audit
+from affinage.cli.collect import collect
+from affinage.cli.counts import counts
 from affinage.cli.demo import demo
 from affinage.cli.env import env
 from affinage.cli.evaluate import evaluate
+from affinage.cli.exclude import exclude
+from affinage.cli.include import include
 from affinage.cli.models import models
 from affinage.cli.predict import predict
+from affinage.cli.relabel import relabel
+from affinage.cli.sample import sample
 from affinage.cli.show import show
+from affinage.cli.split import split
 from affinage.cli.train import train
 from affinage.errors import AffinageError
 
 MISTAKE, INTERRUPTED = 2, 130
 
-COMMANDS = (train, predict, evaluate, show, models, env, demo)
-"""In the order in which `--help` lists them."""
+PANELS = {
+    "Model": (train, predict, evaluate, show),
+    "Data": (collect, counts, audit, sample, exclude, include, relabel, split),
+    "About": (models, env, demo),
+}
+"""As `--help` lists them."""
+
+COMMANDS = tuple(command for commands in PANELS.values() for command in commands)
 
 app = typer.Typer(
     name="affinage",
@@ -53,8 +67,9 @@ def _options(
     pass
 
 
-for _command in COMMANDS:
-    app.command()(_command)
+for _panel, _commands in PANELS.items():
+    for _command in _commands:
+        app.command(rich_help_panel=_panel)(_command)
 
 
 def main() -> None:

@@ -1,9 +1,11 @@
 """From a manifest to a split without leaks that stays as it is when the data set grows."""
 
 import difflib
+import hashlib
+import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -19,31 +21,49 @@ from affinage.records.split import Split
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Images:
-    """The kept images of a manifest, each once however many rows it has."""
+class Images:
+    """The kept images of a manifest, each once however many rows it has.
+
+    Attributes:
+        label: Of each image.
+        given: Parts that the user gave its rows; empty where none was given at all.
+        groups: Its values of the group column; images without any are missing.
+        ties: `groups`, and the group of near-duplicates that it belongs to.
+        paths: Relative paths of its rows, sorted.
+        reason: What ties images, in words; None where nothing does.
+    """
 
     label: Mapping[str, str]
-    given: Mapping[str, frozenset[str]]  # Parts that the user gave its rows; none gave none.
+    given: Mapping[str, frozenset[str]]
     groups: Mapping[str, frozenset[str]]
+    ties: Mapping[str, frozenset[str]]
     paths: Mapping[str, tuple[str, ...]]
+    reason: str | None
 
 
 def make_split(
-    manifest: Manifest, settings: SplitSettings, *, earlier: Split | None = None
+    manifest: Manifest,
+    settings: SplitSettings,
+    *,
+    earlier: Split | None = None,
+    together: Mapping[str, str] | None = None,
+    recut: bool = False,
 ) -> tuple[Split, list[Finding]]:
     """Return which images to learn from, to choose by and to judge by, and what to know about it.
 
-    Parts are cut by content: equal bytes, and images that share a value of the group column, stay
-    together. Each class is cut in proportion. Parts that the user gave are respected; bytes in
-    several of them count in test, else in validation. What the user did not give is cut from train
-    (rows without a part are train). The outcome depends on the images, the settings and `earlier`
-    only, never on the order of rows.
+    Parts are cut by content: equal bytes, images that share a value of the group column, and
+    near-duplicates that the caller names stay together. Each class is cut in proportion. Parts that
+    the user gave are respected; bytes in several of them count in test, else in validation. What the
+    user did not give is cut from train (rows without a part are train). The outcome depends on the
+    images, the settings, `together` and `earlier` only, never on the order of rows.
 
     Args:
         manifest: Images with their labels and given parts.
         settings: Shares, the group column, and the seed of the lottery.
         earlier: The last split of these settings: its images stay where they are. A new image that
             would tie two of its parts together through groups is left out.
+        together: Group of each image that must lie in one part with its twins, by image id.
+        recut: Cut all parts, whatever the user gave.
 
     Returns:
         The split, and findings on what was left out, lacks images or leaks.
@@ -51,7 +71,9 @@ def make_split(
     Raises:
         DataError: If the group column is missing or groups nothing, or no image is left to train.
     """
-    images = _images(manifest, settings.group)
+    images = images_of(manifest, settings.group, together)
+    if recut:
+        images = replace(images, given={})
     given = _given(images, closed_set=settings.closed_set)
     shares = _shares(given.values(), settings)
     pool = [image for image in sorted(images.label) if given.get(image, "train") == "train"]
@@ -61,7 +83,7 @@ def make_split(
             remedy="Add a train folder, or rows whose split is 'train'.",
         )
     stay = {} if settings.closed_set else _staying(pool, earlier, shares)
-    joined, free, left_out = _newcomers(pool, stay, images, settings.seed)
+    joined, free, left_out = newcomers(pool, stay, images, settings.seed)
     stay.update(joined)
     pool = [image for image in pool if image not in left_out]
     beside = Counter(images.label[image] for image, part in given.items() if part != "train")
@@ -82,14 +104,43 @@ def make_split(
         *tell.crosses_parts(images.given, images.paths, closed_set=settings.closed_set),
         *tell.links_two_parts(left_out, images.paths),
         *tell.group_across_parts(split, images.groups, images.paths, settings.group),
+        *tell.twins_across_parts(split, together or {}, images.paths, given=bool(given)),
         *tell.classes_that_lack_parts(part_of, images.label, aims),
-        *tell.shares_not_reached(part_of, pool, aims, settings.group),
+        *tell.shares_not_reached(part_of, pool, aims, images.reason),
         *tell.test_cut_from_train(split, given=set(given.values())),
     ]
     return split, findings
 
 
-def _images(manifest: Manifest, group: str | None) -> _Images:
+def split_name(settings: SplitSettings, *, recut: bool = False) -> str:
+    """Return the name under which a data set keeps the split of these settings.
+
+    Args:
+        settings: Those that differ from the defaults make a name of their own.
+        recut: As for `make_split`.
+    """
+    end = "-recut" if recut else ""
+    changed = {
+        key: value
+        for key, value in settings.model_dump().items()
+        if value != SplitSettings.model_fields[key].default and key != "given"
+    }
+    if not changed:
+        return f"default{end}"
+    return hashlib.sha256(json.dumps(changed, sort_keys=True).encode()).hexdigest()[:12] + end
+
+
+def images_of(manifest: Manifest, group: str | None, together: Mapping[str, str] | None) -> Images:
+    """Return the kept images with everything that decides where they may lie.
+
+    Args:
+        manifest: Rows, of which the kept ones count.
+        group: Column whose values must not straddle parts.
+        together: As for `make_split`; of images that are not kept, nothing is said.
+
+    Raises:
+        DataError: If there is no such column, or it groups nothing.
+    """
     kept = manifest.kept
     groups = _group_column(kept, group) if group else None
     table = kept.select(
@@ -110,13 +161,19 @@ def _images(manifest: Manifest, group: str | None) -> _Images:
         if value is not None and value.strip():
             tied[image].add(value.strip())
     nothing_given = all(parts == {""} for parts in given.values())
-    return _Images(
+    ties = {image: set(values) for image, values in tied.items()}
+    for image, twins in sorted((together or {}).items()):
+        if image in label:
+            ties.setdefault(image, set()).add(f"\0{twins}")  # Never the same as a user's value.
+    return Images(
         label=label,
         given={}
         if nothing_given
         else {i: frozenset(p or "train" for p in parts) for i, parts in given.items()},
         groups={image: frozenset(values) for image, values in tied.items()},
+        ties={image: frozenset(values) for image, values in ties.items()},
         paths={image: tuple(places) for image, places in paths.items()},
+        reason=f"values of {group}" if group else "near-duplicates" if together else None,
     )
 
 
@@ -152,7 +209,7 @@ def _group_column(kept: pl.DataFrame, group: str) -> pl.Series:
     return values
 
 
-def _given(images: _Images, *, closed_set: bool) -> dict[str, str]:
+def _given(images: Images, *, closed_set: bool) -> dict[str, str]:
     """Return the part of each image where the user gave any: test over validation over train."""
     strongest = ("test",) if closed_set else ("test", "validation")
     return {
@@ -179,18 +236,29 @@ def _staying(pool: Iterable[str], earlier: Split | None, shares: Shares) -> dict
     return {image: part for image, part in parts if part is not None and cut[part]}
 
 
-def _newcomers(
-    pool: Iterable[str], stay: Mapping[str, str], images: _Images, seed: int
+def newcomers(
+    pool: Iterable[str], stay: Mapping[str, str], images: Images, seed: int
 ) -> tuple[dict[str, str], list[Component], set[str]]:
-    """Return newcomers whose group has a part already, the free ones, and those to leave out."""
+    """Return newcomers whose group has a part already, the free ones, and those to leave out.
+
+    Args:
+        pool: Ids of all images that are to be parted.
+        stay: The part of those that have one already.
+        images: What ties them.
+        seed: Of the lottery.
+
+    Returns:
+        The part of images that join their group there; components without a part, in the order of the
+        lottery; ids whose groups lie in several parts.
+    """
     taken: defaultdict[str, set[str]] = defaultdict(set)
     for image, part in stay.items():
-        for group in images.groups.get(image, ()):
+        for group in images.ties.get(image, ()):
             taken[group].add(part)
 
     def ties(ids: Iterable[str]) -> set[str]:
         return {
-            part for i in ids for group in images.groups.get(i, ()) for part in taken.get(group, ())
+            part for i in ids for group in images.ties.get(i, ()) for part in taken.get(group, ())
         }
 
     new = [image for image in pool if image not in stay]
@@ -198,7 +266,7 @@ def _newcomers(
     joined: dict[str, str] = {}
     free: list[Component] = []
     rest = (image for image in new if image not in left_out)
-    for component in components(rest, groups=images.groups, labels=images.label, seed=seed):
+    for component in components(rest, groups=images.ties, labels=images.label, seed=seed):
         parts = ties(component.images)
         if len(parts) > 1:
             left_out.update(component.images)

@@ -1,12 +1,12 @@
 """What to know about a split: leaks, images left out, classes that lack a part."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from affinage.datasets.allotting import Targets
 from affinage.records.finding import Finding
 from affinage.records.manifest import PARTS
-from affinage.records.split import Split
+from affinage.records.split import Folds, Split
 
 Paths = Mapping[str, tuple[str, ...]]
 _SHOWN = 5
@@ -85,9 +85,101 @@ def group_across_parts(
             severity="blocking",
             subject=f"{lines[0]}: the score may reward memory of the {column}.",
             evidence=(*lines, *most[:3]),
-            remedy=f"Let affinage cut the parts by {column}: give the images without their split.",
+            remedy=f"Cut all parts by {column}: affinage split DATA --recut --group {column}",
             images=_all(sorted(leaking), paths),
         )
+
+
+def twins_across_parts(
+    split: Split, together: Mapping[str, str], paths: Paths, *, given: bool
+) -> Iterator[Finding]:
+    """Yield the near-duplicates that lie in two parts: these were given, or cut earlier."""
+    if split.closed_set:
+        return
+    parts: defaultdict[str, set[str]] = defaultdict(set)
+    for image, group in together.items():
+        part = split.part_of(image)
+        if part is not None:
+            parts[group].add(part)
+    parted = sorted(image for image, group in together.items() if len(parts[group]) > 1)
+    there = [image for image in parted if image in paths and split.part_of(image)]
+    if not there:
+        return
+    judged = sum(image in split.test for image in there)
+    by_group: defaultdict[str, list[str]] = defaultdict(list)
+    for image in there:
+        by_group[together[image]].append(image)
+    lines = [
+        " ≈ ".join(f"{paths[image][0]} ({split.part_of(image)})" for image in images[:4])
+        for images in by_group.values()
+    ]
+    yield Finding(
+        code="twins-across-parts",
+        severity="warning",
+        subject=f"{_images(len(there))} with near-duplicates in another part, {judged:,} of them in"
+        " test: these parts were given, or cut before anyone knew.",
+        evidence=_first(lines),
+        remedy=f"Cut anew: affinage split DATA {'--recut' if given else '--seed 1'}",
+        images=_all(there, paths),
+        ids=tuple(there),
+    )
+
+
+def classes_that_lack_folds(folds: Folds, labels: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield the classes that are missing from a fold."""
+    has = [Counter(labels[image] for image in ids) for ids in folds.folds]
+    lacking = []
+    for label in sorted({name for counts in has for name in counts}):
+        missing = [str(n) for n, counts in enumerate(has, start=1) if not counts[label]]
+        if missing:
+            n = sum(counts[label] for counts in has)
+            lacking.append(f"'{label}': {_images(n)}, none in fold {', '.join(missing)}")
+    if lacking:
+        yield Finding(
+            code="class-lacks-fold",
+            severity="warning",
+            subject=f"{_classes(len(lacking))} missing from a fold: it is not judged there.",
+            evidence=_first(lacking),
+            remedy=f"Ask for fewer than {len(folds)} folds, or add images of these classes.",
+        )
+
+
+def ties_across_folds(
+    folds: Folds, ties: Mapping[str, Collection[str]], paths: Paths, reason: str | None
+) -> Iterator[Finding]:
+    """Yield the images of earlier folds that are tied to another fold by what is known only now."""
+    there: defaultdict[str, set[int]] = defaultdict(set)
+    fold_of = {image: number for number, ids in enumerate(folds.folds, start=1) for image in ids}
+    for image, number in fold_of.items():
+        for tie in ties.get(image, ()):
+            there[tie].add(number)
+    shared = sorted(i for i in fold_of if any(len(there[tie]) > 1 for tie in ties.get(i, ())))
+    if shared:
+        yield Finding(
+            code="ties-across-folds",
+            severity="warning",
+            subject=f"{_images(len(shared))} that {reason} tie to another fold: they were dealt before"
+            " anyone knew.",
+            evidence=tuple(f"{paths[i][0]} (fold {fold_of[i]})" for i in shared[:_SHOWN]),
+            remedy="Deal anew: affinage split DATA --folds K --seed 1",
+            images=_all(shared, paths),
+            ids=tuple(shared),
+        )
+
+
+def folds_uneven(folds: Folds, reason: str | None) -> Iterator[Finding]:
+    """Yield how large the folds became where what ties images makes them uneven."""
+    sizes = [len(ids) for ids in folds.folds]
+    even = sum(sizes) / len(sizes)
+    if reason is None or max(sizes) - min(sizes) <= 0.1 * even + 2:
+        return
+    yield Finding(
+        code="folds-uneven",
+        severity="warning",
+        subject=f"The {reason} are too few or too large for {len(sizes)} even folds.",
+        evidence=tuple(f"fold {n}: {_images(size)}" for n, size in enumerate(sizes, start=1)),
+        remedy="Ask for fewer folds, or accept that some judge fewer images.",
+    )
 
 
 def classes_that_lack_parts(
@@ -134,10 +226,10 @@ def classes_that_lack_parts(
 
 
 def shares_not_reached(
-    part_of: Mapping[str, str], pool: Collection[str], aims: Targets, column: str | None
+    part_of: Mapping[str, str], pool: Collection[str], aims: Targets, reason: str | None
 ) -> Iterator[Finding]:
     """Yield how large the parts became where groups are too few or too large to cut as asked."""
-    if column is None or not pool:
+    if reason is None or not pool:
         return
     has = Counter(part_of[image] for image in pool)
     lines = [
@@ -150,9 +242,9 @@ def shares_not_reached(
         yield Finding(
             code="shares-not-reached",
             severity="warning",
-            subject=f"The values of {column} are too few or too large to cut the shares asked for.",
+            subject=f"The {reason} are too few or too large to cut the shares asked for.",
             evidence=tuple(lines),
-            remedy=f"Add images with further values of {column}, or accept these shares.",
+            remedy=f"Add images with further {reason}, or accept these shares.",
         )
 
 

@@ -60,7 +60,7 @@ def choose_between(head: ArrayLike, finetuned: ArrayLike, labels: ArrayLike) -> 
             remedy="Give the logits of both on one validation part with images in it.",
         )
     truth = check_labels(labels, tables[0].shape[1])
-    losses = [_calibrated_loss(table, truth) for table in tables]
+    losses = [calibrated_loss(table, truth) for table in tables]
     right = [table.argmax(axis=1) == truth for table in tables]
     difference = paired_difference(right[1], right[0])
     winner: Literal["head", "finetuned"] = "finetuned" if losses[1] < losses[0] else "head"
@@ -85,7 +85,20 @@ def prediction_fingerprint(images: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def _calibrated_loss(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+def calibrated_loss(logits: ArrayLike, labels: NDArray[np.int64]) -> float:
+    """Return the mean log loss at the temperature that makes it least, in nats.
+
+    What a model is worth once its confidence is set right: a model that was trained with label
+    smoothing is too modest, one that was trained for long too sure, and neither is the worse for it.
+
+    Args:
+        logits: Shape (n, classes).
+        labels: True class indices, shape (n,).
+
+    Source:
+        Guo et al., On Calibration of Modern Neural Networks, 2017.
+    """
+    logits = np.asarray(logits, dtype=np.float64)
     temperature = fit_temperature(logits, labels)
     return float(log_losses(softmax(logits / temperature), labels).mean())
 

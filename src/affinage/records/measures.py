@@ -18,7 +18,7 @@ MEASURES: dict[str, pl.DataType] = {
     "camera": pl.String(),  # EXIF make and model; null where there is none.
     "software": pl.String(),  # EXIF software; null where there is none.
     "encoding": pl.String(),  # How it was saved: "JPEG quality 85 4:2:0", "PNG 8-bit grey"...
-    "focus": pl.Float32(),  # Sharpness per squared slope of luma: 0 blurred, 1 to 3 in focus, at most 8.
+    "focus": pl.Float32(),  # Change of slope per slope, squared: 0 blurred, 1 to 2 sharp, at most 4.
     "flat": pl.Float32(),  # Share of pixels within one level of their right and lower neighbours.
     "palette": pl.Float32(),  # Entropy of colours in 16 levels a channel, bits, 0 to 12.
     "darkest": pl.Float32(),  # Luma below which 2 % of the thumbnail lies, 0 to 1.

@@ -47,6 +47,9 @@ class SplitSettings(_Section):
         default=False, description="Validation is the training images, on purpose (memory test)."
     )
     group: str | None = Field(None, description="Column whose values must not straddle parts.")
+    given: bool = Field(
+        default=True, description="Respect the parts that the source gives; false cuts all anew."
+    )
     seed: int = Field(
         0, ge=0, lt=2**31, description="Another cut of the same data; not the seed of the training."
     )
@@ -94,7 +97,9 @@ class FinetuneSettings(_Section):
     patience: int = Field(
         5, ge=1, description="Stop after so many epochs without a better validation loss."
     )
-    label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of the target given to all.")
+    label_smoothing: float = Field(
+        0.1, ge=0, lt=1, description="Share of the target given to all classes; 0 = none."
+    )
     always: bool = Field(
         default=False,
         description="Keep the fine-tuned model even where validation prefers the head.",

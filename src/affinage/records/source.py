@@ -57,3 +57,23 @@ class SourceReport:
     def purity(self) -> float:
         """Share of its most frequent label, 0 to 1."""
         return self.labels[0][1] / sum(n for _, n in self.labels) if self.labels else 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceJudgement:
+    """What all sources of one column are worth.
+
+    Attributes:
+        column: The column that names them.
+        reports: One for each source that is large enough to be judged, the worst first.
+        gain: As `SourceReport.gain`, with all suspicious sources left out at once; None without any.
+    """
+
+    column: str
+    reports: tuple[SourceReport, ...]
+    gain: Estimate | None = None
+
+    @property
+    def suspicious(self) -> tuple[SourceReport, ...]:
+        """The reports of the sources that stand out, the worst first."""
+        return tuple(report for report in self.reports if report.suspicious)

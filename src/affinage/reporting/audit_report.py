@@ -19,6 +19,7 @@ from affinage.records.report import (
 )
 from affinage.records.source import SourceReport
 from affinage.reporting.titles import AT_A_GLANCE, FINDINGS
+from affinage.reporting.verdict import Tone
 from affinage.reporting.words import NOTHING, count, duration, estimated, interval, label, percent
 
 Key = tuple[str, ...]
@@ -66,9 +67,9 @@ def audit_report(
     )
 
 
-def audit_verdict(result: AuditResult) -> tuple[str, str]:
+def audit_verdict(result: AuditResult) -> tuple[str, Tone]:
     """Return what the audit says of the data set, in one sentence, and its tone."""
-    counts = Counter(finding.severity for finding in result.findings)
+    counts: Counter[str] = Counter(finding.severity for finding in result.findings)
     looked = f"{count(result.images, 'image')} in {count(len(result.classes), 'class', 'classes')}"
     if counts["blocking"]:
         first = next(item for item in result.findings if item.severity == "blocking")
@@ -124,7 +125,7 @@ def _findings(result: AuditResult, sheet: _Sheet) -> tuple[Block, ...]:
 
 
 def _glance(result: AuditResult) -> Facts:
-    counts = Counter(finding.severity for finding in result.findings)
+    counts: Counter[str] = Counter(finding.severity for finding in result.findings)
     out = result.rows - result.images
     sizes = sorted(result.classes.values())
     items = [
@@ -140,9 +141,15 @@ def _glance(result: AuditResult) -> Facts:
         ),
         *(
             Fact(name=name, value=count(counts[severity]))
-            for severity, name in (("blocking", "Blocking"), ("warning", "Warnings"), ("note", "Notes"))
+            for severity, name in (
+                ("blocking", "Blocking"),
+                ("warning", "Warnings"),
+                ("note", "Notes"),
+            )
         ),
-        Fact(name="Looked at", value=f"{len(result.looked_at)}", detail=", ".join(result.looked_at)),
+        Fact(
+            name="Looked at", value=f"{len(result.looked_at)}", detail=", ".join(result.looked_at)
+        ),
     ]
     return Facts(items=tuple(items))
 

@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 from affinage.records.report import Block, Chart, Matrix, Picture, Report, Section
 from affinage.reporting.charts.lines import line_chart
 from affinage.reporting.charts.matrix import matrix_chart
-from affinage.reporting.words import visible
+from affinage.reporting.words import guess, visible
 
 _LONG_WORD = 24
 _TOGETHER = re.compile(
@@ -75,7 +75,9 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_seen,
     )
-    environment.filters.update(tied=_tied, datauri=_data_uri, lined=_lined, breakable=_breakable)
+    environment.filters.update(
+        tied=_tied, datauri=_data_uri, lined=_lined, breakable=_breakable, guess=guess
+    )
     environment.tests.update(long=_is_long)
     environment.globals.update(draw=_draw)
     return environment

@@ -19,7 +19,7 @@ from affinage.records.report import (
 from affinage.reporting.charts.lines import describe as describe_chart
 from affinage.reporting.charts.matrix import MOST_NUMBERED
 from affinage.reporting.charts.matrix import describe as describe_matrix
-from affinage.reporting.words import NOTHING, number, one_line, visible
+from affinage.reporting.words import guess, NOTHING, number, one_line, visible
 
 MOST_SAMPLED = 12
 """So many rows stand for a curve."""
@@ -115,6 +115,8 @@ def _matrix(matrix: Matrix) -> str:
 def _finding(finding: Finding) -> str:
     lines = [f"- **{finding.severity}** {_inline(finding.subject)} (`{finding.code}`)"]
     lines += [f"  - {_inline(line)}" for line in finding.evidence]
+    if finding.hit_rate is not None:
+        lines.append(f"  - {_inline(guess(finding))}")
     if finding.remedy:
         lines.append(f"  - → {_inline(finding.remedy)}")
     return "\n".join(lines)

@@ -24,7 +24,7 @@ from affinage.records.report import (
 from affinage.reporting.charts.lines import describe as describe_chart
 from affinage.reporting.charts.matrix import describe as describe_matrix
 from affinage.reporting.titles import ESSENTIAL
-from affinage.reporting.words import one_line, visible
+from affinage.reporting.words import guess, one_line, visible
 
 MOST_EVIDENCE = 5
 _WIDEST_NUMBER = 14
@@ -151,6 +151,8 @@ def _finding(finding: Finding) -> RenderableType:
     hidden = len(finding.evidence) - MOST_EVIDENCE
     if hidden > 0:
         parts.append(_indented(f"and {hidden:,} more, all in the report", by=4, style="dim"))
+    if finding.hit_rate is not None:
+        parts.append(_indented(guess(finding), by=4, style="dim"))
     if finding.remedy:
         parts.append(_indented(f"→ {one_line(finding.remedy)}", by=2))
     return Group(*parts)

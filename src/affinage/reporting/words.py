@@ -4,6 +4,7 @@ import math
 import unicodedata
 
 from affinage.records.estimate import Estimate
+from affinage.records.finding import Finding
 
 NOTHING = "–"
 """What stands where there is no number to show."""
@@ -187,3 +188,16 @@ def shortened(text: str, most: int) -> str:
         return text
     head = (most - 1 + 1) // 2
     return f"{text[:head]}…{text[len(text) - (most - 1 - head) :]}"
+
+
+def guess(finding: Finding) -> str:
+    """Return how often a guess of a finding's kind is right; empty where it is a fact."""
+    rate = finding.hit_rate
+    if rate is None:
+        return ""
+    if rate.value is None:
+        return "A guess; not enough data to say how often such a guess is right."
+    return (
+        f"A guess: about {100 * rate.value:.0f} of 100 such are right"
+        f" (95 % interval {interval(rate)}, measured on {rate.n:,})."
+    )

@@ -1,16 +1,20 @@
 """The folder of a data set: the only place that knows the names of the files in it.
 
 DATA/
-├── manifest.parquet   every image; sources and label order stand in the file's own metadata
+├── manifest.parquet   every image as it was found; sources and label order stand in its metadata
+├── decisions.jsonl    what the owner left out, took back or labelled anew
 ├── splits/NAME.parquet
 ├── findings.json
+├── audit.html         the last audit, with pictures
+├── samples/NAME.html  contact sheets
 ├── ledger.jsonl       every look at a test part
-└── cache/features/
+└── cache/            features and measures, which may be deleted
 """
 
+import contextlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,16 +23,18 @@ import polars as pl
 from pydantic import TypeAdapter, ValidationError
 
 from affinage.errors import DataError
+from affinage.records.decision import Decision
 from affinage.records.evaluation import Look
 from affinage.records.finding import Finding
 from affinage.records.manifest import PARTS, Manifest
-from affinage.records.split import Split
+from affinage.records.split import Folds, Split
 from affinage.store.files import append_line, read_lines, write_atomically, write_json
 
 FORMAT = 1
 _METADATA = "affinage"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _LOOK = TypeAdapter(Look)
+_DECISION = TypeAdapter(Decision)
 _FINDINGS = TypeAdapter(list[Finding])
 
 
@@ -41,6 +47,39 @@ class DatasetFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
+
+    @property
+    def name(self) -> str:
+        """Name of the folder."""
+        return self.path.resolve().name
+
+    @property
+    def exists(self) -> bool:
+        """True where affinage keeps a manifest here; whether it is whole shows when it is read."""
+        try:
+            return _METADATA in pl.read_parquet_metadata(self.path / "manifest.parquet")
+        except (OSError, pl.exceptions.PolarsError):
+            return False
+
+    @property
+    def audited(self) -> bool:
+        """True where an audit or a training has kept what it found."""
+        return (self.path / "findings.json").exists()
+
+    @property
+    def samples(self) -> Path:
+        """Folder of contact sheets; it may be deleted at any time."""
+        return self.path / "samples"
+
+    @property
+    def cache(self) -> Path:
+        """Folder of all caches; it may be deleted at any time."""
+        return self.path / "cache"
+
+    @property
+    def audit_report(self) -> Path:
+        """The page of the last audit."""
+        return self.path / "audit.html"
 
     @property
     def features_cache(self) -> Path:
@@ -90,6 +129,11 @@ class DatasetFolder:
         if not file.exists():
             return None
         table, facts = _read_table(file)
+        if "fold" in table.columns:
+            raise DataError(
+                f"The split '{name}' is one of folds, not of train, validation and test.",
+                remedy="Use another name.",
+            )
         try:
             parts = {
                 part: frozenset(table.filter(pl.col("part") == part)["image"].to_list())
@@ -105,6 +149,60 @@ class DatasetFolder:
             closed_set=closed,
             carved=carved,
         )
+
+    def save_folds(self, name: str, folds: Folds) -> None:
+        """Keep folds under a name as that of a split: columns image, part, fold (1 is the first)."""
+        rows: list[tuple[str, str, int | None]] = [(image, "test", None) for image in folds.test]
+        for number, ids in enumerate(folds.folds, start=1):
+            rows.extend((image, "train", number) for image in ids)
+        schema = {"image": pl.String, "part": pl.String, "fold": pl.Int32}
+        table = pl.DataFrame(rows, schema=schema, orient="row").sort("image")
+        _write_table(self._split_file(name), table, {"folds": len(folds)})
+
+    def load_folds(self, name: str) -> Folds | None:
+        """Return the folds of that name, or None where there are none.
+
+        Raises:
+            DataError: If they are damaged or of a newer format, or the name is that of a split.
+        """
+        file = self._split_file(name)
+        if not file.exists():
+            return None
+        table, facts = _read_table(file)
+        if "fold" not in table.columns:
+            raise DataError(
+                f"The split '{name}' is one of train, validation and test, not of folds.",
+                remedy="Use another name.",
+            )
+        numbers = range(1, int(facts["folds"]) + 1)
+        held = {n: frozenset(table.filter(pl.col("fold") == n)["image"].to_list()) for n in numbers}
+        rest = frozenset(table.filter(pl.col("fold").is_null())["image"].to_list())
+        return Folds(folds=tuple(held.values()), test=rest)
+
+    def enter_decision(self, decision: Decision) -> None:
+        """Append a decision to the log."""
+        append_line(
+            self._decisions, {"format": FORMAT, **_DECISION.dump_python(decision, mode="json")}
+        )
+
+    def decisions(self) -> list[Decision]:
+        """Return every decision, in the order in which they were entered.
+
+        Raises:
+            DataError: If a line is not a decision, or of a newer format: none may be passed over but
+                one that a crash cut, which was never entered.
+        """
+        made = []
+        for line in _whole_lines(self._decisions):
+            try:
+                _check_format(self._decisions, line.pop("format"))
+                made.append(_DECISION.validate_python(line))
+            except (AttributeError, KeyError, TypeError, ValidationError):
+                raise DataError(
+                    f"A line of {self._decisions.name} in '{self.path}' is no decision.",
+                    remedy="Restore a copy of it: every decision counts.",
+                ) from None
+        return made
 
     def enter_look(self, look: Look) -> None:
         """Append a look at a test part to the ledger."""
@@ -130,6 +228,16 @@ class DatasetFolder:
         }
         write_json(self.path / "findings.json", document)
 
+    def keep_findings(self, findings: Sequence[Finding], *, deeper: Collection[str]) -> None:
+        """Keep what a quick look found, beside what a deeper one had found before.
+
+        Args:
+            findings: Of now.
+            deeper: Codes of findings that a quick look cannot make: the last audit's still stand.
+        """
+        stand = [finding for finding in self.load_findings() if finding.code in deeper]
+        self.save_findings([*findings, *stand])
+
     def load_findings(self) -> list[Finding]:
         """Return what the last audit found; nothing where there was none.
 
@@ -147,6 +255,10 @@ class DatasetFolder:
             raise _damaged(file) from None
 
     @property
+    def _decisions(self) -> Path:
+        return self.path / "decisions.jsonl"
+
+    @property
     def _ledger(self) -> Path:
         return self.path / "ledger.jsonl"
 
@@ -157,6 +269,13 @@ class DatasetFolder:
                 remedy="Use letters, digits, '_', '.' and '-'.",
             )
         return self.path / "splits" / f"{name}.parquet"
+
+
+def _whole_lines(file: Path) -> Iterator[Any]:
+    """Yield the JSON values of a file of lines, which end at nothing but a line feed."""
+    for line in file.read_bytes().split(b"\n") if file.exists() else []:
+        with contextlib.suppress(ValueError):
+            yield json.loads(line)
 
 
 def _write_table(file: Path, table: pl.DataFrame, facts: dict[str, Any]) -> None:

@@ -32,10 +32,13 @@ class Scores:
     Attributes:
         loss: Mean cross-entropy, nats.
         accuracy: Share of right predictions.
+        judged: What weights are kept by, the less the better: the loss at its best temperature, so
+            that a model which is only too modest (label smoothing) or too sure is not the worse for it.
     """
 
     loss: float
     accuracy: float
+    judged: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +108,8 @@ def finetune(
 ) -> Finetuned:
     """Train the model in place and leave the best weights in it.
 
-    With `observed.evaluate`, the best weights are those of the epoch with the lowest validation loss,
+    With `observed.evaluate`, the best weights are those of the epoch with the lowest validation loss
+    at its best temperature,
     and `finetune.patience` epochs without a better one end the training; without, the last ones are.
     Checkpoints go to `folder` after every epoch and every 30 seconds; where one lies there already,
     the training goes on from it.
@@ -272,9 +276,9 @@ def _end_of_epoch(
             observed.observe(Point(stage=phase, series=series, on=on, epoch=epoch, value=value))
         if on != "validation":
             continue
-        state.history.append((state.step, scores.loss))
-        if state.best_loss is None or scores.loss < state.best_loss:
-            state.best_loss, state.best_step, state.flat_epochs = scores.loss, state.step, 0
+        state.history.append((state.step, scores.judged))
+        if state.best_loss is None or scores.judged < state.best_loss:
+            state.best_loss, state.best_step, state.flat_epochs = scores.judged, state.step, 0
             save_model(files.best, model, step=state.step)
         else:
             state.flat_epochs += 1

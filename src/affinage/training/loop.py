@@ -24,8 +24,8 @@ class Step:
 
     Attributes:
         number: From 1 on.
-        loss: Mean loss of its batch before the step, in training mode; a tensor, since reading it at
-            every step would wait for the device.
+        loss: Mean cross-entropy of its batch before the step, without label smoothing, in training
+            mode; a tensor, since reading it at every step would wait for the device.
         right: How many images of the batch were predicted right, in training mode.
         images: How many images it saw.
         learning_rate: Of the head.
@@ -95,7 +95,7 @@ def training_steps(
         number += 1
         yield Step(
             number=number,
-            loss=loss.detach(),
+            loss=nn.functional.cross_entropy(logits.detach().float(), wanted),
             right=(logits.detach().argmax(1) == wanted).sum(),
             images=len(targets),
             learning_rate=rate,

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from affinage.datasets.decisions import EXCLUDED
 from affinage.datasets.sources import scan
 from affinage.errors import DataError
 from affinage.evaluation.classify import evaluate_classification
@@ -18,9 +19,10 @@ from affinage.records.finding import Finding
 from affinage.records.manifest import Manifest
 from affinage.records.split import Split
 from affinage.store.dataset_folder import DatasetFolder
+from affinage.workflows.moment import now
+from affinage.workflows.opened import is_data_folder, open_data
+from affinage.workflows.places import place
 from affinage.workflows.reporter import Reporter, Silent
-from affinage.workflows.session import place
-from affinage.workflows.train_final import now
 from affinage.workflows.trained import Trained, load_trained
 
 
@@ -63,16 +65,9 @@ def evaluate(
     told = reporter or Silent()
     trained = load_trained(run)
     data = trained.folder.data()
-    scanned = scan(
-        [Path(source)],
-        threads=trained.engine.threads,
-        progress=lambda done, total: told.phase("reading images", done, total),
-        classes_needed=1,
-    )
-    rows, findings = _usable(scanned.manifest, trained, data[1] if data else None)
-    items = [
-        Item(image=image, path=place(scanned.manifest, name, path)) for image, name, path, _ in rows
-    ]
+    manifest = _manifest(Path(source), trained, told)
+    rows, findings = _usable(manifest, trained, data[1] if data else None)
+    items = [Item(image=image, path=place(manifest, name, path)) for image, name, path, _ in rows]
     index = {label: number for number, label in enumerate(trained.card.classes)}
     labels = np.array([index[label] for *_, label in rows], dtype=np.int64)
     logits = compute_logits(
@@ -108,6 +103,21 @@ def evaluate(
     )
 
 
+def _manifest(source: Path, trained: Trained, told: Reporter) -> Manifest:
+    threads = trained.engine.threads
+    if is_data_folder(source):
+        opened = open_data(
+            [source], None, reporter=told, threads=threads, beside=Path(), classes_needed=1
+        )
+        return opened.manifest
+    return scan(
+        [source],
+        threads=threads,
+        progress=lambda done, total: told.phase("reading images", done, total),
+        classes_needed=1,
+    ).manifest
+
+
 def _usable(
     manifest: Manifest, trained: Trained, split: Split | None
 ) -> tuple[list[tuple[str, str, str, str]], list[Finding]]:
@@ -126,7 +136,13 @@ def _usable(
         else:
             rows.append(row)
     findings = [*_seen_finding(seen), *_foreign_findings(foreign, trained)]
-    failed = manifest.table.filter(pl.col("status") != "kept").select("path", "reason").rows()
+    failed = (
+        manifest.table.filter(
+            (pl.col("status") != "kept") & ~pl.col("reason").str.starts_with(EXCLUDED)
+        )
+        .select("path", "reason")
+        .rows()
+    )
     if failed:
         findings.append(
             Finding(

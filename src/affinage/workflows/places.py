@@ -5,6 +5,7 @@ import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
+from affinage.records.manifest import Manifest
 from affinage.store.dataset_folder import DatasetFolder
 
 
@@ -41,3 +42,8 @@ def default_run_folder(name: str, *, beside: Path) -> Path:
 
 def _root(source: Path) -> Path:
     return source.resolve().parent if source.is_file() else source.resolve()
+
+
+def place(manifest: Manifest, source: str, path: str) -> Path:
+    """Return where an image lies on this machine."""
+    return Path(manifest.sources[source]) / path

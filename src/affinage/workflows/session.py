@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -23,6 +22,7 @@ from affinage.records.split import Split
 from affinage.store.dataset_folder import DatasetFolder
 from affinage.store.run_folder import RunFolder
 from affinage.workflows.clock import Clock
+from affinage.workflows.places import place
 from affinage.workflows.reporter import Reporter
 
 
@@ -170,11 +170,6 @@ def _group_values(rows: pl.DataFrame, group: str) -> list[str]:
         str(value) if value not in (None, "") else f"\0{image}"
         for image, value in zip(rows["image"], rows[name], strict=True)
     ]
-
-
-def place(manifest: Manifest, source: str, path: str) -> Path:
-    """Return where an image lies on this machine."""
-    return Path(manifest.sources[source]) / path
 
 
 def make_engine(recipe: Recipe) -> Engine:

@@ -19,7 +19,9 @@ from affinage.store.dataset_folder import DatasetFolder
 from affinage.store.run_folder import RunFolder
 from affinage.workflows.clock import Clock
 from affinage.workflows.env import env
-from affinage.workflows.places import data_set_name, default_data_folder, default_run_folder
+from affinage.workflows.moment import now
+from affinage.workflows.opened import data_folder, is_data_folder
+from affinage.workflows.places import data_set_name, default_run_folder
 from affinage.workflows.recipes import resolve_recipe
 from affinage.workflows.reporter import Lines, Reporter
 from affinage.workflows.run import Run
@@ -39,7 +41,6 @@ from affinage.workflows.train_final import (
     finish,
     keep_model,
     measure_parts,
-    now,
     positive_class,
 )
 from affinage.workflows.train_finetune import (
@@ -156,19 +157,19 @@ def _places(
                 remedy="Name a folder of images, or a table with path and label.",
             )
     here = Path()
-    data_folder = Path(data) if data else default_data_folder(sources, beside=here)
+    dataset = data_folder(sources, Path(data) if data else None, beside=here)
     name = data_set_name(sources)
     run_folder = Path(output) if output else default_run_folder(name, beside=here)
-    for place in (data_folder, run_folder):
+    for place in (dataset.path, run_folder):
         for source in sources:
-            root = source if source.is_dir() else source.parent
-            if source.is_dir() and place.resolve().is_relative_to(root.resolve()):
+            own = place == dataset.path and is_data_folder(source)
+            if not own and source.is_dir() and place.resolve().is_relative_to(source.resolve()):
                 raise DataError(
                     f"'{place}' lies in the images' own folder, which is only read.",
                     remedy="Choose a place outside of it with --data and --output, "
                     "or run the command from another folder.",
                 )
-    return RunFolder(run_folder), DatasetFolder(data_folder)
+    return RunFolder(run_folder), dataset
 
 
 def _session(

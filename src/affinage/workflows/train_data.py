@@ -1,20 +1,20 @@
 """First phase of a training: from sources to parts."""
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from affinage.auditing.checks import audit
 from affinage.auditing.evidence import gather
-from affinage.datasets.sources import scan
-from affinage.datasets.split import make_split
+from affinage.datasets.split import make_split, split_name
 from affinage.errors import DataError
+from affinage.imaging.measuring import FACTS, measure_all
 from affinage.records.finding import Finding
-from affinage.records.recipe import SplitSettings
 from affinage.records.split import Split
+from affinage.store.measure_cache import MeasureCache
+from affinage.workflows.opened import Opened, items_of, open_data
 from affinage.workflows.session import Session, TrainingData, training_data
+from affinage.workflows.split import near_groups
 
 
 def read_data(session: Session, sources: Sequence[Path]) -> TrainingData:
@@ -28,44 +28,69 @@ def read_data(session: Session, sources: Sequence[Path]) -> TrainingData:
         session.findings.extend(session.folder.findings_so_far())
         return training_data(*saved, group=session.recipe.split.group)
     with session.phase("scan"):
-        known = session.dataset.load_manifest()
-        found = scan(
+        opened = open_data(
             sources,
-            known=known,
+            session.dataset.path,
+            reporter=session.reporter,
             threads=session.engine.threads,
-            progress=lambda done, total: session.reporter.phase("reading images", done, total),
+            beside=Path(),
         )
-        session.dataset.save_manifest(found.manifest)
-        grouped = session.recipe.split.group is not None
-        session.findings.extend(
-            finding
-            for finding in audit(gather(found.manifest, ignored=found.ignored))
-            if not (grouped and finding.code == "suggested-group")
-        )
+        manifest = opened.manifest
+    with session.phase("audit"):
+        session.findings.extend([*opened.findings, *quick_audit(session, opened)])
     with session.phase("split"):
-        name = split_name(session.recipe.split)
+        recut = not session.recipe.split.given
+        name = split_name(session.recipe.split, recut=recut)
+        earlier = session.dataset.load_split(name)
         split, findings = make_split(
-            found.manifest,
+            manifest,
             session.recipe.split,
-            earlier=session.dataset.load_split(name),
+            earlier=earlier,
+            together=near_groups(session.dataset),
+            recut=recut,
         )
-        session.dataset.save_split(name, split)
+        session.dataset.save_split(name, split.remembering(earlier))
         session.findings.extend(findings)
     _check(split, session.recipe.split.group)
-    return training_data(found.manifest, split, group=session.recipe.split.group)
+    _tell(session)
+    return training_data(manifest, split, group=session.recipe.split.group)
 
 
-def split_name(settings: SplitSettings) -> str:
-    """Return the name under which a data set keeps the split of these settings."""
-    changed = {
-        key: value
-        for key, value in settings.model_dump().items()
-        if value != SplitSettings.model_fields[key].default
-    }
-    if not changed:
-        return "default"
-    text = json.dumps(changed, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+IMAGES_MEASURED = 20_000
+"""A training looks at the pixels of no more images than these before it begins: about 15 s."""
+
+
+def quick_audit(session: Session, opened: Opened) -> list[Finding]:
+    """Return what the checks say that need no features, in a few seconds.
+
+    Pixels are looked at where there are at most 20,000 images and the budget, if any, is two minutes or
+    more; `affinage audit` looks at everything.
+    """
+    evidence = gather(opened.manifest, ignored=opened.ignored)
+    budget = session.recipe.budget
+    if len(evidence.ids) <= IMAGES_MEASURED and (budget is None or budget >= 120):
+        measured = measure_all(
+            items_of(opened.manifest, evidence.images),
+            threads=session.engine.threads,
+            cache=MeasureCache(session.dataset.cache, FACTS),
+            progress=lambda done, total: session.reporter.phase("quick audit", done, total),
+        )
+        evidence = dataclasses.replace(evidence, measures=measured.table, thumbs=measured.thumbs)
+    grouped = session.recipe.split.group is not None
+    return [
+        finding
+        for finding in audit(evidence)
+        if not (grouped and finding.code == "suggested-group")
+    ]
+
+
+def _tell(session: Session) -> None:
+    """Say what may spoil the training before any time is spent on it."""
+    for finding in session.findings:
+        if finding.severity == "blocking":
+            session.reporter.say(f"blocking: {finding.subject}")
+        elif finding.code == "suggested-group":
+            session.reporter.say(f"{finding.subject} {finding.remedy}")
 
 
 def within(data: TrainingData, share: float) -> TrainingData:

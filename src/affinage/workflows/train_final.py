@@ -1,6 +1,5 @@
 """Last phase of a training: the kept model, measured once on the test part, and its report."""
 
-import datetime
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,6 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from affinage.auditing.checks import DEEP
 from affinage.evaluation.classify import choose_threshold
 from affinage.evaluation.comparison import prediction_fingerprint
 from affinage.evaluation.goals import answer_goal, parse_goal
@@ -28,6 +28,7 @@ from affinage.reporting.run_report import run_report
 from affinage.store.files import write_text
 from affinage.store.run_folder import class_counts, left_out, split_sizes
 from affinage.training.checkpoint import save_model
+from affinage.workflows.moment import now
 from affinage.workflows.session import Part, Session, TrainingData, predictions_table
 from affinage.workflows.train_features import FrozenFeatures, calibrate, evaluate_on, nearest_labels
 
@@ -177,7 +178,7 @@ def finish(
         budget_seconds=session.recipe.budget,
     )
     write_report(session.folder.report, record, data)
-    session.dataset.save_findings(list(record.findings))
+    session.dataset.keep_findings(record.findings, deeper=DEEP)
     session.folder.finish(record)
     return record
 
@@ -192,11 +193,6 @@ def write_report(path: Path, record: RunRecord, data: TrainingData) -> None:
                 pixels = decode(where[mistake.image].read_bytes()).pixels
                 pictures[mistake.image] = thumbnail(pixels)
     write_text(path, to_html(run_report(record, thumbnails=pictures)))
-
-
-def now() -> str:
-    """Return the time, UTC, ISO 8601, to the second."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def positive_class(recipe: Recipe, classes: tuple[str, ...]) -> str | None:

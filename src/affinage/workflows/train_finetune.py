@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from affinage.errors import RunError
-from affinage.evaluation.comparison import choose_between
+from affinage.evaluation.comparison import calibrated_loss, choose_between
 from affinage.heads.linear import LinearHead
 from affinage.inference.forward import compute_logits
 from affinage.models.classifier import Classifier
@@ -194,7 +194,10 @@ def _scores(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Scores:
     tensor = torch.from_numpy(logits)
     wanted = torch.from_numpy(labels)
     loss = torch.nn.functional.cross_entropy(tensor, wanted)
-    return Scores(loss=float(loss), accuracy=float((tensor.argmax(1) == wanted).float().mean()))
+    accuracy = (tensor.argmax(1) == wanted).float().mean()
+    return Scores(
+        loss=float(loss), accuracy=float(accuracy), judged=calibrated_loss(logits, labels)
+    )
 
 
 def _plan_within_budget(

@@ -1,0 +1,152 @@
+"""Cues: what a model could tell a class by without seeing what the image shows."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from affinage.auditing.evidence import Evidence
+from affinage.auditing.shortcut_frames import frame_marks, frame_sample
+from affinage.auditing.source_signs import spread
+
+Kind = Literal["names", "numbers", "pixels"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Cue:
+    """One thing about an image that should not tell its class.
+
+    Attributes:
+        code: Of the finding.
+        what: In words, to follow "can be told from".
+        kind: Names are looked up in a table, numbers split by a tree, pixels weighed by a head.
+        values: Names as indices into `names`, shape (n,), or numbers, shape (n, k).
+        names: Of the values, or of the columns of numbers.
+        bar: By how much more often the class must be answered for its own images than for others
+            to be called a shortcut. It stands above what honest image sets show.
+        rows: Positions of the images that the values are of; None for all.
+    """
+
+    code: str
+    what: str
+    kind: Kind
+    values: NDArray[np.generic]
+    names: tuple[str, ...]
+    bar: float
+    rows: NDArray[np.intp] | None = None
+
+
+METADATA, FILE_SIZE, FRAME, SOURCE, EDGE = 0.4, 0.8, 0.6, 0.8, 0.9
+"""Bars. The most that any class showed on flowers12, mushrooms4, malaria, cifar10 and pairs of their
+classes: dimensions 0.30, encoding 0.19, file size 0.60 (fine texture takes bytes), frame 0.43, edge of
+the thumbnail 0.84 (a whole thumbnail 1.00: daisies are white and dandelions yellow, so it is not judged).
+Planted metadata and frames showed 0.74 to 1.00 (docs/log.md)."""
+
+THUMBNAILS = 20_000
+"""Thumbnails that are looked at at most, a fair sample."""
+
+
+def cues(evidence: Evidence) -> Iterator[Cue]:
+    """Yield the cues that the evidence holds and that differ between images at all."""
+    for cue in _all_cues(evidence):
+        if len(cue.values) and (cue.values != cue.values[0]).any():
+            yield cue
+
+
+def _all_cues(evidence: Evidence) -> Iterator[Cue]:
+    images, measures = evidence.images, evidence.measures
+    yield _numbers(
+        "shortcut-dimensions", "the image's width and height", _dimensions(images), METADATA
+    )
+    if "bytes" in images.columns:
+        size = {"file size": images["bytes"].cast(pl.Float64)}
+        yield _numbers("shortcut-file-size", "the file's size", size, FILE_SIZE)
+    if measures is not None:
+        saved = images.select(pl.col("format").alias("f")).with_columns(measures["encoding"])
+        written = saved.select(pl.col("encoding").fill_null(pl.col("f")))["encoding"]
+        yield _named("shortcut-encoding", "how the file was saved", written, METADATA)
+        for column in ("camera", "software"):
+            what = f"the {column} named in the file"
+            yield _named(f"shortcut-{column}", what, measures[column], METADATA)
+    if evidence.group is not None and evidence.group in images.columns:
+        what = f"the column '{evidence.group}'"
+        yield _named("shortcut-source", what, images[evidence.group], SOURCE)
+    if evidence.look is not None:
+        rows = frame_sample(evidence)
+        marks = frame_marks(evidence, rows)
+        yield _numbers("shortcut-border", "the border of the image", marks, FRAME, rows)
+    edge = thumbnail_cue(evidence, edge=True)
+    if edge is not None:
+        yield edge
+
+
+def _dimensions(images: pl.DataFrame) -> dict[str, pl.Series]:
+    width, height = (images[name].cast(pl.Float64) for name in ("width", "height"))
+    return {
+        "width": width,
+        "height": height,
+        "number of pixels": width * height,
+        "width per height": width / height,
+    }
+
+
+def _numbers(
+    code: str,
+    what: str,
+    columns: dict[str, pl.Series],
+    bar: float,
+    rows: NDArray[np.intp] | None = None,
+) -> Cue:
+    table = [column.fill_null(-1).fill_nan(-1).to_numpy() for column in columns.values()]
+    return Cue(
+        code=code,
+        what=what,
+        kind="numbers",
+        values=np.stack(table, axis=1),
+        names=tuple(columns),
+        bar=bar,
+        rows=rows,
+    )
+
+
+def _named(code: str, what: str, values: pl.Series, bar: float) -> Cue:
+    given = values.cast(pl.String).fill_null("none")
+    names = given.unique().sort()
+    index = given.replace_strict(names, pl.Series(range(len(names))), return_dtype=pl.Int64)
+    return Cue(
+        code=code,
+        what=what,
+        kind="names",
+        values=index.to_numpy(),
+        names=tuple(names.to_list()),
+        bar=bar,
+    )
+
+
+def thumbnail_cue(evidence: Evidence, *, edge: bool) -> Cue | None:
+    """Return the images squeezed to 8 × 8 pixels as a cue; None without thumbnails.
+
+    Args:
+        evidence: Of the data set.
+        edge: Whether only the 28 pixels at the edge are taken, where what the image shows is not.
+    """
+    if evidence.thumbs is None or not len(evidence.thumbs):
+        return None
+    rows = spread(np.ones(len(evidence.thumbs), dtype=bool), THUMBNAILS)
+    thumbs = evidence.thumbs[rows]
+    n, side = thumbs.shape[:2]
+    blocks = thumbs.reshape(n, 8, side // 8, 8, side // 8, 3).mean(axis=(2, 4)) / 255
+    taken = np.ones((8, 8), dtype=bool)
+    taken[1:-1, 1:-1] = not edge
+    return Cue(
+        code="shortcut-thumbnail",
+        what="the edge of an 8 × 8 thumbnail" if edge else "an 8 × 8 thumbnail",
+        kind="pixels",
+        values=blocks[:, taken].reshape(n, -1).astype(np.float32),
+        names=(),
+        bar=EDGE,
+        rows=rows,
+    )

@@ -1,0 +1,162 @@
+"""Labels that are likely wrong, and what they should be instead."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+from threadpoolctl import threadpool_limits
+
+from affinage.auditing.evidence import Evidence
+from affinage.auditing.words import count
+from affinage.auditing.wrong_labels_noise import Noise, fit_confusions, fit_noise
+from affinage.auditing.wrong_labels_views import Block, geometry, left_out_scores, tie, vote_logs
+from affinage.records.estimate import Estimate
+from affinage.records.finding import Finding
+
+PENALTIES = (0.25, 1.0, 4.0)
+"""Of the ridge view; the one that explains the labels best is taken."""
+
+ROUNDS = 2
+"""The second one learns from the first one's shares of the true class instead of the labels."""
+
+FEWEST_IMAGES, FEWEST_OF_CLASS = 50, 5
+"""Below these nothing is said: of the data set, of a class."""
+
+SHOWN = 10
+"""Images and confusions that the evidence names."""
+
+MODEL_ERROR = 0.06
+"""Standard deviation of (promised - true) hit rate over 24 injected settings (docs/log.md)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LabelJudgement:
+    """How far each label can be believed.
+
+    Attributes:
+        wrong: Probability that the label is wrong, shape (n,).
+        suggested: Likeliest class other than the label, shape (n,).
+    """
+
+    wrong: NDArray[np.float64]
+    suggested: NDArray[np.int64]
+
+
+def wrong_labels(evidence: Evidence) -> Iterator[Finding]:
+    """Yield the images whose label is more likely wrong than right, with the likely one.
+
+    Near-duplicates and images of one group do not speak for one another.
+    """
+    labels, classes = evidence.labels, evidence.classes
+    if evidence.features is None or len(labels) < FEWEST_IMAGES or len(classes) < 2:
+        return
+    judgement = judge_labels(evidence.features, labels, len(classes), blocks=_blocks(evidence))
+    small = np.bincount(labels, minlength=len(classes)) < FEWEST_OF_CLASS
+    doubted = np.flatnonzero((judgement.wrong > 0.5) & ~small[labels])
+    if not len(doubted):
+        return
+    order = doubted[np.argsort(-judgement.wrong[doubted], kind="stable")]
+    hits = _hit_rate(judgement.wrong[order])
+    ids, paths = evidence.ids, evidence.paths
+    named = [
+        (ids[index], paths[index], classes[labels[index]], classes[judgement.suggested[index]])
+        for index in order
+    ]
+    yield Finding(
+        code="wrong-labels",
+        severity="warning",
+        subject=f"{count(len(order), 'image')} of {len(labels):,} probably under a wrong label:"
+        f" about {round(100 * (hits.value or 0))} % of such guesses are right.",
+        evidence=(
+            *_confusions(named),
+            *(
+                f"{path}: '{label}', looks like '{other}' ({round(100 * judgement.wrong[index])} %)"
+                for index, (_, path, label, other) in zip(order[:SHOWN], named, strict=False)
+            ),
+        ),
+        remedy="Look at them, then: affinage relabel DATA --finding wrong-labels",
+        images=tuple(path for _, path, _, _ in named),
+        ids=tuple(image for image, _, _, _ in named),
+        suggestions=tuple((image, other) for image, _, _, other in named),
+        hit_rate=hits,
+        cost=len(order) * (hits.value or 0) / len(labels),
+    )
+
+
+def judge_labels(
+    features: NDArray[np.floating],
+    labels: NDArray[np.int64],
+    classes: int,
+    *,
+    blocks: list[Block] | None = None,
+) -> LabelJudgement:
+    """Return the probability that each label is wrong, and the likeliest other class.
+
+    Two views that have not seen an image's own label (ridge regression with its block left out,
+    and votes of the nearest neighbours) give the chances of its true class; a model of how labels
+    go wrong, fitted to all labels at once, turns them and the label into a posterior. The
+    log-odds of both rounds are averaged: the second ranks better, the first promises less.
+
+    Args:
+        features: Of a frozen backbone, finite, shape (n, d), n at least 3.
+        labels: Class indices, shape (n,).
+        classes: How many classes there are, at least 2.
+        blocks: Disjoint sets of images that must not speak for one another; see `tie`.
+    """
+    with threadpool_limits(limits=1, user_api="blas"):
+        where = geometry(features, blocks or [])
+        targets = np.eye(classes)[labels]
+        votes = vote_logs(where, targets)
+        fits: list[tuple[Noise, float]] = []
+        for penalty in PENALTIES:
+            views = np.stack([left_out_scores(where, targets, penalty=penalty), votes])
+            fits.append(
+                (fit_confusions(views, labels, np.zeros((classes, classes), bool)), penalty)
+            )
+        noise, penalty = min(fits, key=lambda fit: fit[0].loss)
+        odds, logs = np.zeros(len(labels)), np.zeros(targets.shape)
+        for _ in range(ROUNDS):
+            views = np.stack(
+                [left_out_scores(where, targets, penalty=penalty), vote_logs(where, targets)]
+            )
+            noise = fit_noise(views, labels, noise)
+            posterior = noise.posterior(views, labels)
+            targets = np.exp(posterior)
+            own = targets[np.arange(len(labels)), labels]
+            odds -= logit(np.clip(own, 1e-12, 1 - 1e-12)) / ROUNDS
+            logs += posterior
+    logs[np.arange(len(labels)), labels] = -np.inf
+    return LabelJudgement(wrong=expit(odds), suggested=logs.argmax(axis=1).astype(np.int64))
+
+
+def _blocks(evidence: Evidence) -> list[Block]:
+    row = {image: index for index, image in enumerate(evidence.ids)}
+    pairs = [
+        (row[pair.first_id], row[pair.second_id])
+        for pair in evidence.near or ()
+        if pair.first_id in row and pair.second_id in row
+    ]
+    column = evidence.group
+    groups = evidence.images[column].to_list() if column and column in evidence.images else []
+    return tie(len(row), pairs, groups)
+
+
+def _hit_rate(wrong: NDArray[np.float64]) -> Estimate:
+    """Return the mean probability, with an interval for chance and for the model's own error."""
+    value = float(wrong.mean())
+    chance = float((wrong * (1 - wrong)).sum()) / len(wrong) ** 2
+    half = 1.96 * float(np.sqrt(chance + MODEL_ERROR**2))
+    return Estimate(
+        value=value, low=max(0.0, value - half), high=min(1.0, value + half), n=len(wrong)
+    )
+
+
+def _confusions(named: list[tuple[str, str, str, str]]) -> list[str]:
+    """Return the commonest suspected confusions in words, if several images share one."""
+    tally: dict[tuple[str, str], int] = {}
+    for _, _, label, other in named:
+        tally[label, other] = tally.get((label, other), 0) + 1
+    top = sorted(tally.items(), key=lambda item: (-item[1], item[0]))[:3]
+    return [f"{n:,} × '{label}' that looks like '{other}'" for (label, other), n in top if n > 1]

@@ -1,0 +1,93 @@
+"""`affinage audit`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def audit(
+    source: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="SOURCE",
+            help="A data set's folder (DATA), or folders and tables of images, as for `train`.",
+        ),
+    ],
+    *,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="The data set's folder.", show_default="its own, or affinage-data/NAME"),
+    ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Judge every value of this column as a source: domain, camera, slide, uploader.",
+            show_default=False,
+        ),
+    ] = None,
+    quick: Annotated[
+        bool,
+        typer.Option(
+            "--quick",
+            help="No features: without near-duplicates, wrong labels, off-topic images and sources.",
+        ),
+    ] = False,
+    backbone: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="timm name of the backbone of the features.",
+                     show_default="tf_efficientnet_lite0"),
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where the report goes.",
+                     show_default="audit.html in the data set's folder"),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    fail_on: Annotated[
+        str | None,
+        typer.Option(metavar="SEVERITY", help="Exit with 1 on a finding: warning or blocking.",
+                     show_default=False),
+    ] = None,
+) -> None:  # fmt: skip
+    """Look for everything that is wrong with a data set, and write a report with pictures.
+
+    Damaged files, copies and near-duplicates, leaks between parts, likely wrong labels, off-topic
+    images, placeholders, dark or blurred ones, shortcuts, bad sources: the costliest first, each with
+    its evidence and one command to settle it. Nothing is changed.
+
+    Examples:
+      affinage audit photos/
+
+      affinage audit affinage-data/mushrooms --group domain
+    """
+    from affinage.cli.console import reporter, show, show_json
+    from affinage.cli.severity import check_fail_on, exit_on_findings
+
+    check_fail_on(fail_on)
+    with reporter() as told:
+        import affinage
+
+        result = affinage.audit(
+            source,
+            data=data,
+            group=group,
+            quick=quick,
+            backbone=backbone,
+            report=report,
+            reporter=told,
+        )
+    if json:
+        from affinage.records.plain import to_plain
+
+        show_json({"format": 1, "command": "audit", **to_plain(result)})
+    else:
+        from rich.markup import escape
+
+        from affinage.reporting.audit_report import audit_report
+        from affinage.reporting.terminal import to_terminal
+
+        show(to_terminal(audit_report(result)))
+        show(f"\nreport   {escape(result.report)}")
+    exit_on_findings(fail_on, result.findings)

@@ -1,0 +1,1 @@
+"""Annotations of boxes, in the formats that people have, become counts per class."""
