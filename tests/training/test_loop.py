@@ -94,7 +94,9 @@ def test_the_weights_of_the_best_epoch_are_kept(items, tmp_path):
 
 def test_patience_ends_a_training_that_gets_no_better(items, tmp_path):
     recipe = recipe_of("finetune.epochs=9", "finetune.patience=2")
-    _, ended = train(recipe, items, tmp_path, evaluate=lambda model: Scores(loss=1.0, accuracy=0.5, judged=1.0))
+    _, ended = train(
+        recipe, items, tmp_path, evaluate=lambda model: Scores(loss=1.0, accuracy=0.5, judged=1.0)
+    )
     assert "2 epochs" in ended.stopped
     assert ended.best_step == 0
 

@@ -12,7 +12,7 @@ from affinage.records.finding import Finding, Pair
 from affinage.records.linked import groups_of
 from affinage.records.split import Split
 
-RIGHT, JUDGED = 329, 330
+RIGHT, JUDGED = 342, 343
 """Of the reported pairs of five image sets, judged one by one by eye: docs/log.md."""
 
 _BLOCKING = 0.02
@@ -74,7 +74,7 @@ def leaks_across_parts(evidence: Evidence) -> Iterator[Finding]:
     share = len(leaked) / max(1, len(judging))
     subject = (
         f"{len(leaked):,} of {len(judging):,} {judge} images ({share:.1%}) have a copy in what a model"
-        " learns from: their score is a memory test."
+        " is learnt or chosen from: their score is a memory test."
         if leaked
         else f"{count(len(pairs), 'pair')} of copies in two parts."
     )

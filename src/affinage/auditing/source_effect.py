@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from affinage.auditing.source_signs import Sourced, penalty_for, spread
+from affinage.auditing.source_signs import Sourced, spread
 from affinage.heads.folds import assign_folds
 from affinage.heads.linear import LinearHead, fit_linear
 from affinage.metrics.intervals import paired_difference
@@ -21,12 +21,11 @@ LEARNT = 6_000
 Answers = tuple[NDArray[np.bool_], NDArray[np.bool_]]
 
 
-def with_effects(judgement: SourceJudgement, images: Sourced) -> SourceJudgement:
+def with_effects(judgement: SourceJudgement, images: Sourced, penalty: float) -> SourceJudgement:
     """Return the judgement with the gains of leaving out the worst sources, alone and together."""
     bad = [images.names.index(report.value) for report in judgement.suspicious]
     if not bad:
         return judgement
-    penalty = penalty_for(images)
     gains = {
         images.names[index]: paired_difference(*_answers(images, images.source == index, penalty))
         for index in bad[:MEASURED]

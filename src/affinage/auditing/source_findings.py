@@ -13,7 +13,7 @@ from affinage.records.source import SourceJudgement, SourceReport, SourceTest
 OWN = 10
 """Sources that get a finding of their own; further ones share one."""
 
-RIGHT, PLANTED = 0, 1
+RIGHT, PLANTED = 360, 364
 """How many reported sources were truly bad when bad ones were planted (benchmarks/sources.py)."""
 
 _WORDS = {

@@ -92,17 +92,18 @@ def judge_sources(evidence: Evidence) -> SourceJudgement | None:
         return None
     images = _sourced(evidence, names)
     trusted = np.ones(len(names), dtype=bool)
-    tests = _test_all(evidence, images, trusted)
+    penalty = penalty_for(images) if images.rows.shape[1] else 1.0
+    tests = _test_all(evidence, images, trusted, penalty)
     for _ in range(ROUNDS - 1):
         still = tests.q > DISTRUST
         if (still == trusted).all():
             break
         trusted = still
-        tests = _test_all(evidence, images, trusted)
+        tests = _test_all(evidence, images, trusted, penalty)
     reports = [_report(evidence, images, tests, index) for index in range(len(names))]
     reports.sort(key=lambda r: (1 if r.q is None else r.q, -r.images, r.value))
     judgement = SourceJudgement(column=column, reports=tuple(reports))
-    return with_effects(judgement, images) if images.rows.shape[1] else judgement
+    return with_effects(judgement, images, penalty) if images.rows.shape[1] else judgement
 
 
 def source_reports(evidence: Evidence) -> tuple[SourceReport, ...]:
@@ -142,14 +143,16 @@ def _index(values: list[object], names: list[str]) -> NDArray[np.int64]:
     return np.array([number.get(str(value), -1) for value in values], dtype=np.int64)
 
 
-def _test_all(evidence: Evidence, images: Sourced, trusted: NDArray[np.bool_]) -> Tests:
+def _test_all(
+    evidence: Evidence, images: Sourced, trusted: NDArray[np.bool_], penalty: float
+) -> Tests:
     """Return all tests of all sources, expectations resting on the trusted ones."""
     faults = {}
     error = None
     if images.rows.shape[1]:
         believed = _of_trusted(images.source, trusted)
         judged = comparable(images.labels, images.source, believed, sources=len(trusted))
-        answers = without_own_source(images, believed, penalty=penalty_for(images))
+        answers = without_own_source(images, believed, penalty=penalty)
         error = answers.argmax(axis=1) != images.labels
         faults["wrong-label"] = _rows(images, doubted(answers, images.labels, believed), judged)
         faults["off-topic"] = _rows(images, foreign(images, believed), judged)
@@ -157,6 +160,8 @@ def _test_all(evidence: Evidence, images: Sourced, trusted: NDArray[np.bool_]) -
         faults["copy"] = _copies(evidence, images)
     counts = {fault: _count(rows, trusted) for fault, rows in faults.items()}
     p = {fault: _p_that_matters(fault, counted) for fault, counted in counts.items()}
+    if error is not None:
+        p["off-topic"][_known_after_all(faults["off-topic"], error, images)] = 1.0
     least = np.min(list(p.values()), axis=0) if p else np.ones(len(trusted))
     combined = np.minimum(1.0, least * max(1, len(p)))
     return Tests(
@@ -209,6 +214,19 @@ def _p_that_matters(fault: str, counts: Counts) -> NDArray[np.float64]:
     """Return p-values, 1 where the excess is too small to matter."""
     excess = counts.shown / np.maximum(counts.judged, 1) - counts.expected
     return np.where(excess >= MATTERS[fault], p_values(counts), 1.0)
+
+
+def _known_after_all(rows: Rows, error: NDArray[np.bool_], images: Sourced) -> NDArray[np.bool_]:
+    """Return the sources whose far images a head that never saw the source labels right all the same.
+
+    Another style, such as drawings among photographs, is not another topic. A head guesses what it
+    does not know: right are 1 in `classes` of the images off topic, so half-way to all is the limit.
+    """
+    chosen = rows.shows & rows.judged & (rows.source >= 0)
+    far = np.bincount(rows.source[chosen], minlength=len(images.names))
+    right = np.bincount(rows.source[chosen & ~error], minlength=len(images.names))
+    known: NDArray[np.bool_] = right > far * (1 + 1 / images.classes) / 2
+    return known
 
 
 def _report(evidence: Evidence, images: Sourced, tests: Tests, index: int) -> SourceReport:

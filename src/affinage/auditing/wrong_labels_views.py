@@ -60,7 +60,7 @@ def geometry(features: NDArray[np.floating], blocks: Sequence[Block] = ()) -> Ge
     rotated = rotate(
         rooted / np.where(lengths > 0, lengths, 1), np.full(len(rooted), 1 / len(rooted))
     )
-    neighbours, cosines = _nearest(rotated.rows[:, -NEIGHBOUR_AXES:], blocks)
+    neighbours, cosines = nearest(rotated.rows[:, -NEIGHBOUR_AXES:], blocks, k=NEIGHBOURS)
     closeness = np.exp((cosines - cosines[:, :1]) / VOTE_SCALE)
     return Geometry(
         rows=rotated.rows,
@@ -156,21 +156,37 @@ def tie(n: int, pairs: Iterable[tuple[int, int]], groups: Sequence[object] = ())
     return [block for block in cut if len(block) > 1]
 
 
-def _nearest(
-    rows: NDArray[np.float64], blocks: Sequence[Block]
+def nearest(
+    rows: NDArray[np.floating],
+    blocks: Sequence[Block],
+    *,
+    k: int,
+    asked: NDArray[np.intp] | None = None,
 ) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Return indices and cosines of the nearest images outside each one's block, nearest first."""
+    """Return indices and cosines of the nearest images outside each one's block, nearest first.
+
+    Args:
+        rows: Shape (n, d).
+        blocks: Disjoint index sets of images that are no neighbours of one another.
+        k: How many; fewer where a block leaves fewer outside.
+        asked: Of which images, shape (m,); None for all.
+
+    Returns:
+        Two arrays of shape (m, k).
+    """
     n = len(rows)
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-    unit = (rows / np.where(lengths > 0, lengths, 1)).astype(np.float32)
-    k = max(1, min(NEIGHBOURS, n - max([1, *map(len, blocks)])))
+    unit = np.asarray(rows / np.where(lengths > 0, lengths, 1), dtype=np.float32)
+    asked = np.arange(n) if asked is None else asked
+    k = max(1, min(k, n - max([1, *map(len, blocks)])))
     together = {int(index): block for block in blocks for index in block}
-    indices, cosines = np.empty((n, k), dtype=np.intp), np.empty((n, k))
+    indices, cosines = np.empty((len(asked), k), dtype=np.intp), np.empty((len(asked), k))
     step = max(1, CHUNK // n)
-    for start in range(0, n, step):
-        near = unit[start : start + step] @ unit.T
-        for row in range(len(near)):
-            near[row, together.get(start + row, start + row)] = -2
+    for start in range(0, len(asked), step):
+        part = asked[start : start + step]
+        near = unit[part] @ unit.T
+        for row, index in enumerate(part.tolist()):
+            near[row, together.get(index, index)] = -2
         best = np.argpartition(near, n - k, axis=1)[:, n - k :]
         values = np.take_along_axis(near, best, axis=1)
         order = np.argsort(-values, axis=1, kind="stable")

@@ -19,7 +19,7 @@ from affinage.records.report import (
 from affinage.reporting.charts.lines import describe as describe_chart
 from affinage.reporting.charts.matrix import MOST_NUMBERED
 from affinage.reporting.charts.matrix import describe as describe_matrix
-from affinage.reporting.words import guess, NOTHING, number, one_line, visible
+from affinage.reporting.words import NOTHING, guess, number, one_line, visible
 
 MOST_SAMPLED = 12
 """So many rows stand for a curve."""

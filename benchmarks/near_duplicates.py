@@ -1,0 +1,239 @@
+"""Near-duplicates: precision and recall on injected and on known pairs, and the time 100,000 take.
+
+`AFFINAGE_NEAR_SEED` draws other images to change (0 by default), `AFFINAGE_NEAR_IMAGES` sets how many
+images `near_scale` has.
+"""
+
+import csv
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+import affinage.models.process  # noqa: F401 - First: tunes the allocator before torch is loaded.
+from affinage.auditing.evidence import Evidence, gather
+from affinage.auditing.near_candidates import candidates
+from affinage.auditing.near_duplicates import find_near_duplicates
+from affinage.datasets.sources import scan
+from affinage.heads.neighbours import neighbours, unit_rows
+from affinage.imaging.batches import read
+from affinage.imaging.decode import decode
+from affinage.imaging.hashing import content_id, shrunk
+from affinage.imaging.measuring import measure_all
+from affinage.records.finding import Pair
+from affinage.records.linked import groups_of
+from affinage.store.dataset_folder import DatasetFolder
+from affinage.workflows.embed import embed
+from affinage.workflows.opened import items_of
+from affinage.workflows.reporter import Silent
+from benchmarks.near_changes import CHANGES, inject
+
+SETS = ("mushrooms4", "flowers12")
+Key = frozenset[str]
+
+
+def near_duplicates(samples: Path) -> dict[str, Any]:
+    """Find injected pairs and listed ones, beside a cosine of 0.9 and a Hamming distance of 10."""
+    figures: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as name:
+        for data in SETS:
+            evidence, made = _injected(samples / data, Path(name) / data)
+            start = time.perf_counter()
+            pairs = find_near_duplicates(evidence)
+            seconds = time.perf_counter() - start
+            truth = _truth(samples / data, made)
+            wanted = {_key(one, other): change for one, other, change in made}
+            found = {"affinage": {_key(pair.first, pair.second) for pair in pairs}}
+            for method, keys in {**found, **_peers(evidence)}.items():
+                figures[f"{data}, {method}"] = _quality(keys, truth, wanted)
+            lost = [change for key, change in wanted.items() if key not in found["affinage"]]
+            figures[f"{data}, lost"] = {
+                change: lost.count(change) for change in CHANGES if change in lost
+            }
+            listed = _listed(samples / data, set(evidence.paths))
+            figures[f"{data}, listed pairs"] = f"{len(listed & found['affinage'])} of {len(listed)}"
+            figures[f"{data}, seconds"] = f"{seconds:.1f} for {len(evidence.ids):,} images"
+    return figures
+
+
+def near_clean(samples: Path) -> dict[str, Any]:
+    """Count the pairs reported where all images are alike: cells, small pictures, blood fields."""
+    figures = {}
+    with tempfile.TemporaryDirectory() as name:
+        for data in ("malaria", "cifar10", "bccd_count"):
+            folder = Path(name) / data
+            shutil.copytree(samples / data, folder)
+            evidence = _evidence(folder, Path(name) / "cache")
+            judged = _judged(data)
+            verdicts = [
+                judged.get(_key(pair.first, pair.second), "not judged")
+                for pair in find_near_duplicates(evidence)
+            ]
+            counts = {verdict: verdicts.count(verdict) for verdict in sorted(set(verdicts))}
+            figures[data] = f"{len(verdicts)} pairs of {len(evidence.ids):,} images: {counts}"
+    return figures
+
+
+def near_scale(samples: Path) -> dict[str, Any]:
+    """Time many images: real and injected ones among blends of two real ones each."""
+    wanted = int(os.environ.get("AFFINAGE_NEAR_IMAGES", "100000"))
+    with tempfile.TemporaryDirectory() as name:
+        parts = [_injected(samples / data, Path(name) / data) for data in SETS]
+        many, looks = _many([evidence for evidence, _ in parts], wanted)
+        copies = [_key(one, other) for _, made in parts for one, other, _ in made]
+        figures: dict[str, Any] = {
+            "images": len(many.ids),
+            "nearest cosine": _nearest_cosines(many),
+        }
+        start = time.perf_counter()
+        assert many.features is not None
+        assert many.thumbs is not None
+        figures["candidates"] = len(candidates(many.features, many.thumbs).first)
+        figures["candidates, s"] = round(time.perf_counter() - start, 1)
+        start, cpu = time.perf_counter(), time.process_time()
+        found = {_key(pair.first, pair.second) for pair in find_near_duplicates(many)}
+        figures["all of it, s"] = round(time.perf_counter() - start, 1)
+        figures["all of it, s of processor"] = round(time.process_time() - cpu, 1)
+        figures["images looked at"] = looks[0]
+        figures["injected pairs found"] = f"{sum(key in found for key in copies)} of {len(copies)}"
+    return figures
+
+
+def _injected(source: Path, folder: Path) -> tuple[Evidence, list[tuple[str, str, str]]]:
+    shutil.copytree(source, folder)
+    made = inject(folder, int(os.environ.get("AFFINAGE_NEAR_SEED", "0")))
+    return _evidence(folder, folder.with_name("cache")), made
+
+
+def _evidence(folder: Path, cache: Path) -> Evidence:
+    found = scan([folder], classes_needed=1)
+    evidence = gather(found.manifest, ignored=found.ignored)
+    items = items_of(found.manifest, evidence.images)
+    item_of = {item.image: item for item in items}
+    measured = measure_all(items, threads=os.cpu_count() or 1)
+    return replace(
+        evidence,
+        measures=measured.table,
+        thumbs=measured.thumbs,
+        features=embed(items, DatasetFolder(cache), backbone=None, told=Silent()),
+        look=lambda image, size: shrunk(decode(read(item_of[image])).pixels, size),
+    )
+
+
+def _key(one: str, other: str) -> Key:
+    return frozenset((one, other))
+
+
+def _judged(data: str) -> dict[Key, str]:
+    """Return what a look at each reported pair said: `copy`, or `other` for two photographs."""
+    with (Path(__file__).parent / "near_judged.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["data"] == data]
+    return {_key(row["first"], row["second"]): row["verdict"] for row in rows}
+
+
+def _listed(folder: Path, paths: set[str]) -> set[Key]:
+    with (folder / "known_issues.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["kind"] == "near duplicate"]
+    return {_key(row["path"], row["other"]) for row in rows if {row["path"], row["other"]} <= paths}
+
+
+def _truth(folder: Path, made: Iterable[tuple[str, str, str]]) -> dict[str, str]:
+    """Return the group of each path: copies were injected, listed, or judged by eye."""
+    paths = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
+    copies = {key for key, verdict in _judged(folder.name).items() if verdict == "copy"}
+    keys = [*_listed(folder, paths), *copies, *(_key(one, other) for one, other, _ in made)]
+    pairs = [sorted(key) for key in keys]
+    return groups_of(Pair(first=a, second=b, first_id=a, second_id=b) for a, b in pairs)
+
+
+def _quality(keys: set[Key], truth: dict[str, str], wanted: Iterable[Key]) -> str:
+    right = sum(len({truth.get(path, path) for path in key}) == 1 for key in keys)
+    hits = [key in keys for key in wanted]
+    precision = right / max(1, len(keys))
+    return (
+        f"precision {precision:.3f} ({right} of {len(keys)}),"
+        f" recall {np.mean(hits):.3f} ({sum(hits)} of {len(hits)})"
+    )
+
+
+def _peers(evidence: Evidence) -> dict[str, set[Key]]:
+    assert evidence.features is not None
+    assert evidence.measures is not None
+    unit = unit_rows(evidence.features)
+    cosines = unit @ unit.T
+    hashes = evidence.measures["hash"].to_numpy()
+    distances = np.bitwise_count(hashes[:, None] ^ hashes[None, :])
+    return {
+        "cosine of at least 0.9": _above(cosines >= 0.9, evidence.paths),
+        "perceptual hash, Hamming distance of at most 10": _above(distances <= 10, evidence.paths),
+    }
+
+
+def _above(alike: NDArray[np.bool_], paths: list[str]) -> set[Key]:
+    return {_key(paths[i], paths[j]) for i, j in np.argwhere(np.triu(alike, 1)).tolist()}
+
+
+def _many(parts: list[Evidence], wanted: int) -> tuple[Evidence, list[int]]:
+    """Return real images and blends of two, and a counter of looks.
+
+    A blend has the mean of the two features and some noise, the mean of the thumbnails, and the
+    mean of the pixels, for which one file is read and decoded as it would be for a real image.
+    """
+    features = unit_rows(
+        np.concatenate([part.features for part in parts if part.features is not None])
+    )
+    thumbs = np.concatenate([part.thumbs for part in parts if part.thumbs is not None])
+    ids = [image for part in parts for image in part.ids]
+    paths = [path for part in parts for path in part.paths]
+    looks = {image: part.look for part in parts for image in part.ids if part.look is not None}
+    random = np.random.default_rng(0)
+    one, other = random.integers(len(ids), size=(2, wanted - len(ids)))
+    noise = random.standard_normal((len(one), features.shape[1])).astype(np.float32)
+    made = features[one] + features[other] + 0.5 * unit_rows(noise)
+    mixed = ((thumbs[one].astype(np.uint16) + thumbs[other]) // 2).astype(np.uint8)
+    names = [
+        content_id(f"{a} {b} {n}".encode()) for n, (a, b) in enumerate(zip(one, other, strict=True))
+    ]
+    halves = dict(zip(names, zip(one.tolist(), other.tolist(), strict=True), strict=True))
+    second = {place: looks[ids[place]](ids[place], 128) for place in range(len(ids))}
+    looked = [0]
+
+    def look(image: str, size: int) -> NDArray[np.uint8]:
+        looked[0] += 1
+        if image in looks:
+            return looks[image](image, size)
+        first, under = halves[image]
+        over = looks[ids[first]](ids[first], size)
+        height, width = (
+            min(a, b) for a, b in zip(over.shape, second[under].shape, strict=True) if a != 3
+        )
+        both = over[:height, :width].astype(np.uint16) + second[under][:height, :width]
+        return (both // 2).astype(np.uint8)
+
+    order = np.argsort(np.array([*ids, *names]), kind="stable")
+    table = pl.DataFrame({"image": [*ids, *names], "path": [*paths, *names]})
+    return replace(
+        parts[0],
+        images=table[order],
+        labels=np.concatenate([part.labels for part in parts] + [np.zeros(len(names), np.int64)])[
+            order
+        ],
+        features=np.concatenate([features, unit_rows(made)])[order],
+        thumbs=np.concatenate([thumbs, mixed])[order],
+        look=look,
+    ), looked
+
+
+def _nearest_cosines(many: Evidence) -> str:
+    assert many.features is not None
+    found = neighbours(unit_rows(many.features), count=1).cosines[:, 0]
+    low, middle, high = np.quantile(found, [0.25, 0.5, 0.95])
+    return f"median {middle:.2f}, quartile {low:.2f}, 95 % below {high:.2f}"
