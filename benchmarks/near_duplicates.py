@@ -110,7 +110,9 @@ def near_scale(samples: Path) -> dict[str, Any]:
 def _injected(source: Path, folder: Path) -> tuple[Evidence, list[tuple[str, str, str]]]:
     shutil.copytree(source, folder)
     made = inject(folder, int(os.environ.get("AFFINAGE_NEAR_SEED", "0")))
-    return _evidence(folder, folder.with_name("cache")), made
+    evidence = _evidence(folder, folder.with_name("cache"))
+    kept = set(evidence.paths)  # A file under two labels is left out, and so is no original.
+    return evidence, [row for row in made if row[0] in kept]
 
 
 def _evidence(folder: Path, cache: Path) -> Evidence:

@@ -63,10 +63,10 @@ def test_images_scanned_otherwise_are_found():
 
 
 def test_a_quantity_that_differs_is_named_with_its_medians():
-    light = np.where(RANDOM == "test", 0.9, 0.3) + np.linspace(0, 0.05, len(RANDOM))
+    light = np.where(RANDOM == "test", 0.9, 0.3) + np.arange(len(RANDOM)) % 11 / 1000
     evidence = replace(measured(evidence_of(RANDOM), brightness=light), features=None)
     [finding] = shift(evidence)
-    assert finding.evidence == ("brightness, median: 0.925 in 'test', 0.325 in 'train'",)
+    assert finding.evidence == ("brightness, median: 0.905 in 'test', 0.305 in 'train'",)
 
 
 def test_another_camera_is_named_with_its_shares_and_a_camera_for_each_image_is_not():

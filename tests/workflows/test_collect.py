@@ -98,9 +98,9 @@ def test_the_manifest_is_right_to_the_row_whatever_servers_do(site, tmp_path):
         for n in range(5)
     ]
     good += [(site.url("soon", 21, host=201), "good"), (site.url("flaky", 22, host=202), "good")]
-    good += [(site.url("hops", 5, host=203), "good"), (site.url("over", 23, host=204), "good")]
+    good += [(site.url("hops", 4, host=203), "good"), (site.url("over", 23, host=204), "good")]
     bad = [(site.url(kind, 1, host=n), "bad") for n, kind in enumerate(MISBEHAVIOUR, start=1)]
-    bad += [(site.url("hops", 6, host=40), "bad")]
+    bad += [(site.url("hops", 5, host=40), "bad")]
     began = time.monotonic()
     result = get(write(tmp_path, good + bad), tmp_path / "d")
     found = rows_of(tmp_path / "d")

@@ -10,7 +10,7 @@ from threadpoolctl import threadpool_limits
 from affinage.auditing.evidence import Evidence
 from affinage.auditing.off_topic_tail import Cut, best_cut
 from affinage.auditing.words import count, first
-from affinage.auditing.wrong_labels_views import Block, nearest, tie
+from affinage.auditing.wrong_labels_views import Block, near_rows, nearest, tie, unit_roots
 from affinage.records.estimate import Estimate
 from affinage.records.finding import Finding
 
@@ -34,13 +34,8 @@ def off_topic(evidence: Evidence) -> Iterator[Finding]:
     """Yield the images that lie apart from all the classes, if a gap sets them apart."""
     if evidence.features is None or len(evidence.labels) < FEWEST_IMAGES:
         return
-    row = {image: index for index, image in enumerate(evidence.ids)}
-    pairs = [
-        (row[pair.first_id], row[pair.second_id])
-        for pair in evidence.near or ()
-        if pair.first_id in row and pair.second_id in row
-    ]
-    scores = apartness(evidence.features, evidence.labels, blocks=tie(len(row), pairs))
+    copies = tie(len(evidence.labels), near_rows(evidence))
+    scores = apartness(evidence.features, evidence.labels, blocks=copies)
     cut = best_cut(scores)
     if cut is None:
         return
@@ -51,7 +46,7 @@ def off_topic(evidence: Evidence) -> Iterator[Finding]:
     yield Finding(
         code="off-topic",
         severity="warning",
-        subject=f"{count(len(order), 'image')} of {len(row):,} probably"
+        subject=f"{count(len(order), 'image')} of {len(scores):,} probably"
         f" {'shows' if len(order) == 1 else 'show'} something else than the rest:"
         f" about {round(100 * (hits.value or 0))} % of such guesses are right.",
         evidence=(
@@ -62,7 +57,7 @@ def off_topic(evidence: Evidence) -> Iterator[Finding]:
         images=tuple(paths[index] for index in order),
         ids=tuple(ids[index] for index in order),
         hit_rate=hits,
-        cost=len(order) * (hits.value or 0) / len(row),
+        cost=len(order) * (hits.value or 0) / len(scores),
     )
 
 
@@ -88,10 +83,7 @@ def apartness(
         apart, shape (n,).
     """
     with threadpool_limits(limits=1, user_api="blas"):
-        rows = np.asarray(features, dtype=np.float32)
-        rows = np.sign(rows) * np.sqrt(np.abs(rows))
-        lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-        rows = rows / np.where(lengths > 0, lengths, 1)
+        rows = unit_roots(features).astype(np.float32)
         middle = _middle(rows, CORE)
         to_class = np.full(len(rows), np.inf)
         for label in np.unique(labels):

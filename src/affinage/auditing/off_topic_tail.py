@@ -15,7 +15,7 @@ FEWEST, MOST = 4, 0.3
 LEAST_SCORE = 2.0
 """Robust standard deviations from the crowd's middle below which no threshold is tried."""
 
-LARGEST_SHARE = 0.1
+LARGEST_SHARE = 0.05
 """Of ordinary images expected among the reported: above it nothing is reported."""
 
 PRICE = 5.0

@@ -78,7 +78,7 @@ def _all_cues(evidence: Evidence) -> Iterator[Cue]:
         rows = frame_sample(evidence)
         marks = frame_marks(evidence, rows)
         yield _numbers("shortcut-border", "the border of the image", marks, FRAME, rows)
-    edge = thumbnail_cue(evidence, edge=True)
+    edge = edge_cue(evidence)
     if edge is not None:
         yield edge
 
@@ -126,26 +126,39 @@ def _named(code: str, what: str, values: pl.Series, bar: float) -> Cue:
     )
 
 
-def thumbnail_cue(evidence: Evidence, *, edge: bool) -> Cue | None:
-    """Return the images squeezed to 8 × 8 pixels as a cue; None without thumbnails.
-
-    Args:
-        evidence: Of the data set.
-        edge: Whether only the 28 pixels at the edge are taken, where what the image shows is not.
-    """
-    if evidence.thumbs is None or not len(evidence.thumbs):
+def edge_cue(evidence: Evidence) -> Cue | None:
+    """Return the mean colour of each side's outermost thumbnail pixels, shape (k, 12), as a cue."""
+    rows, thumbs = _thumbnails(evidence)
+    if not len(thumbs):
         return None
-    rows = spread(np.ones(len(evidence.thumbs), dtype=bool), THUMBNAILS)
-    thumbs = evidence.thumbs[rows]
+    sides = (thumbs[:, 0], thumbs[:, -1], thumbs[:, :, 0], thumbs[:, :, -1])
+    colours = np.concatenate([side.mean(axis=1) for side in sides], axis=1)
+    return _pixels("the mean colours of its four edges", colours, rows)
+
+
+def thumbnail_cue(evidence: Evidence) -> Cue | None:
+    """Return images squeezed to 8 × 8 pixels, shape (k, 192), as a cue; None without thumbnails."""
+    rows, thumbs = _thumbnails(evidence)
+    if not len(thumbs):
+        return None
     n, side = thumbs.shape[:2]
-    blocks = thumbs.reshape(n, 8, side // 8, 8, side // 8, 3).mean(axis=(2, 4)) / 255
-    taken = np.ones((8, 8), dtype=bool)
-    taken[1:-1, 1:-1] = not edge
+    blocks = thumbs.reshape(n, 8, side // 8, 8, side // 8, 3).mean(axis=(2, 4))
+    return _pixels("an 8 × 8 thumbnail", blocks.reshape(n, -1), rows)
+
+
+def _thumbnails(evidence: Evidence) -> tuple[NDArray[np.intp], NDArray[np.uint8]]:
+    if evidence.thumbs is None:
+        return np.zeros(0, dtype=np.intp), np.zeros((0, 8, 8, 3), dtype=np.uint8)
+    rows = spread(np.ones(len(evidence.thumbs), dtype=bool), THUMBNAILS)
+    return rows, evidence.thumbs[rows]
+
+
+def _pixels(what: str, values: NDArray[np.floating], rows: NDArray[np.intp]) -> Cue:
     return Cue(
         code="shortcut-thumbnail",
-        what="the edge of an 8 × 8 thumbnail" if edge else "an 8 × 8 thumbnail",
+        what=what,
         kind="pixels",
-        values=blocks[:, taken].reshape(n, -1).astype(np.float32),
+        values=(values / 255).astype(np.float32),
         names=(),
         bar=EDGE,
         rows=rows,

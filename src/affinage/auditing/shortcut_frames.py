@@ -13,8 +13,12 @@ SAMPLE, LEAST = 600, 6
 SIZE = 512
 """Longest side at which they are looked at, px."""
 
-DEPTH = 8
-"""How far inwards a frame's inner edge is looked for, px."""
+DEPTH, SHARE = 8, 0.03
+"""How far inwards a frame's inner edge is looked for, px and as a share of the shorter side (but at
+least 2 px). In small images the content begins sooner."""
+
+VISIBLE = 0.03
+"""Steps below this count as none: nobody frames an image in its own colour."""
 
 
 def frame_sample(evidence: Evidence) -> NDArray[np.intp]:
@@ -61,8 +65,9 @@ def frame_steps(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
         pixels: RGB, shape (height, width, 3).
     """
     image = pixels.astype(np.float32) / 255
-    depth = min(DEPTH, min(image.shape[:2]) // 4)
-    if depth < 1:
+    shorter = min(image.shape[:2])
+    depth = min(DEPTH, max(2, int(SHARE * shorter)))
+    if shorter <= 2 * depth + 1:
         return np.zeros(4)
     turned = image.transpose(1, 0, 2)
     sides = (image, image[::-1], turned, turned[::-1])
@@ -71,4 +76,5 @@ def frame_steps(pixels: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 def _step(lines: NDArray[np.floating]) -> float:
     """Return the largest mean difference of neighbouring lines, in the channel that shows it most."""
-    return float(np.abs((lines[:-1] - lines[1:]).mean(axis=1)).max()) if lines.shape[1] else 0.0
+    step = float(np.abs((lines[:-1] - lines[1:]).mean(axis=1)).max())
+    return step if step >= VISIBLE else 0.0

@@ -127,7 +127,7 @@ def _difference(cue: Cue, told: Told, label: int, name: str) -> Iterator[str]:
 
 
 def _whole_thumbnail(cue: Cue, evidence: Evidence) -> Iterator[str]:
-    whole = thumbnail_cue(evidence, edge=False) if cue.kind == "pixels" else None
+    whole = thumbnail_cue(evidence) if cue.kind == "pixels" else None
     if whole is not None:
         found = balanced_accuracy(tell(whole, evidence), len(evidence.classes))
         yield f"balanced accuracy of the whole 8 × 8 thumbnail: {found.value:.1%}"

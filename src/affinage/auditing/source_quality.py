@@ -12,10 +12,12 @@ from affinage.auditing.source_effect import with_effects
 from affinage.auditing.source_features import compact
 from affinage.auditing.source_findings import source_findings
 from affinage.auditing.source_signs import (
+    ALIEN,
+    FAR,
     Sourced,
     doubted,
-    foreign,
     penalty_for,
+    strangeness,
     without_own_source,
 )
 from affinage.auditing.source_tests import Counts, comparable, count_fault, p_values
@@ -148,20 +150,22 @@ def _test_all(
 ) -> Tests:
     """Return all tests of all sources, expectations resting on the trusted ones."""
     faults = {}
-    error = None
+    error, strange = None, np.zeros(0)
     if images.rows.shape[1]:
         believed = _of_trusted(images.source, trusted)
         judged = comparable(images.labels, images.source, believed, sources=len(trusted))
         answers = without_own_source(images, believed, penalty=penalty)
         error = answers.argmax(axis=1) != images.labels
         faults["wrong-label"] = _rows(images, doubted(answers, images.labels, believed), judged)
-        faults["off-topic"] = _rows(images, foreign(images, believed), judged)
+        strange = strangeness(images, believed)
+        faults["off-topic"] = _rows(images, strange > FAR, judged)
     if evidence.near is not None:
         faults["copy"] = _copies(evidence, images)
     counts = {fault: _count(rows, trusted) for fault, rows in faults.items()}
     p = {fault: _p_that_matters(fault, counted) for fault, counted in counts.items()}
     if error is not None:
-        p["off-topic"][_known_after_all(faults["off-topic"], error, images)] = 1.0
+        far = faults["off-topic"].shows & faults["off-topic"].judged
+        p["off-topic"][_known_after_all(images, far, strange, error)] = 1.0
     least = np.min(list(p.values()), axis=0) if p else np.ones(len(trusted))
     combined = np.minimum(1.0, least * max(1, len(p)))
     return Tests(
@@ -216,17 +220,27 @@ def _p_that_matters(fault: str, counts: Counts) -> NDArray[np.float64]:
     return np.where(excess >= MATTERS[fault], p_values(counts), 1.0)
 
 
-def _known_after_all(rows: Rows, error: NDArray[np.bool_], images: Sourced) -> NDArray[np.bool_]:
+def _known_after_all(
+    images: Sourced,
+    far: NDArray[np.bool_],
+    strange: NDArray[np.float64],
+    error: NDArray[np.bool_],
+) -> NDArray[np.bool_]:
     """Return the sources whose far images a head that never saw the source labels right all the same.
 
     Another style, such as drawings among photographs, is not another topic. A head guesses what it
     does not know: right are 1 in `classes` of the images off topic, so half-way to all is the limit.
+    Two classes are easily guessed: what is stranger than any honest image stays off topic.
     """
-    chosen = rows.shows & rows.judged & (rows.source >= 0)
-    far = np.bincount(rows.source[chosen], minlength=len(images.names))
-    right = np.bincount(rows.source[chosen & ~error], minlength=len(images.names))
-    known: NDArray[np.bool_] = right > far * (1 + 1 / images.classes) / 2
-    return known
+
+    def counted(chosen: NDArray[np.bool_]) -> NDArray[np.intp]:
+        own = images.source[chosen & far & (images.source >= 0)]
+        return np.bincount(own, minlength=len(images.names))
+
+    all_far = counted(np.ones(len(far), dtype=bool))
+    guessed = counted(~error) <= all_far * (1 + 1 / images.classes) / 2
+    alien = counted(strange > ALIEN) > all_far / 2
+    return ~(guessed | alien)
 
 
 def _report(evidence: Evidence, images: Sourced, tests: Tests, index: int) -> SourceReport:

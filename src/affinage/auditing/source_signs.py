@@ -26,9 +26,10 @@ would not do: foreign images come in flocks (cells, envelopes) and are near each
 third of the planted ones were missed, at 0.3 to 0.5 nearly none (docs/log.md)."""
 
 REFERENCES, LEAST_REFERENCES = 4_000, 20
-FAR = 1.75
-"""Robust standard deviations above the median distance at which an image is foreign. It looks low,
-but distances of unit vectors have a ceiling: 1 to 2 % of honest images pass, and most foreign ones."""
+FAR, ALIEN = 1.75, 3.0
+"""Strangeness from which an image counts as off topic, and from which it is so whatever a head says.
+The first looks low, but distances of unit vectors have a ceiling: 1 to 2 % of honest images pass it,
+and most foreign ones; at most 0.5 % of honest ones pass the second."""
 
 BLOCK = 1_000
 
@@ -137,15 +138,15 @@ def _apart(given: NDArray[np.bool_], every: NDArray[np.bool_]) -> float:
     return float((planted - honest) / max(float(deviations), 1e-12))
 
 
-def foreign(images: Sourced, trusted: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return where an image is like no class, as the other sources show the classes.
+def strangeness(images: Sourced, trusted: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return how unlike every class an image is, as the other sources show the classes, shape (n,).
 
     Its distance to a class is that to the image at the `NEAR_SHARE` quantile of the class's trusted
-    images from other sources; its own is the distance to the nearest class. What lies `FAR` robust
-    deviations (1.4826 × the median absolute one) above the median of all images is foreign.
+    images from other sources; its own is the distance to the nearest class.
 
     Returns:
-        Shape (n,); all False where too few images can be compared.
+        The distance above the median of all images, in robust standard deviations (1.4826 × the
+        median absolute one); minus infinity where too few images can be compared.
     """
     each = max(LEAST_REFERENCES, REFERENCES // max(1, images.classes))
     nearest = np.full(len(images.labels), np.inf)
@@ -156,7 +157,7 @@ def foreign(images: Sourced, trusted: NDArray[np.bool_]) -> NDArray[np.bool_]:
                 asked = np.arange(first, min(first + BLOCK, len(images.labels)))
                 distances = _quantile_distances(images, asked, known)
                 nearest[asked] = np.minimum(nearest[asked], distances)
-    return _outlying(nearest)
+    return _standardised(nearest)
 
 
 def _quantile_distances(
@@ -178,11 +179,11 @@ def _quantile_distances(
     return np.where(others >= LEAST_REFERENCES // 2, found, np.inf)
 
 
-def _outlying(distances: NDArray[np.float64]) -> NDArray[np.bool_]:
-    known = distances[np.isfinite(distances)]
-    if len(known) < LEAST_REFERENCES:
-        return np.zeros(len(distances), dtype=bool)
-    middle = np.median(known)
-    deviation = 1.4826 * np.median(np.abs(known - middle))
-    far: NDArray[np.bool_] = np.isfinite(distances) & (distances > middle + FAR * deviation)
-    return far
+def _standardised(distances: NDArray[np.float64]) -> NDArray[np.float64]:
+    finite = np.isfinite(distances)
+    strange = np.full(len(distances), -np.inf)
+    if finite.sum() >= LEAST_REFERENCES:
+        middle = np.median(distances[finite])
+        deviation = 1.4826 * np.median(np.abs(distances[finite] - middle))
+        strange[finite] = (distances[finite] - middle) / max(float(deviation), 1e-9)
+    return strange

@@ -11,7 +11,14 @@ from threadpoolctl import threadpool_limits
 from affinage.auditing.evidence import Evidence
 from affinage.auditing.words import count
 from affinage.auditing.wrong_labels_noise import Noise, fit_confusions, fit_noise
-from affinage.auditing.wrong_labels_views import Block, geometry, left_out_scores, tie, vote_logs
+from affinage.auditing.wrong_labels_views import (
+    Block,
+    geometry,
+    left_out_scores,
+    near_rows,
+    tie,
+    vote_logs,
+)
 from affinage.records.estimate import Estimate
 from affinage.records.finding import Finding
 
@@ -132,15 +139,9 @@ def judge_labels(
 
 
 def _blocks(evidence: Evidence) -> list[Block]:
-    row = {image: index for index, image in enumerate(evidence.ids)}
-    pairs = [
-        (row[pair.first_id], row[pair.second_id])
-        for pair in evidence.near or ()
-        if pair.first_id in row and pair.second_id in row
-    ]
     column = evidence.group
     groups = evidence.images[column].to_list() if column and column in evidence.images else []
-    return tie(len(row), pairs, groups)
+    return tie(len(evidence.labels), near_rows(evidence), groups)
 
 
 def _hit_rate(wrong: NDArray[np.float64]) -> Estimate:

@@ -1,9 +1,15 @@
 """`affinage audit`."""
 
+import dataclasses
+import re
+import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from affinage.records.audit import AuditResult
 
 
 def audit(
@@ -88,6 +94,18 @@ def audit(
         from affinage.reporting.audit_report import audit_report
         from affinage.reporting.terminal import to_terminal
 
-        show(to_terminal(audit_report(result)))
+        show(to_terminal(audit_report(_named(result))))
         show(f"\nreport   {escape(result.report)}")
     exit_on_findings(fail_on, result.findings)
+
+
+def _named(result: "AuditResult") -> "AuditResult":
+    """Return the result with commands that can be pasted: the folder's name for DATA and SOURCE."""
+    folder = shlex.quote(result.folder)
+    findings = tuple(
+        dataclasses.replace(
+            finding, remedy=re.sub(r"\b(DATA|SOURCE)\b", lambda _: folder, finding.remedy)
+        )
+        for finding in result.findings
+    )
+    return dataclasses.replace(result, findings=findings)

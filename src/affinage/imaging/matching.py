@@ -171,14 +171,14 @@ def _correlations(
     source = second.astype(np.float32)
     if scale < 1:  # A warp alone would alias.
         source = cv2.GaussianBlur(source, (0, 0), 0.5 / scale)
-    laid = cv2.warpAffine(source, affine, (width, height), flags=cv2.INTER_LINEAR)
+    laid = cv2.warpAffine(
+        source, affine, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
     inside = cv2.warpAffine(
         np.ones_like(second), affine, (width, height), flags=cv2.INTER_NEAREST
     ).astype(bool)
     overlap = float(inside.sum()) / max(1.0, min(first.size, second.size * scale**2))
-    under, over = (
-        cv2.GaussianBlur(image.astype(np.float32), (0, 0), 1.2) for image in (first, laid)
-    )
+    under, over = (_smoothed(image, inside) for image in (first.astype(np.float32), laid))
     rows, columns = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
     if len(rows) < _BLOCKS or len(columns) < _BLOCKS:
         return np.zeros(0), overlap
@@ -190,6 +190,14 @@ def _correlations(
         for x in map(slice, across[:-1], across[1:])
     ]
     return np.array([block for block in blocks if block is not None]), overlap
+
+
+def _smoothed(image: NDArray[np.float32], inside: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Return the image blurred by 1.2 px, its shared part untouched by what lies around it."""
+    weight = cv2.GaussianBlur(inside.astype(np.float32), (0, 0), 1.2)
+    blurred = cv2.GaussianBlur(np.where(inside, image, 0), (0, 0), 1.2)
+    smoothed: NDArray[np.float32] = blurred / np.maximum(weight, 1e-3)
+    return smoothed
 
 
 def _correlation(

@@ -20,7 +20,8 @@ class AuditResult:
         source_reports: One for each source of `group`, the worst first.
         looked_at: What the checks could see: `manifest`, `pixels`, `features`, `near-duplicates`.
         seconds: Time of each phase.
-        report: Where the report lies; empty where none was written.
+        report: Where the report lies.
+        folder: Where the data set's folder lies: what `DATA` in a remedy stands for.
     """
 
     data: str
@@ -33,3 +34,4 @@ class AuditResult:
     looked_at: tuple[str, ...] = ()
     seconds: dict[str, float] = field(default_factory=dict)
     report: str = ""
+    folder: str = ""

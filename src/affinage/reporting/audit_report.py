@@ -62,7 +62,8 @@ def audit_report(
         verdict=verdict,
         tone=tone,
         sections=tuple(section for section in sections if section.blocks),
-        footer="A guess carries the rate at which guesses of its kind are right, and what that was "
+        footer="DATA in a command stands for the data set's folder. "
+        "A guess carries the rate at which guesses of its kind are right, and what that was "
         "measured on. Intervals are 95 % intervals.",
     )
 
@@ -148,7 +149,9 @@ def _glance(result: AuditResult) -> Facts:
             )
         ),
         Fact(
-            name="Looked at", value=f"{len(result.looked_at)}", detail=", ".join(result.looked_at)
+            name="Looked at",
+            value="everything" if "features" in result.looked_at else "files and pixels",
+            detail=", ".join(result.looked_at),
         ),
     ]
     return Facts(items=tuple(items))

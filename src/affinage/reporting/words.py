@@ -198,6 +198,6 @@ def guess(finding: Finding) -> str:
     if rate.value is None:
         return "A guess; not enough data to say how often such a guess is right."
     return (
-        f"A guess: about {100 * rate.value:.0f} of 100 such are right"
+        f"A guess: {estimated(rate)} of such guesses are right"
         f" (95 % interval {interval(rate)}, measured on {rate.n:,})."
     )

@@ -98,6 +98,7 @@ def audit(
         looked_at=_looked_at(evidence),
         seconds=watch.seconds,
         report=str(Path(report) if report is not None else opened.dataset.audit_report),
+        folder=str(opened.dataset.path),
     )
     with watch.phase("report"):
         pictures = pictures_of(opened.manifest, pictures_wanted(result), threads=usable_cores())
