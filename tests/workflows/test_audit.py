@@ -90,7 +90,7 @@ def test_every_source_of_a_column_is_reported(digits, tmp_path):
         if path.name not in ("cut.png", "page.png", "copy.png")
     ]
     table = digits.parent / "digits.csv"
-    pl.DataFrame(rows).with_columns(pl.lit("digits/") + pl.col("path").alias("path")).write_csv(
+    pl.DataFrame(rows).with_columns((pl.lit("digits/") + pl.col("path")).alias("path")).write_csv(
         table
     )
     result = affinage.audit(table, data=tmp_path / "data", group="SITE", reporter=Silent())

@@ -26,16 +26,15 @@ def score_of(found: Match, *, least_inliers: int = 0) -> float:
     """Return how sure it is that two images are copies of one photograph, 0 to 1.
 
     An outline alone can be laid over another (round cells on black): where few blocks show
-    anything, more local features must agree. The weights are those of a logistic regression on
+    anything, more local features must agree; where the pixels agree everywhere, fewer do. The weights are those of a logistic regression on
     10,000 judged pairs (docs/log.md).
 
     Args:
         found: How well one can be laid over the other.
         least_inliers: What chance reaches in this data set; see `least_inliers_of`.
     """
-    if found.overlap < _SHARED:
-        return 0.0
-    if found.inliers < max(8 if found.blocks >= 30 else 12, least_inliers):
+    needed = 12 if found.blocks < 30 else 8 if found.lower < 0.9 else 5
+    if found.overlap < _SHARED or found.inliers < max(needed, least_inliers):
         return 0.0
     odds = 13.4 * found.likeness + 3.9 * found.lower - 11.2
     return round(1 / (1 + math.exp(-odds)), 3)

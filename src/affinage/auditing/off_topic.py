@@ -14,7 +14,7 @@ from affinage.auditing.wrong_labels_views import Block, near_rows, nearest, tie,
 from affinage.records.estimate import Estimate
 from affinage.records.finding import Finding
 
-FEWEST_IMAGES = 250
+FEWEST_IMAGES = 150
 """Below these the crowd's edge cannot be made out."""
 
 COMPANIONS, TRUST = 5, 1.5

@@ -46,17 +46,17 @@ def best_cut(scores: NDArray[np.float64]) -> Cut | None:
     """
     ordered = np.sort(scores)[::-1]
     cuts = []
-    for above in range(FEWEST, int(MOST * len(ordered)) - FAR):
+    for above in range(FEWEST, min(int(MOST * len(ordered)), len(ordered) - FAR)):
         if ordered[above - 1] < LEAST_SCORE:
             break
         threshold = float(ordered[above - 1] + ordered[above]) / 2
-        expected = _expected_above(threshold - ordered[above : above + FAR])
+        expected = expected_above(threshold - ordered[above : above + FAR])
         if expected <= LARGEST_SHARE * above:
             cuts.append(Cut(threshold=threshold, above=above, expected=expected))
     return max(cuts, key=lambda cut: cut.above - PRICE * cut.expected, default=None)
 
 
-def _expected_above(distances: NDArray[np.float64]) -> float:
+def expected_above(distances: NDArray[np.float64]) -> float:
     """Return how many images an exponential tail would have above a threshold.
 
     With density falling off as exp(-x / scale), as many as E (exp(x / scale) - 1) lie within x

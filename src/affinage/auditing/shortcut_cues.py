@@ -9,6 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from affinage.auditing.evidence import Evidence
+from affinage.auditing.shortcut_bytes import size_beyond_content
 from affinage.auditing.shortcut_frames import frame_marks, frame_sample
 from affinage.auditing.source_signs import spread
 
@@ -39,11 +40,11 @@ class Cue:
     rows: NDArray[np.intp] | None = None
 
 
-METADATA, FILE_SIZE, FRAME, SOURCE, EDGE = 0.4, 0.8, 0.6, 0.8, 0.9
+METADATA, FILE_SIZE, FRAME, SOURCE, EDGE = 0.4, 0.6, 0.6, 0.8, 0.9
 """Bars. The most that any class showed on flowers12, mushrooms4, malaria, cifar10 and pairs of their
-classes: dimensions 0.30, encoding 0.19, file size 0.60 (fine texture takes bytes), frame 0.43, edge of
-the thumbnail 0.84 (a whole thumbnail 1.00: daisies are white and dandelions yellow, so it is not judged).
-Planted metadata and frames showed 0.74 to 1.00 (docs/log.md)."""
+classes: dimensions 0.30, encoding 0.19, file size 0.34, frame 0.44, mean colours of the edges 0.75 (whole
+8 × 8 thumbnails 1.00: daisies are white and dandelions yellow, so these are not judged). Planted metadata
+and frames showed 0.74 to 1.00 (docs/log.md)."""
 
 THUMBNAILS = 20_000
 """Thumbnails that are looked at at most, a fair sample."""
@@ -61,10 +62,11 @@ def _all_cues(evidence: Evidence) -> Iterator[Cue]:
     yield _numbers(
         "shortcut-dimensions", "the image's width and height", _dimensions(images), METADATA
     )
-    if "bytes" in images.columns:
-        size = {"file size": images["bytes"].cast(pl.Float64)}
-        yield _numbers("shortcut-file-size", "the file's size", size, FILE_SIZE)
     if measures is not None:
+        if "bytes" in images.columns:
+            beyond = pl.Series(size_beyond_content(images, measures))
+            size = {"file size as a multiple of what the content explains": beyond}
+            yield _numbers("shortcut-file-size", "the file's size", size, FILE_SIZE)
         saved = images.select(pl.col("format").alias("f")).with_columns(measures["encoding"])
         written = saved.select(pl.col("encoding").fill_null(pl.col("f")))["encoding"]
         yield _named("shortcut-encoding", "how the file was saved", written, METADATA)

@@ -1,7 +1,10 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from affinage.datasets.collect.addresses import (
     domain_of,
+    host_in,
     host_of,
     read_address,
     without_password,
@@ -83,3 +86,18 @@ def test_addresses_that_are_not_public_are_refused(address):
 @pytest.mark.parametrize("address", PUBLIC)
 def test_public_addresses_are_not_refused(address):
     assert refusal(address) is None
+
+
+@given(
+    st.from_regex(
+        r"(http|https|HTTP)://[a-zA-Z0-9.@:%\[\]-]{1,20}(/[a-z./?#@:% -]{0,12})?", fullmatch=True
+    )
+)
+def test_the_short_way_to_the_host_agrees_with_the_long_one(text):
+    try:
+        long = host_of(read_address(text))
+    except ValueError:
+        with pytest.raises(ValueError, match="."):
+            host_in(text)
+    else:
+        assert host_in(text) == long

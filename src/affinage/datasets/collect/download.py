@@ -172,9 +172,9 @@ class Download:
         self.tally.waiting += drawn
         self.tally.count((ending.reason for ending in endings), self._clock())
         for ending in endings:
-            home = self._homes.get(self._flying.pop(ending.address, -1))
-            if home is not None:
-                home.flying.discard(ending.address)
+            place = self._homes.get(self._flying.pop(ending.address, -1))
+            if place is not None:
+                place.flying.discard(ending.address)
 
     def _write(self, endings: list[Ending]) -> int:
         images = [ending.image for ending in endings if ending.image is not None]

@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from affinage.datasets.collect.addresses import host_of, read_address
+from affinage.datasets.collect.addresses import host_in
 from affinage.datasets.collect.schema import connect
 from affinage.datasets.collect.table_rows import AddressTable, Row
 from affinage.datasets.places import normal_label
 
 _BATCH = 5_000  # Rows to a transaction while a table is read.
 _NAMES = 100_000  # Hosts and spellings whose numbers are remembered.
+
+_WRITE = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 _ADD = """
 INSERT INTO rows (key, url, address, host, spelling, class, draw, further, seen, state, reason, again)
@@ -42,11 +44,15 @@ class Ledger:
 
     Args:
         file: The SQLite file; made where there is none.
+
+    Attributes:
+        changed: Whether any row was added or changed since it was opened.
     """
 
     def __init__(self, file: Path) -> None:
         self.file = file
         self.database = connect(file)
+        self.changed = False
         self._hosts: dict[str, int] = {}
         self._spellings: dict[str, tuple[int, int, bool]] = {}
 
@@ -63,6 +69,10 @@ class Ledger:
         """Keep something under a name."""
         self.database.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, value))
 
+    def forget(self, name: str) -> None:
+        """Drop what was kept under a name."""
+        self.database.execute("DELETE FROM facts WHERE name = ?", (name,))
+
     @property
     def columns(self) -> list[str]:
         """Names of the further columns, in the order in which tables brought them."""
@@ -72,11 +82,15 @@ class Ledger:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Do all of it, or nothing."""
         self.database.execute("BEGIN IMMEDIATE")
+        before = self.database.total_changes
         try:
             yield self.database
         except BaseException:
             self.database.execute("ROLLBACK")
             raise
+        if not self.changed and self.database.total_changes != before:
+            self.changed = True
+            self.forget("written")
         self.database.execute("COMMIT")
 
     def read_table(
@@ -130,7 +144,7 @@ class Ledger:
         text, host, reason = url.strip(), "", problem
         spelling, group, named = self._spelling(raw)
         try:
-            host = host_of(read_address(text))
+            host = host_in(text)
         except ValueError as error:
             reason = reason or str(error)
         if not named:
@@ -202,7 +216,7 @@ def _further(values: Sequence[str | None], order: Sequence[int]) -> str | None:
     placed: list[str | None] = [None] * (max(order) + 1)
     for at, value in zip(order, values, strict=True):
         placed[at] = value
-    return json.dumps(placed, ensure_ascii=False, separators=(",", ":"))
+    return _WRITE(placed)
 
 
 def _batches(rows: Iterable[Row], size: int) -> Iterator[list[Row]]:

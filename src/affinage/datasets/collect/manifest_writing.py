@@ -21,7 +21,7 @@ from affinage.store.files import write_atomically
 SOURCE = "collected"
 """Name of the source in the manifest."""
 
-_ROWS = 20_000  # Rows in memory at once.
+_ROWS = 5_000  # Rows at once: the writer holds several such pieces in memory.
 
 _CONFLICTS = """
 SELECT image, GROUP_CONCAT(DISTINCT class) FROM rows WHERE state = 'kept'
@@ -98,7 +98,7 @@ def write_manifest(ledger: Ledger, file: Path, *, root: str, per_class: int | No
     write_atomically(
         file,
         lambda aside: register_io_source(stream, schema=schema).sink_parquet(
-            aside, compression="zstd", metadata=metadata, row_group_size=_ROWS * 5
+            aside, compression="zstd", metadata=metadata, row_group_size=25_000
         ),
     )
     ledger.database.execute("DROP TABLE conflicts")

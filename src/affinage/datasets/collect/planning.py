@@ -50,12 +50,16 @@ def plan(
     sampled = per_class is not None
     with ledger.transaction() as database:
         _draw_anew(ledger, seed)
+        again = 0
         if retry_failed:
-            database.execute(
+            again = database.execute(
                 "UPDATE rows SET state = ?, reason = NULL WHERE state = 'failed' AND again",
                 ("not-sampled" if sampled else "waiting",),
-            )
-        _block(ledger, blocklist, sampled=sampled)
+            ).rowcount
+        asked = json.dumps([blocklist.patterns, ledger.fact("readings")])
+        if again or ledger.fact("blocked") != asked:
+            _block(ledger, blocklist, sampled=sampled)
+            ledger.remember("blocked", asked)
         if not sampled:
             database.execute("UPDATE rows SET state = 'waiting' WHERE state = 'not-sampled'")
         quota = Quota(database, per_class)
@@ -68,15 +72,16 @@ def _draw_anew(ledger: Ledger, seed: int) -> None:
     if ledger.fact("seed") not in (None, str(seed)):
         ledger.database.create_function("lot", 1, lambda key: lot(seed, key), deterministic=True)
         ledger.database.execute("UPDATE rows SET draw = lot(key)")
-    ledger.remember("seed", str(seed))
+    if ledger.fact("seed") != str(seed):
+        ledger.remember("seed", str(seed))
 
 
 def _block(ledger: Ledger, blocklist: Blocklist, *, sampled: bool) -> None:
     database = ledger.database
     patterns = json.dumps(blocklist.patterns)
-    if ledger.fact("blocked") != patterns:
+    if ledger.fact("patterns") != patterns:
         database.execute(_RELEASE, {"sampled": sampled})
-        ledger.remember("blocked", patterns)
+        ledger.remember("patterns", patterns)
     if not blocklist.patterns:
         return
     database.execute("CREATE TEMP TABLE refused (host INTEGER PRIMARY KEY, reason TEXT)")
