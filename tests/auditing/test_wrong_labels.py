@@ -12,6 +12,7 @@ from affinage.auditing.wrong_labels import judge_labels, wrong_labels
 from affinage.auditing.wrong_labels_noise import Noise, fit_noise
 from affinage.auditing.wrong_labels_views import (
     LARGEST_BLOCK,
+    among,
     geometry,
     left_out_scores,
     nearest,
@@ -166,6 +167,23 @@ def test_neighbours_are_the_nearest_outside_the_block(digits):
 def test_pairs_and_groups_tie_images_together_through_others():
     blocks = tie(8, [(0, 1), (6, 1)], [None, "a", None, "b", "b", None, None, "a"])
     assert [block.tolist() for block in blocks] == [[0, 1, 6, 7], [3, 4]]
+
+
+def test_blocks_follow_a_selection():
+    kept = np.array([True, False, True, True, False, True])
+    blocks = among([np.array([0, 1, 3]), np.array([2, 4]), np.array([5, 2])], kept)
+    assert [block.tolist() for block in blocks] == [[0, 2], [3, 1]]
+
+
+def test_images_off_topic_are_not_accused_and_hide_no_wrong_label(digits):
+    evidence, wrong = spoilt(digits, 0.1)
+    odd = np.flatnonzero(~wrong)[::9]
+    features = evidence.features.copy()
+    moved = np.roll(features[odd].reshape(-1, 8, 8), (4, 4), axis=(1, 2))
+    features[odd] = moved.reshape(-1, 64)
+    told = {int(image) for image in found(replace(evidence, features=features)).ids}
+    assert len(told & set(odd)) <= 2
+    assert len(told & set(np.flatnonzero(wrong))) >= 0.85 * wrong.sum()
 
 
 def test_a_huge_group_is_cut():

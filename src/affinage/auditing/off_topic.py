@@ -32,11 +32,7 @@ SHOWN = 10
 
 def off_topic(evidence: Evidence) -> Iterator[Finding]:
     """Yield the images that lie apart from all the classes, if a gap sets them apart."""
-    if evidence.features is None or len(evidence.labels) < FEWEST_IMAGES:
-        return
-    copies = tie(len(evidence.labels), near_rows(evidence))
-    scores = apartness(evidence.features, evidence.labels, blocks=copies)
-    cut = best_cut(scores)
+    scores, cut = set_apart(evidence)
     if cut is None:
         return
     apart = np.flatnonzero(scores > cut.threshold)
@@ -59,6 +55,18 @@ def off_topic(evidence: Evidence) -> Iterator[Finding]:
         hit_rate=hits,
         cost=len(order) * (hits.value or 0) / len(scores),
     )
+
+
+def set_apart(evidence: Evidence) -> tuple[NDArray[np.float64], Cut | None]:
+    """Return how far apart each image lies, shape (n,), and from where on it is off topic, if any.
+
+    All scores are 0 where features are missing or images too few.
+    """
+    if evidence.features is None or len(evidence.labels) < FEWEST_IMAGES:
+        return np.zeros(len(evidence.labels)), None
+    copies = tie(len(evidence.labels), near_rows(evidence))
+    scores = apartness(evidence.features, evidence.labels, blocks=copies)
+    return scores, best_cut(scores)
 
 
 def apartness(

@@ -29,6 +29,9 @@ def unreadable_images(evidence: Evidence) -> Iterator[Finding]:
     failed = evidence.manifest.table.filter(pl.col("status") == "failed")
     if not failed.height:
         return
+    if "url" in failed.columns:  # What was never downloaded has an address and no path.
+        named = pl.when(pl.col("path") == "").then("url").otherwise("path")
+        failed = failed.with_columns(named.fill_null("").alias("path"))
     reasons = (
         failed.group_by("reason")
         .agg(pl.col("path").sort())

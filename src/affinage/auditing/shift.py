@@ -96,7 +96,7 @@ def _look_shift(evidence: Evidence, part: NDArray[np.str_], name: str) -> Iterat
     chosen = [spread(part == one, COMPARED) for one in ("train", name)]
     rows = np.sort(np.concatenate(chosen))
     parts = TwoParts(
-        ids=[evidence.ids[row] for row in rows.tolist()],
+        ids=evidence.images["image"].gather(rows).to_list(),
         labels=evidence.labels[rows],
         second=part[rows] == name,
         groups=_groups(evidence, rows),
@@ -116,8 +116,8 @@ def _look_shift(evidence: Evidence, part: NDArray[np.str_], name: str) -> Iterat
             *(text for text, _ in differing),
         ),
         remedy="If the parts should be alike, deal them anew: affinage split DATA",
-        images=tuple(evidence.paths[row] for row in shown),
-        ids=tuple(evidence.ids[row] for row in shown),
+        images=tuple(evidence.images["path"].gather(shown).to_list()),
+        ids=tuple(evidence.images["image"].gather(shown).to_list()),
         cost=(2 * APART - 1 if apart is None else 2 * (apart.value or 0) - 1) * size / len(part),
     )
 

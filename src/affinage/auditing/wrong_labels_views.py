@@ -171,6 +171,13 @@ def tie(n: int, pairs: Iterable[tuple[int, int]], groups: Sequence[object] = ())
     return [block for block in cut if len(block) > 1]
 
 
+def among(blocks: Sequence[Block], kept: NDArray[np.bool_]) -> list[Block]:
+    """Return the blocks in a selection of the images, with indices into the selection."""
+    place = np.cumsum(kept) - 1
+    left = [place[block[kept[block]]] for block in blocks]
+    return [block for block in left if len(block) > 1]
+
+
 def nearest(
     rows: NDArray[np.floating],
     blocks: Sequence[Block],
