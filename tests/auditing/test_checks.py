@@ -107,7 +107,9 @@ def test_special_pixels_are_listed_by_how_they_were_read():
 
 
 def test_a_huge_photo_among_small_ones_is_odd():
-    finding = found({"label": "a", "path": "a/big", "width": 3024, "height": 3024})["one-size-among-others"]
+    finding = found({"label": "a", "path": "a/big", "width": 3024, "height": 3024})[
+        "one-size-among-others"
+    ]
     assert finding.evidence == ("a/big: 3024 × 3024 (1 image of that size)",)
 
 

@@ -23,6 +23,7 @@ from affinage.records.prediction import Prediction
 from affinage.records.run import Environment, ModelCard, RunRecord, StageResult
 from affinage.records.source import SourceReport
 from affinage.records.split import SplitResult
+from affinage.workflows.collect import CollectResult
 from affinage.workflows.evaluate import EvaluationResult
 from affinage.workflows.sample import Sample, SampledImage
 
@@ -208,6 +209,7 @@ def test_the_json_of_a_run_is_documented_key_by_key():
         ("models.md", "key of `models[]`", Entry, ()),
         ("audit.md", "key", AuditResult, ("format", "command")),
         ("audit.md", "key of `source_reports[]`", SourceReport, ()),
+        ("collect.md", "key", CollectResult, ("format", "command")),
         ("counts.md", "key", CountsResult, ("format", "command")),
         ("counts.md", "key of `classes[]`", ClassCounts, ()),
         ("exclude.md", "key", DecisionResult, ("format", "command")),
