@@ -450,7 +450,7 @@ def test_the_command_prints_how_to_go_on_and_the_json(site, tmp_path):
     while not site.asked["/stall/1.png"]:
         time.sleep(0.02)
     work.send_signal(signal.SIGINT)
-    _, errors = work.communicate(timeout=20)
+    _, errors = work.communicate(timeout=180)
     assert work.returncode == 130
     assert "Go on: affinage" in errors.decode()
 

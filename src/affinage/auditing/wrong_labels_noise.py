@@ -115,6 +115,10 @@ def fit_confusions(
         start: Where to begin.
         keep_rates: Begin from its transitions too.
     """
+    views, labels = (
+        views[:, :SAMPLE],
+        labels[:SAMPLE],
+    )  # Rows sorted by hash: the first are a sample.
     count, _, classes = views.shape
     noise = Noise(
         weights=start.weights if start else np.array([8.0] + [0.1] * (count - 1)),
@@ -200,6 +204,7 @@ def _worth(noise: Noise, views: Logs, labels: NDArray[np.int64]) -> NDArray[np.f
     Row: true class, column: label. Everything else is held as it is. The low rate is the first
     quartile of all: what most confusions would share.
     """
+    views, labels = views[:, :SAMPLE], labels[:SAMPLE]
     classes = len(noise.transitions)
     rates = noise.transitions[~np.eye(classes, dtype=bool)]
     low = max(float(np.quantile(rates, 0.25, method="lower")), LEAST)

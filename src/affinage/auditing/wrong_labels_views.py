@@ -107,7 +107,7 @@ def left_out_scores(
     shrink = 1 / (n * (where.variance + penalty))
     mean = targets.mean(axis=0)
     fitted = where.rows @ (shrink[:, None] * (where.rows.T @ (targets - mean))) + mean
-    leverage = (where.rows**2) @ shrink + 1 / n
+    leverage = np.einsum("nd,nd,d->n", where.rows, where.rows, shrink) + 1 / n
     left_out: NDArray[np.float64] = targets - (targets - fitted) / (1 - leverage)[:, None]
     for block in where.blocks:
         own = where.rows[block]
