@@ -26,8 +26,8 @@ def score_of(found: Match, *, least_inliers: int = 0) -> float:
     """Return how sure it is that two images are copies of one photograph, 0 to 1.
 
     An outline alone can be laid over another (round cells on black): where few blocks show
-    anything, more local features must agree; where the pixels agree everywhere, fewer do. The weights are those of a logistic regression on
-    10,000 judged pairs (docs/log.md).
+    anything, more local features must agree; where the pixels agree everywhere, fewer do. The
+    weights are those of a logistic regression on 10,000 judged pairs (docs/log.md).
 
     Args:
         found: How well one can be laid over the other.
