@@ -21,6 +21,7 @@ check: $(READY)  ## Format, lint, types, layers.
 	$(BIN)/lint-imports
 
 bench: $(READY)  ## Measure speed and quality against named peers (minutes to an hour; SECTION=start for one).
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m benchmarks $(SECTION)
 
 docs: $(READY)  ## Write docs/settings.md anew from the recipe.

@@ -13,7 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.collect import collect, collect_memory
+from benchmarks.labels import off_topic, wrong_labels
+from benchmarks.near_duplicates import near_clean, near_duplicates, near_scale
 from benchmarks.quality import quality
+from benchmarks.sources import sources
 from benchmarks.speed import cache, flowers, plain, scan, startup
 
 SECTIONS: dict[str, Callable[[Path], dict[str, Any]]] = {
@@ -23,6 +27,14 @@ SECTIONS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "flowers": flowers,
     "plain": plain,
     "quality": quality,
+    "near_duplicates": near_duplicates,
+    "near_clean": near_clean,
+    "near_scale": near_scale,
+    "wrong_labels": wrong_labels,
+    "off_topic": off_topic,
+    "sources": sources,
+    "collect": collect,
+    "collect_memory": collect_memory,
 }
 
 

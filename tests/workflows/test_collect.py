@@ -449,7 +449,7 @@ def test_the_command_prints_how_to_go_on_and_the_json(site, tmp_path):
     work = subprocess.Popen(arguments, stderr=subprocess.PIPE)
     while not site.asked["/stall/1.png"]:
         time.sleep(0.02)
-    work.send_signal(signal.SIGINT)
+    work.send_signal(signal.SIGTERM)
     _, errors = work.communicate(timeout=180)
     assert work.returncode == 130
     assert "Go on: affinage" in errors.decode()

@@ -130,12 +130,7 @@ def collect(
     folder = Path(into)
     _check_folder(folder)
     with Collecting.opened(folder, target) as work:
-        work.read(
-            Path(table),
-            seed=seed,
-            sampled=per_class is not None,
-            progress=lambda rows: told.phase("reading the table", rows, None),
-        )
+        _read(work, Path(table), told, seed=seed, sampled=per_class is not None)
         running = work.download(
             limits=limits,
             blocklist=blocklist,
@@ -172,6 +167,20 @@ def collect(
             remedy="Go on by the same command.",
         )
     return result
+
+
+def _read(work: Collecting, table: Path, told: Reporter, *, seed: int, sampled: bool) -> None:
+    try:
+        work.read(
+            table,
+            seed=seed,
+            sampled=sampled,
+            progress=lambda rows: told.phase("reading the table", rows, None),
+        )
+    except KeyboardInterrupt:
+        raise Interrupted(
+            "Stopped while the table was read.", remedy="Go on by the same command."
+        ) from None
 
 
 def _watch(running: Running, told: Reporter) -> bool:

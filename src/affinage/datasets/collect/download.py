@@ -2,20 +2,16 @@
 
 import asyncio
 import random
-import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-import aiohttp
-from aiohttp.abc import AbstractResolver, ResolveResult
-
 from affinage.datasets.collect.addresses import host_of, read_address
-from affinage.datasets.collect.asking import HEADERS, Asker, Body, Failure, Moved
+from affinage.datasets.collect.asking import Asker, Body, Failure, Moved
 from affinage.datasets.collect.blocking import Blocklist
-from affinage.datasets.collect.guard import guarded_socket
+from affinage.datasets.collect.connecting import open_session
 from affinage.datasets.collect.intake import Intake, Parcel
 from affinage.datasets.collect.ledger import Ledger
 from affinage.datasets.collect.limits import Limits
@@ -39,7 +35,6 @@ _IN_MEMORY = 6_000  # Addresses in memory, over all hosts.
 _BACKLOG = 64_000_000  # Bytes that may wait to be decoded before no more is asked for.
 _UNWRITTEN = 4_096  # Endings that may wait for the ledger before no more is asked for.
 _OFTEN_ENOUGH = 10  # Times that one address may be told to come later.
-_NAME_THREADS = 32
 
 Result = TypeVar("Result")
 
@@ -124,7 +119,7 @@ class Download:
         self._clock = loop.time
         self._turns = Turns(self._limits, loop.time)
         self._intake = Intake(self._shelf, threads=self._threads, max_bytes=self._limits.max_bytes)
-        async with _session(self._limits, self._user_agent) as session:
+        async with open_session(self._limits, self._user_agent) as session:
             self._asker = Asker(session, self._limits)
             self._robots = Robots(self._asker, "affinage") if self._limits.robots else None
             workers = [asyncio.create_task(self._work()) for _ in range(self._limits.concurrency)]
@@ -135,10 +130,11 @@ class Download:
                     worker.cancel()
                 await asyncio.gather(*workers, return_exceptions=True)
                 await loop.run_in_executor(None, self._intake.finish)
+                if self._intake.error is None:
+                    await self._settle()
+                self._scribe.shutdown()
         if self._intake.error is not None:
             raise self._intake.error
-        await self._settle()
-        self._scribe.shutdown()
 
     # The house-keeper.
 
@@ -329,50 +325,3 @@ class Download:
                 url=job.url, address=job.address, tries=job.tries, reason=reason, blocked=blocked
             )
         )
-
-
-def _session(limits: Limits, user_agent: str) -> aiohttp.ClientSession:
-    """Return a session whose connections are guarded, and which neither unpacks nor keeps cookies."""
-    connector = aiohttp.TCPConnector(
-        limit=0,  # The workers are the limit.
-        resolver=_Names(),
-        ttl_dns_cache=300,
-        socket_factory=None if limits.private else guarded_socket,
-        keepalive_timeout=20,
-    )
-    return aiohttp.ClientSession(
-        connector=connector,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        headers={**HEADERS, "User-Agent": user_agent},
-        auto_decompress=False,
-        timeout=aiohttp.ClientTimeout(
-            total=limits.total, sock_connect=limits.connect, sock_read=limits.read
-        ),
-    )
-
-
-class _Names(AbstractResolver):
-    """Looks names up in threads of its own: a name server that says nothing holds up no other work."""
-
-    def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(_NAME_THREADS, thread_name_prefix="names")
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        """Return the numeric addresses of a host."""
-        found = await asyncio.get_running_loop().run_in_executor(
-            self._threads,
-            lambda: socket.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM),
-        )
-        return [
-            ResolveResult(
-                hostname=host, host=str(address[0]), port=int(address[1]), family=kind,
-                proto=protocol, flags=socket.AI_NUMERICHOST | socket.AI_NUMERICSERV,
-            )
-            for kind, _, protocol, _, address in found
-        ]  # fmt: skip
-
-    async def close(self) -> None:
-        """Wait for no name that is still looked up."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
