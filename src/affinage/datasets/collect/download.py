@@ -3,6 +3,7 @@
 import asyncio
 import random
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -97,6 +98,8 @@ class Download:
         self._listing = True
         self._scribe = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._chance = random.Random()  # noqa: S311 - Jitter; nothing that is kept depends on it.
+        self._clock = time.monotonic
+        self._turns = Turns(limits, self._clock)
         self.tally = Tally()
 
     def standing(self) -> Standing:
@@ -116,8 +119,6 @@ class Download:
             AffinageError: If files or the ledger cannot be written; what was written stays good.
         """
         loop = asyncio.get_running_loop()
-        self._clock = loop.time
-        self._turns = Turns(self._limits, loop.time)
         self._intake = Intake(self._shelf, threads=self._threads, max_bytes=self._limits.max_bytes)
         async with open_session(self._limits, self._user_agent) as session:
             self._asker = Asker(session, self._limits)
@@ -130,9 +131,11 @@ class Download:
                     worker.cancel()
                 await asyncio.gather(*workers, return_exceptions=True)
                 await loop.run_in_executor(None, self._intake.finish)
-                if self._intake.error is None:
-                    await self._settle()
-                self._scribe.shutdown()
+        try:
+            if self._intake.error is None:
+                await self._settle()
+        finally:
+            self._scribe.shutdown()
         if self._intake.error is not None:
             raise self._intake.error
 

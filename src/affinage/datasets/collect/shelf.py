@@ -140,7 +140,7 @@ class ObjectShelf:
         except ImportError as error:
             raise DataError(
                 f"'{address}' needs a package that is not installed: {error}.",
-                remedy='Install it: pip install "affinage[objects]"',
+                remedy='Install it: pip install "affinage[s3]"',
             ) from None
         except Exception as error:  # noqa: BLE001 - Every store has exceptions of its own.
             raise _no_store(address, error) from None
