@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 HOSTS, LATENCY, FAILING = 50, 0.05, 50  # Every 50th address fails.
-ROWS, SEQUENTIAL_ROWS, ROUNDS = 6_000, 150, 3
+ROWS, SEQUENTIAL_ROWS, ROUNDS = 3_000, 150, 3
 
 _SERVER = """
 import asyncio, pathlib, sys

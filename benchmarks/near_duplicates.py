@@ -184,54 +184,61 @@ def _above(alike: NDArray[np.bool_], paths: list[str]) -> set[Key]:
 
 
 def _many(parts: list[Evidence], wanted: int) -> tuple[Evidence, list[int]]:
-    """Return real images and blends of two, and a counter of looks.
+    """Return real images and made ones, and a counter of looks.
 
-    A blend has the mean of the two features and some noise, the mean of the thumbnails, and the
-    mean of the pixels, for which one file is read and decoded as it would be for a real image.
+    A made one has the mean of the features of two real images and some noise, and the mean of their
+    thumbnails. A look at it reads and decodes one of the two files and shuffles its tiles: the work
+    that a real image makes, but no copy of anything.
     """
-    features = unit_rows(
-        np.concatenate([part.features for part in parts if part.features is not None])
-    )
+    real = [part.features for part in parts if part.features is not None]
+    features = unit_rows(np.concatenate(real))
     thumbs = np.concatenate([part.thumbs for part in parts if part.thumbs is not None])
+    labels = np.concatenate([part.labels for part in parts])
     ids = [image for part in parts for image in part.ids]
     paths = [path for part in parts for path in part.paths]
     looks = {image: part.look for part in parts for image in part.ids if part.look is not None}
     random = np.random.default_rng(0)
     one, other = random.integers(len(ids), size=(2, wanted - len(ids)))
-    noise = random.standard_normal((len(one), features.shape[1])).astype(np.float32)
-    made = features[one] + features[other] + 0.5 * unit_rows(noise)
+    noise = unit_rows(random.standard_normal((len(one), features.shape[1])))
+    made = unit_rows(features[one] + features[other] + 0.5 * noise)
     mixed = ((thumbs[one].astype(np.uint16) + thumbs[other]) // 2).astype(np.uint8)
-    names = [
-        content_id(f"{a} {b} {n}".encode()) for n, (a, b) in enumerate(zip(one, other, strict=True))
-    ]
-    halves = dict(zip(names, zip(one.tolist(), other.tolist(), strict=True), strict=True))
-    second = {place: looks[ids[place]](ids[place], 128) for place in range(len(ids))}
+    names = [content_id(f"made {number}".encode()) for number in range(len(one))]
+    origin = dict(zip(names, enumerate(one.tolist()), strict=True))
     looked = [0]
 
     def look(image: str, size: int) -> NDArray[np.uint8]:
         looked[0] += 1
         if image in looks:
             return looks[image](image, size)
-        first, under = halves[image]
-        over = looks[ids[first]](ids[first], size)
-        height, width = (
-            min(a, b) for a, b in zip(over.shape, second[under].shape, strict=True) if a != 3
-        )
-        both = over[:height, :width].astype(np.uint16) + second[under][:height, :width]
-        return (both // 2).astype(np.uint8)
+        number, place = origin[image]
+        pixels = looks[ids[place]](ids[place], size)
+        return _shuffled(pixels, np.random.default_rng(number))
 
     order = np.argsort(np.array([*ids, *names]), kind="stable")
     table = pl.DataFrame({"image": [*ids, *names], "path": [*paths, *names]})
-    return replace(
+    many = replace(
         parts[0],
         images=table[order],
-        labels=np.concatenate([part.labels for part in parts] + [np.zeros(len(names), np.int64)])[
-            order
-        ],
-        features=np.concatenate([features, unit_rows(made)])[order],
+        labels=np.concatenate([labels, labels[one]])[order],
+        features=np.concatenate([features, made])[order],
         thumbs=np.concatenate([thumbs, mixed])[order],
         look=look,
-    ), looked
+    )
+    return many, looked
+
+
+def _shuffled(pixels: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
+    """Return the tiles of a 4 × 4 grid in another order, each turned upside down or not."""
+    height, width = (side // 4 for side in pixels.shape[:2])
+    tiles = [
+        pixels[y * height : (y + 1) * height, x * width : (x + 1) * width][
+            :: random.choice([-1, 1])
+        ]
+        for y in range(4)
+        for x in range(4)
+    ]
+    order = random.permutation(16).reshape(4, 4)
+    return np.concatenate([np.concatenate([tiles[n] for n in row], axis=1) for row in order])
 
 
 def _nearest_cosines(many: Evidence) -> str:

@@ -1,3 +1,5 @@
+import contextlib
+import errno
 import functools
 import hashlib
 import json
@@ -12,8 +14,9 @@ import time
 import polars as pl
 import pytest
 
-from affinage.datasets.collect import guard
-from affinage.errors import DataError, Interrupted, RecipeError
+from affinage.datasets.collect import guard, shelf
+from affinage.datasets.collect.ledger import Ledger
+from affinage.errors import AffinageError, DataError, Interrupted, RecipeError
 from affinage.store.dataset_folder import DatasetFolder
 from affinage.workflows import collect as module
 from affinage.workflows.collect import collect
@@ -453,6 +456,27 @@ def test_the_command_prints_how_to_go_on_and_the_json(site, tmp_path):
     _, errors = work.communicate(timeout=180)
     assert work.returncode == 130
     assert "Go on: affinage" in errors.decode()
+
+
+def test_a_full_disk_is_told_and_the_same_call_goes_on(site, tmp_path, monkeypatch):
+    table = write(tmp_path, [(site.url("ok", n), "x") for n in range(40)])
+    sync = shelf._sync
+    monkeypatch.setattr(
+        shelf, "_sync", lambda *_: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full"))
+    )
+    with pytest.raises(AffinageError, match="is full"):
+        get(table, tmp_path / "d")
+    monkeypatch.setattr(shelf, "_sync", sync)
+    assert get(table, tmp_path / "d").kept == 40
+    with contextlib.closing(Ledger(tmp_path / "d" / "collect.sqlite")) as ledger:
+        ledger.database.execute("PRAGMA max_page_count = 1")
+        with pytest.raises(AffinageError, match="cannot be written"):
+            much(ledger)
+
+
+def much(ledger):
+    with ledger.transaction():
+        ledger.remember("much", "x" * 10_000_000)
 
 
 def test_two_collections_into_one_folder_are_refused(site, tmp_path):

@@ -12,6 +12,7 @@ from affinage.datasets.collect.addresses import host_in
 from affinage.datasets.collect.schema import connect
 from affinage.datasets.collect.table_rows import AddressTable, Row
 from affinage.datasets.places import normal_label
+from affinage.errors import AffinageError
 
 _BATCH = 5_000  # Rows to a transaction while a table is read.
 _NAMES = 100_000  # Hosts and spellings whose numbers are remembered.
@@ -80,18 +81,28 @@ class Ledger:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Do all of it, or nothing."""
-        self.database.execute("BEGIN IMMEDIATE")
-        before = self.database.total_changes
+        """Do all of it, or nothing.
+
+        Raises:
+            AffinageError: If the disk is full or the file is damaged.
+        """
         try:
+            self.database.execute("BEGIN IMMEDIATE")
+            before = self.database.total_changes
             yield self.database
-        except BaseException:
-            self.database.execute("ROLLBACK")
+            if not self.changed and self.database.total_changes != before:
+                self.changed = True
+                self.forget("written")
+            self.database.execute("COMMIT")
+        except BaseException as error:
+            with contextlib.suppress(sqlite3.Error):
+                self.database.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error):
+                raise AffinageError(
+                    f"The ledger '{self.file}' cannot be written: {error}.",
+                    remedy="Free some room on its disk, then give the same command again.",
+                ) from None
             raise
-        if not self.changed and self.database.total_changes != before:
-            self.changed = True
-            self.forget("written")
-        self.database.execute("COMMIT")
 
     def read_table(
         self,
