@@ -272,7 +272,7 @@ def test_robots_are_obeyed_when_asked(site, tmp_path, monkeypatch):
     ]
     result = get(write(tmp_path, rows), tmp_path / "d", robots=True)
     assert (result.kept, result.failed) == (2, 1)
-    assert result.failures[0].reason == "its site's robots.txt does not allow it"
+    assert result.failures[0].reason == "its site's robots.txt forbids it"
     assert get(write(tmp_path, rows), tmp_path / "e").kept == 3
 
 
@@ -488,6 +488,12 @@ def test_two_collections_into_one_folder_are_refused(site, tmp_path):
         get(table, tmp_path / "d")
     work.kill()
     work.communicate()
+
+
+def test_an_empty_table_is_an_empty_data_set(tmp_path):
+    result = get(write(tmp_path, []), tmp_path / "d")
+    assert (result.rows, result.images, result.per_class, result.failures) == (0, 0, {}, ())
+    assert DatasetFolder(tmp_path / "d").load_manifest().table.height == 0
 
 
 def test_what_cannot_be_used_is_refused(tmp_path):

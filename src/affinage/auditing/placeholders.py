@@ -12,6 +12,9 @@ from affinage.auditing.standing_out import FEWEST, column, ordered, stands_out
 from affinage.auditing.words import count, first, lines
 from affinage.records.finding import Finding
 
+_LEAST = (
+    64  # Shorter side, px: below it a scanned digit or a plane in the sky is flat all the same.
+)
 _SHARE = 0.1  # Of a larger part of the set it is the style, not a stand-in.
 _LABELS, _SOURCES = 3, 5
 _DRAWN = 0.5  # Flatness from which a picture that many sources show is no photo.
@@ -26,7 +29,8 @@ def placeholder_images(evidence: Evidence) -> Iterator[Finding]:
     """Yield images that look drawn by a program: flat areas in few colours, unlike their set."""
     if evidence.measures is None or evidence.measures.height < FEWEST:
         return
-    drawn = looks(evidence) == "drawn"
+    sides = evidence.images.select(pl.min_horizontal("width", "height")).to_series().to_numpy()
+    drawn = (looks(evidence) == "drawn") & (sides >= _LEAST)
     flat, palette = column(evidence, "flat"), column(evidence, "palette")
     if 0 < drawn.sum() <= _SHARE * len(drawn):
         yield stands_out(

@@ -257,9 +257,10 @@ class Download:
     async def _fetch(self, host: Host, job: Job) -> None:
         """Ask once, and let what was answered decide what is next."""
         began = self._clock()
-        if self._robots is not None and not await self._robots.allows(job.at):
+        forbidden = await self._robots.reason(job.at) if self._robots is not None else None
+        if forbidden is not None:
             self._turns.answered(host, job, self._clock() - began)
-            self._fail(job, "its site's robots.txt does not allow it")
+            self._fail(job, forbidden)
             return
         job.tries += 1
         answer = await self._asker.ask(job.at)

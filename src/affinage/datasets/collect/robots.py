@@ -23,21 +23,25 @@ class Robots:
     def __init__(self, asker: Asker, name: str) -> None:
         self._asker = asker
         self._name = name
-        self._sites: OrderedDict[str, urllib.robotparser.RobotFileParser] = OrderedDict()
+        self._sites: OrderedDict[str, urllib.robotparser.RobotFileParser | None] = OrderedDict()
 
-    async def allows(self, url: URL) -> bool:
-        """Return whether a site lets us ask for an address; not, where its rules cannot be had."""
+    async def reason(self, url: URL) -> str | None:
+        """Return why a site does not let us ask for an address, or None where it does.
+
+        Where its rules cannot be had because the site fails, RFC 9309 takes all for forbidden.
+        """
         site = str(url.origin())
-        rules = self._sites.get(site)
-        if rules is None:
-            rules = await self._fetch(url.origin().with_path("/robots.txt"))
-            self._sites[site] = rules
+        if site not in self._sites:
+            self._sites[site] = await self._fetch(url.origin().with_path("/robots.txt"))
             if len(self._sites) > _SITES:
                 self._sites.popitem(last=False)
-        return rules.can_fetch(self._name, str(url))
+        rules = self._sites.get(site)
+        if rules is None:
+            return "its site's robots.txt could not be had"
+        return None if rules.can_fetch(self._name, str(url)) else "its site's robots.txt forbids it"
 
-    async def _fetch(self, url: URL) -> urllib.robotparser.RobotFileParser:
-        """Return a site's rules: none where there is no file, all forbidden where it cannot be had."""
+    async def _fetch(self, url: URL) -> urllib.robotparser.RobotFileParser | None:
+        """Return a site's rules, empty ones where it has none; None where they cannot be had."""
         rules = urllib.robotparser.RobotFileParser()
         answer = await self._asker.ask(url)
         for _ in range(_REDIRECTS):
@@ -47,8 +51,8 @@ class Robots:
         if isinstance(answer, Body):
             text = answer.data[:_LARGEST].decode("utf-8", "replace")
             rules.parse(text.splitlines())
-        elif isinstance(answer, Failure) and answer.reached and not answer.passing:
+            return rules
+        if isinstance(answer, Failure) and answer.reached and not answer.passing:
             rules.parse([])
-        else:
-            rules.parse(["User-agent: *", "Disallow: /"])
-        return rules
+            return rules
+        return None
