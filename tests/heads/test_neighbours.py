@@ -35,7 +35,7 @@ def test_queries_may_be_their_own_nearest():
 
 def test_lists_find_nearly_all_and_always_the_same(monkeypatch):
     monkeypatch.setattr(module, "SMALL", 100)
-    rows = clustered(4000)
+    rows = clustered(2000)
     found = neighbours(rows, count=5)
     true = by_hand(rows, rows, 5, itself=True)
     agreed = np.mean([len(set(a) & set(b)) / 5 for a, b in zip(found.rows, true, strict=True)])
@@ -67,9 +67,9 @@ def test_lists_look_at_few_pairs(monkeypatch):
         offer(self, queries, rows, cosines, itself=itself)
 
     monkeypatch.setattr(module._Best, "offer", counted)
-    rows = clustered(8000)
+    rows = clustered(6000)
     neighbours(rows, count=4)
-    assert seen < 0.2 * 8000**2
+    assert seen < 0.2 * 6000**2
 
 
 def test_fewer_rows_than_asked_for():

@@ -19,11 +19,11 @@ _SIDES = {32: (0,), 28: (0, 4), 24: (0, 4, 8), 20: (0, 4, 8, 12)}
 _CHUNK = 8192
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
-# Logistic regression on 114,000 candidate pairs of four image sets, with injected copies (docs/log.md):
-# cosine of the features, how far that is above the eighth neighbour's, and the best correlation of one
-# thumbnail with a part of the other.
-_WEIGHTS = np.array([-7.8, 45.0, 26.7])
-_BIAS = -21.6
+# Logistic regression on 310,000 candidate pairs, with injected copies (docs/log.md): cosine of the
+# features, how far that is above the eighth neighbour's, and Fisher's z of how alike the thumbnails are,
+# whole and in part.
+_WEIGHTS = np.array([9.0, 23.1, -3.7, 6.9])
+_BIAS = -17.8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,32 +86,37 @@ def _measures(
     first: NDArray[np.int64],
     second: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    """Return what each pair is judged by before its pixels are read, shape (n, 3)."""
+    """Return what each pair is judged by before its pixels are read, shape (n, 4)."""
     views = _views()
     # Far images have few neighbours where there are few images; they stand out from nothing then.
     crowd = np.where(np.isfinite(eighth), eighth, 0)
-    measures = np.zeros((len(first), 3))
+    measures = np.zeros((len(first), 4))
     for start in range(0, len(first), _CHUNK):
         one, two = first[start : start + _CHUNK], second[start : start + _CHUNK]
         cosine = np.einsum("nd,nd->n", unit[one], unit[two])
         rows, place = np.unique(np.concatenate([one, two]), return_inverse=True)
         seen = _centred((luma[rows].reshape(len(rows), -1) @ views).reshape(-1, _CELLS**2))
         windows = seen.reshape(len(rows), -1, _CELLS**2)
-        part = _laid_over(windows[place[: len(one)]], windows[place[len(one) :]])
+        alike = _laid_over(windows[place[: len(one)]], windows[place[len(one) :]])
         margin = cosine - np.minimum(crowd[one], crowd[two])
-        measures[start : start + _CHUNK] = np.stack([cosine, margin, part], axis=1)
+        measures[start : start + _CHUNK] = np.stack([cosine, margin, *alike], axis=1)
     return measures
 
 
-def _laid_over(one: NDArray[np.float32], two: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the best correlation of one whole image, straight or mirrored, with a part of the other."""
-    best = np.full(len(one), -1, dtype=np.float32)
+def _laid_over(
+    one: NDArray[np.float32], two: NDArray[np.float32]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return how alike one whole image, straight or mirrored, is to the other, and to its likest part.
+
+    Correlations are given as Fisher's z, in which 0.99 is as far from 0.9 as 0.9 is from 0.
+    """
+    found = []
     for parts, other in ((one, two), (two, one)):
         whole = other[:, 0]
         mirror = whole.reshape(-1, _CELLS, _CELLS)[:, :, ::-1].reshape(len(whole), -1)
-        both = np.matmul(parts, np.stack([whole, mirror], axis=2))
-        best = np.maximum(best, both.max(axis=(1, 2)))
-    return best
+        found.append(np.matmul(parts, np.stack([whole, mirror], axis=2)).max(axis=2))
+    best = np.arctanh(np.clip(np.maximum(*found), 0, 0.999).astype(np.float64))
+    return best[:, 0], best.max(axis=1)
 
 
 def _centred(images: NDArray[np.float32]) -> NDArray[np.float32]:

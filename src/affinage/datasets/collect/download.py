@@ -32,8 +32,10 @@ from affinage.datasets.collect.turns import Host, Job, Turns
 
 _TICK = 0.02  # Seconds between two rounds of the house-keeper.
 _HOMES = 512  # Hosts of the ledger that are worked on at once.
-_IN_MEMORY = 6_000  # Addresses in memory, over all hosts.
+_IN_MEMORY = 8_000  # Addresses in memory, over all hosts.
 _BACKLOG = 64_000_000  # Bytes that may wait to be decoded before no more is asked for.
+_BATCH = 500  # Endings that are written down at once, or
+_PATIENCE = 0.3  # seconds after which fewer are.
 _UNWRITTEN = 4_096  # Endings that may wait for the ledger before no more is asked for.
 _OFTEN_ENOUGH = 10  # Times that one address may be told to come later.
 
@@ -94,6 +96,7 @@ class Download:
         self._stopped = stopped
         self._homes: dict[int, _Home] = {}
         self._flying: dict[int, int] = {}  # Which home each address in memory belongs to.
+        self._settled = 0.0
         self._listed = 0
         self._listing = True
         self._scribe = ThreadPoolExecutor(1, thread_name_prefix="ledger")
@@ -132,6 +135,7 @@ class Download:
                 await asyncio.gather(*workers, return_exceptions=True)
                 await loop.run_in_executor(None, self._intake.finish)
         try:
+            self._settled = 0.0
             if self._intake.error is None:
                 await self._settle()
         finally:
@@ -159,10 +163,13 @@ class Download:
             await asyncio.sleep(_TICK)
 
     async def _settle(self) -> None:
-        """Write down what ended: files first, then the ledger."""
-        endings = [self._intake.endings.popleft() for _ in range(len(self._intake.endings))]
-        if not endings:
+        """Write down what ended, files first, then the ledger; a batch at a time, for each costs a sync."""
+        count, now = len(self._intake.endings), self._clock()
+        nothing_else = count >= len(self._flying)
+        if not count or not (nothing_else or count >= _BATCH or now - self._settled >= _PATIENCE):
             return
+        self._settled = now
+        endings = [self._intake.endings.popleft() for _ in range(count)]
         drawn = await self._in_ledger(lambda: self._write(endings))
         if drawn:
             self._listing = True
