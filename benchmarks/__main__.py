@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.audit import whole_audit
 from benchmarks.collect import collect, collect_memory
 from benchmarks.labels import off_topic, wrong_labels
 from benchmarks.near_duplicates import near_clean, near_duplicates, near_scale
@@ -27,6 +28,7 @@ SECTIONS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "flowers": flowers,
     "plain": plain,
     "quality": quality,
+    "audit": whole_audit,
     "near_duplicates": near_duplicates,
     "near_clean": near_clean,
     "near_scale": near_scale,

@@ -80,7 +80,7 @@ def test_two_copies_against_one_suggest_a_label():
 def test_a_copy_in_test_is_a_leak_and_blocks_above_two_percent():
     [finding] = leaks_across_parts(evidence(pair(0, 4), pair(0, 5), pair(6, 7), split=SPLIT))
     assert (finding.code, finding.severity) == ("leaks-across-parts", "blocking")
-    assert finding.subject.startswith("1 of 4 test images (25.0%)")
+    assert finding.subject.startswith("1 of 4 test images (25.0 %)")
     assert finding.pairs == (pair(0, 4), pair(0, 5))
     assert finding.cost == 0.25
     assert finding.remedy.startswith("affinage split DATA")

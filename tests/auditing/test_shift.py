@@ -72,7 +72,7 @@ def test_a_quantity_that_differs_is_named_with_its_medians():
 def test_another_camera_is_named_with_its_shares_and_a_camera_for_each_image_is_not():
     camera = np.where(RANDOM == "test", "B", "A").tolist()
     [finding] = shift(replace(measured(evidence_of(RANDOM), camera=camera), features=None))
-    assert finding.evidence == ("camera 'A': 0% of 'test', 100% of 'train'",)
+    assert finding.evidence == ("camera 'A': 0 % of 'test', 100 % of 'train'",)
     own = [f"camera {n}" for n in range(len(RANDOM))]
     assert list(shift(replace(measured(evidence_of(RANDOM), camera=own), features=None))) == []
 
@@ -82,7 +82,7 @@ def test_other_label_shares_are_one_finding_and_no_shift_of_looks():
     part[(DIGIT == 0) & (part == "test")] = "train"
     [finding] = shift(evidence_of(part))
     assert finding.code == "label-shift"
-    assert finding.evidence[0].startswith("'0': 0% of 'test'")
+    assert finding.evidence[0].startswith("'0': 0 % of 'test'")
 
 
 def test_the_split_counts_where_there_is_one_and_a_closed_set_is_left_alone():

@@ -142,8 +142,8 @@ def test_one_class_made_in_another_way_is_found_among_photographs(code, photogra
 def test_the_evidence_says_what_the_class_has_and_the_others_have_not(digit_pictures):
     images, labels = digit_pictures
     [finding] = shortcuts(changed(images, labels, "2", quality=60))
-    assert "'JPEG quality 60 4:2:0': 100% of '2', 0% of the others" in finding.evidence
-    assert "'2' is answered for 100% of its images and 0% of the others" in finding.evidence
+    assert "'JPEG quality 60 4:2:0': 100 % of '2', 0 % of the others" in finding.evidence
+    assert "'2' is answered for 100 % of its images and 0 % of the others" in finding.evidence
     assert finding.cost == pytest.approx(0.25)
 
 

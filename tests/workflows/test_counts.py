@@ -238,7 +238,7 @@ def test_what_a_smallest_box_costs_is_said_per_class(tmp_path):
     result = counts(tmp_path / "boxes.csv", into=tmp_path / "t.csv", size=(400, 225), min_box=10)
     told = found(result)
     assert told["small-boxes"].subject == (
-        "A smallest box of 10 px at 400 × 225 drops 3 boxes of 5: 100% of child, 67% of cone."
+        "A smallest box of 10 px at 400 × 225 drops 3 boxes of 5: 100 % of child, 67 % of cone."
     )
     assert "'child'" in told["class-vanishes"].evidence[0]
     by_name = {one.name: one for one in result.classes}

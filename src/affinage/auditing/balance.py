@@ -8,6 +8,7 @@ from affinage.auditing.evidence import Evidence
 from affinage.auditing.words import count, lines
 from affinage.records.finding import Finding
 from affinage.records.manifest import Manifest
+from affinage.records.words import in_percent
 
 _FEW = 10
 _LOPSIDED = 10
@@ -39,7 +40,7 @@ def class_imbalance(evidence: Evidence) -> Iterator[Finding]:
             severity="note",
             subject=f"'{large}' has {most / least:.0f} times as many images as '{small}'.",
             evidence=(
-                f"'{large}': {most:,} images; always answering it scores {most / total:.1%}",
+                f"'{large}': {most:,} images; always answering it scores {in_percent(most / total, 1)}",
                 f"'{small}': {count(least, 'image')}",
             ),
             remedy="Judge by the balanced accuracy and by each class's recall.",

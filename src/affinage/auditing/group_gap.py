@@ -16,6 +16,7 @@ from affinage.metrics.intervals import percentile_estimate
 from affinage.records.estimate import Estimate
 from affinage.records.finding import Finding
 from affinage.records.manifest import SCHEMA
+from affinage.records.words import in_percent
 
 MATTERS = 0.01
 """Gap below which nothing is said: less than the scores of two trainings differ."""
@@ -191,8 +192,8 @@ def _finding(
 ) -> Finding:
     value, low, high = (100 * (end or 0) for end in (gap.value, gap.low, gap.high))
     scores = (
-        f"accuracy {at_random:.1%} with images dealt at random, {together:.1%} with each '{column}'"
-        " kept together"
+        f"accuracy {in_percent(at_random, 1)} with images dealt at random, {in_percent(together, 1)}"
+        f" with each '{column}' kept together"
     )
     groups = evidence.images[column].n_unique()
     return Finding(

@@ -11,6 +11,7 @@ from affinage.records.estimate import Estimate
 from affinage.records.finding import Finding, Pair
 from affinage.records.linked import groups_of
 from affinage.records.split import Split
+from affinage.records.words import in_percent
 
 RIGHT, JUDGED = 351, 352
 """Of the reported pairs of five image sets, judged one by one by eye: docs/log.md."""
@@ -73,8 +74,8 @@ def leaks_across_parts(evidence: Evidence) -> Iterator[Finding]:
     given = evidence.manifest.kept["part"].drop_nulls().len() > 0
     share = len(leaked) / max(1, len(judging))
     subject = (
-        f"{len(leaked):,} of {len(judging):,} {judge} images ({percent(share)}) have a copy in what a model"
-        " is learnt or chosen from: their score is a memory test."
+        f"{len(leaked):,} of {len(judging):,} {judge} images ({in_percent(share, 1)}) have a copy in what a"
+        " model is learnt or chosen from: their score is a memory test."
         if leaked
         else f"{count(len(pairs), 'pair')} of copies in two parts."
     )

@@ -11,6 +11,7 @@ from affinage.auditing.looks import looks
 from affinage.auditing.standing_out import FEWEST, column, ordered, stands_out
 from affinage.auditing.words import count, first, lines
 from affinage.records.finding import Finding
+from affinage.records.words import in_percent
 
 _LEAST = (
     64  # Shorter side, px: below it a scanned digit or a plane in the sky is flat all the same.
@@ -41,7 +42,9 @@ def placeholder_images(evidence: Evidence) -> Iterator[Finding]:
             what="drawn, not photographed: large flat areas in few colours, as in pictures that say"
             " 'not found'",
             remedy="affinage exclude DATA --finding placeholder-images",
-            detail=lambda place: f"{flat[place]:.0%} of it flat, in {_colours(palette[place])}",
+            detail=lambda place: (
+                f"{in_percent(flat[place])} of it flat, in {_colours(palette[place])}"
+            ),
             hits=_HITS,
         )
 

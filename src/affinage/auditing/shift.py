@@ -20,6 +20,7 @@ from affinage.auditing.source_signs import spread
 from affinage.auditing.words import lines
 from affinage.records.estimate import Estimate
 from affinage.records.finding import Finding
+from affinage.records.words import in_percent
 
 FEWEST = 20
 """Images below which a part is not compared."""
@@ -80,10 +81,11 @@ def _label_shift(evidence: Evidence, part: NDArray[np.str_], name: str) -> Itera
     yield Finding(
         code="label-shift",
         severity="warning",
-        subject=f"The classes have other shares in '{name}' than in 'train': {moved:.0%} of its images"
-        " would have to change class.",
+        subject=f"The classes have other shares in '{name}' than in 'train': {in_percent(moved)} of its"
+        " images would have to change class.",
         evidence=lines(
-            f"'{evidence.classes[present[k]]}': {shares[1, k]:.0%} of '{name}', {shares[0, k]:.0%} of 'train'"
+            f"'{evidence.classes[present[k]]}': {in_percent(shares[1, k])} of '{name}',"
+            f" {in_percent(shares[0, k])} of 'train'"
             for k in order
         ),
         remedy="Judge by the balanced accuracy and by each class's recall.",
@@ -139,7 +141,7 @@ def _ranked(apart: Estimate, name: str) -> str:
     value, low, high = (end or 0 for end in (apart.value, apart.low, apart.high))
     return (
         f"a head on frozen features puts an image of '{name}' above one of 'train' with the same label"
-        f" in {value:.0%} [{low:.0%}, {high:.0%}] of cases; 50 % is chance"
+        f" in {in_percent(value)} [{in_percent(low)}, {in_percent(high)}] of cases; 50 % is chance"
     )
 
 
@@ -174,7 +176,5 @@ def _differing(
         moved, most = variation(own, parts.second, parts.labels)
         if moved >= CHANGED:
             shares = [(own[part] == most).mean() for part in (parts.second, ~parts.second)]
-            text = (
-                f"{kind} '{names[most]}': {shares[0]:.0%} of '{name}', {shares[1]:.0%} of 'train'"
-            )
-            yield text, True
+            here, there = in_percent(shares[0]), in_percent(shares[1])
+            yield f"{kind} '{names[most]}': {here} of '{name}', {there} of 'train'", True

@@ -9,6 +9,7 @@ from affinage.auditing.shortcut_cues import Cue, cues, thumbnail_cue
 from affinage.auditing.shortcut_prediction import FEWEST, Told, balanced_accuracy, chance, tell
 from affinage.auditing.words import count, lines
 from affinage.records.finding import Finding, Severity
+from affinage.records.words import in_percent
 
 SHARED = 4.0
 """Sources that a class must effectively come from for a grouped split to part them."""
@@ -98,15 +99,16 @@ def _severity(cue: Cue, given_away: list[int], evidence: Evidence) -> Severity:
 def _score(told: Told, classes: int) -> str:
     found = balanced_accuracy(told, classes)
     return (
-        f"balanced accuracy of the cue alone: {found.value:.1%} [{found.low:.1%}, {found.high:.1%}]"
-        f" on {found.n:,} images, {chance(told, classes):.1%} at most by chance"
+        f"balanced accuracy of the cue alone: {in_percent(found.value, 1)} [{in_percent(found.low, 1)},"
+        f" {in_percent(found.high, 1)}] on {found.n:,} images,"
+        f" {in_percent(chance(told, classes), 1)} at most by chance"
     )
 
 
 def _share(told: Told, label: int, name: str) -> str:
     own = told.labels == label
     hits, alarms = (told.answers[own] == label).mean(), (told.answers[~own] == label).mean()
-    return f"'{name}' is answered for {hits:.0%} of its images and {alarms:.0%} of the others"
+    return f"'{name}' is answered for {in_percent(hits)} of its images and {in_percent(alarms)} of the others"
 
 
 def _difference(cue: Cue, told: Told, label: int, name: str) -> Iterator[str]:
@@ -119,8 +121,8 @@ def _difference(cue: Cue, told: Told, label: int, name: str) -> Iterator[str]:
         for value in np.argsort(outside - inside, kind="stable")[:2].tolist():
             if inside[value] > outside[value]:
                 yield (
-                    f"'{cue.names[value]}': {inside[value]:.0%} of '{name}',"
-                    f" {outside[value]:.0%} of the others"
+                    f"'{cue.names[value]}': {in_percent(inside[value])} of '{name}',"
+                    f" {in_percent(outside[value])} of the others"
                 )
         return
     for number, column in enumerate(cue.names[:2]):
@@ -135,4 +137,4 @@ def _whole_thumbnail(cue: Cue, evidence: Evidence) -> Iterator[str]:
     whole = thumbnail_cue(evidence) if cue.kind == "pixels" else None
     if whole is not None:
         found = balanced_accuracy(tell(whole, evidence), len(evidence.classes))
-        yield f"balanced accuracy of the whole 8 × 8 thumbnail: {found.value:.1%}"
+        yield f"balanced accuracy of the whole 8 × 8 thumbnail: {in_percent(found.value, 1)}"

@@ -9,6 +9,7 @@ from affinage.metrics.intervals import wilson
 from affinage.records.estimate import Estimate
 from affinage.records.finding import Finding
 from affinage.records.source import SourceJudgement, SourceReport, SourceTest
+from affinage.records.words import in_percent
 
 OWN = 10
 """Sources that get a finding of their own; further ones share one."""
@@ -42,7 +43,7 @@ def _finding(report: SourceReport, judgement: SourceJudgement, path_of: dict[str
         code="bad-sources",
         severity="warning",
         subject=f"{report.value!r} ({report.column}, {count(report.images, 'image')}):"
-        f" {_rate(worst)} {_WORDS[worst.fault][0]}, where {worst.expected:.0%} is usual"
+        f" {_rate(worst)} {_WORDS[worst.fault][0]}, where {in_percent(worst.expected)} is usual"
         " for its labels.",
         evidence=(
             *(_compared(test) for test in report.tests),
@@ -68,7 +69,7 @@ def _further(reports: Sequence[SourceReport], path_of: dict[str, str]) -> Findin
         f" ({sum(report.images for report in reports):,} images).",
         evidence=lines(
             f"{report.value!r}: {count(report.images, 'image')},"
-            f" {_rate(some[0])} {_WORDS[some[0].fault][0]}, where {some[0].expected:.0%} is usual"
+            f" {_rate(some[0])} {_WORDS[some[0].fault][0]}, where {in_percent(some[0].expected)} is usual"
             for report, some in zip(reports, tests, strict=True)
         ),
         remedy="affinage exclude DATA --finding bad-sources",
@@ -100,14 +101,14 @@ def _compared(test: SourceTest) -> str:
     if share.value is None or share.low is None or share.high is None:
         return f"{_WORDS[test.fault][1]}: not judged, its labels are too rare elsewhere"
     return (
-        f"{_WORDS[test.fault][1]}: {share.value:.0%} [{share.low:.0%}, {share.high:.0%}]"
-        f" of {share.n:,}, {test.expected:.1%} expected"
+        f"{_WORDS[test.fault][1]}: {in_percent(share.value)} [{in_percent(share.low)},"
+        f" {in_percent(share.high)}] of {share.n:,}, {in_percent(test.expected, 1)} expected"
     )
 
 
 def _makeup(report: SourceReport) -> str:
     label, n = report.labels[0]
-    return f"{count(len(report.labels), 'label')}; {report.purity:.0%} is '{label}' ({n:,})"
+    return f"{count(len(report.labels), 'label')}; {in_percent(report.purity)} is '{label}' ({n:,})"
 
 
 def _effect(report: SourceReport, judgement: SourceJudgement) -> Iterator[str]:

@@ -194,7 +194,7 @@ def _table(classes: "tuple[ClassCounts, ...]") -> "Table":
     for one in classes:
         dropped = ", ".join(f"{number:,} {why}" for why, number in one.dropped.items())
         table.add_row(
-            Text(one_line(one.name)), f"{one.counted:,}", f"{one.images:,}", f"{one.zero_share:.1%}",
+            Text(one_line(one.name)), f"{one.counted:,}", f"{one.images:,}", f"{100 * one.zero_share:.1f} %",
             f"{one.mean:.2f}", f"{one.median:g}", f"{one.largest:,}", Text(dropped, style="dim"),
         )  # fmt: skip
     return table

@@ -75,9 +75,9 @@ def _table(answers: "list[Prediction]") -> None:
             (item for item in answer.probabilities.items() if item[0] != answer.label),
             key=lambda item: -item[1],
         )
-        following = f"{one_line(others[0][0])} {others[0][1]:.1%}" if others else ""
+        following = f"{one_line(others[0][0])} {100 * others[0][1]:.1f} %" if others else ""
         table.add_row(
-            Text(path), Text(one_line(answer.label), style="bold"), f"{answer.confidence:.1%}",
+            Text(path), Text(one_line(answer.label), style="bold"), f"{100 * answer.confidence:.1f} %",
             Text(following, style="dim"),
         )  # fmt: skip
         if answer.notes:

@@ -233,7 +233,7 @@ def shares_not_reached(
         return
     has = Counter(part_of[image] for image in pool)
     lines = [
-        f"{part}: {has[part]:,} of {len(pool):,} images ({has[part] / len(pool):.0%}),"
+        f"{part}: {has[part]:,} of {len(pool):,} images ({100 * has[part] / len(pool):.0f} %),"
         f" {aimed:,} were asked for"
         for part in ("validation", "test")
         if (aimed := sum(aims[part].values())) and abs(has[part] - aimed) > 0.05 * len(pool)

@@ -73,7 +73,7 @@ def boxes_outside(counted: Counted) -> Iterator[Finding]:
         yield Finding(
             code="boxes-at-the-edge",
             severity="note",
-            subject=f"{_boxes(found)} with less than {MIN_VISIBLE:.0%} of the object in view; not"
+            subject=f"{_boxes(found)} with less than {100 * MIN_VISIBLE:.0f} % of the object in view; not"
             " counted.",
             evidence=_lines(found),
             images=_images(found),
@@ -82,7 +82,7 @@ def boxes_outside(counted: Counted) -> Iterator[Finding]:
     yield Finding(
         code="boxes-outside",
         severity="warning",
-        subject=f"{_boxes(found)} with less than {MIN_VISIBLE:.0%} of the area in the frame; not"
+        subject=f"{_boxes(found)} with less than {100 * MIN_VISIBLE:.0f} % of the area in the frame; not"
         " counted.",
         evidence=some(
             f"{at(image, box)}, in a frame of {image.width} × {image.height}"
@@ -124,14 +124,14 @@ def duplicate_boxes(counted: Counted) -> Iterator[Finding]:
             if counted.spelling[box.label] in wanted:
                 found.append((image, box))
                 share = overlap(image.boxes[first], box)
-                lines.append(f"{at(image, box)}, which overlaps another by {share:.0%}")
+                lines.append(f"{at(image, box)}, which overlaps another by {100 * share:.0f} %")
     if found:
         each = "each counted" if counted.rules.duplicates else "one of each counted"
         yield Finding(
             code="duplicate-boxes",
             severity="warning",
             subject=f"{_boxes(found)} lying on another of the same label (common area over"
-            f" {ALIKE:.0%} of the joint one); {each}.",
+            f" {100 * ALIKE:.0f} % of the joint one); {each}.",
             evidence=some(lines),
             remedy="affinage counts ANNOTATIONS --into TABLE --duplicates once"
             if counted.rules.duplicates
@@ -238,7 +238,7 @@ def _beyond(image: BoxedImage, box: Box) -> float:
 
 
 def _percent(share: float) -> str:
-    return f"{share:.0%}" if share >= 0.005 else "under 1%"
+    return f"{100 * share:.0f} %" if share >= 0.005 else "under 1 %"
 
 
 def _at_size(counted: Counted) -> str:

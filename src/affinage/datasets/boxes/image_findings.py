@@ -224,7 +224,7 @@ def without_boxes(counted: Counted) -> Iterator[Finding]:
         yield Finding(
             code="images-without-boxes",
             severity="note",
-            subject=f"{several(len(paths), 'image')} without any box ({share:.1%}): they count as"
+            subject=f"{several(len(paths), 'image')} without any box ({100 * share:.1f} %): they count as"
             " images that show none, or nobody has annotated them yet.",
             evidence=some(paths),
             remedy="Look at them; if they were forgotten: --leave-out images-without-boxes",
@@ -247,7 +247,7 @@ def boxes_missing(counted: Counted) -> Iterator[Finding]:
             code="boxes-missing",
             severity="warning",
             subject=f"{several(len(paths), 'image')} probably lacking the boxes of '{name}':"
-            f" {lack.present:.0%} of the images have some, half of those {lack.typical:g} or more.",
+            f" {100 * lack.present:.0f} % of the images have some, half of those {lack.typical:g} or more.",
             evidence=(
                 f"{_chance(lack.expected)} would show none by chance, given the counts of the others",
                 *some(paths, SHOWN - 1),
