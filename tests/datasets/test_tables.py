@@ -121,8 +121,8 @@ def test_a_path_listed_twice_is_one_image_or_a_conflict(root):
 @pytest.mark.parametrize(
     ("text", "problem", "remedy"),
     [
-        ("file,labels\na,b\n", "0 columns 'path'", "path,label"),
-        ("path,labels\na,b\n", "0 columns 'label'", "Rename 'labels' to 'label'"),
+        ("photo,labels\na,b\n", "0 columns 'path'", "path,label"),
+        ("path,lable\na,b\n", "0 columns 'label'", "Rename 'lable' to 'label'"),
         ("path,Path,label\na,b,c\n", "2 columns 'path'", ""),
         ("", "0 columns 'path'", "Begin it with"),
         ("a/1.png,x\n", "0 columns 'path'", "Begin it with"),

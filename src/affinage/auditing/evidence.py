@@ -15,6 +15,9 @@ from affinage.records.split import Split
 __all__ = ["MEASURES", "THUMB", "Evidence", "gather"]
 
 
+ALL_IMAGES = "all images"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """A data set as the checks see it.
@@ -72,20 +75,26 @@ def gather(
     split: Split | None = None,
     group: str | None = None,
 ) -> Evidence:
-    """Return the evidence that a manifest alone gives; passes add theirs by `dataclasses.replace`."""
+    """Return the evidence that a manifest alone gives; passes add theirs by `dataclasses.replace`.
+
+    Images with counts or sets of labels instead of a label are of one class here.
+    """
+    classes = manifest.label_order or (ALL_IMAGES,)
+    kept = manifest.kept
+    if manifest.label_order:
+        kept = kept.filter(pl.col("label").is_not_null())
+    else:
+        kept = kept.with_columns(label=pl.lit(ALL_IMAGES))
     rows = (
-        manifest.kept.filter(pl.col("label").is_not_null())
-        .sort("source", "path")
-        .unique("image", keep="first", maintain_order=True)
-        .sort("image")
+        kept.sort("source", "path").unique("image", keep="first", maintain_order=True).sort("image")
     )
-    index = {label: number for number, label in enumerate(manifest.label_order)}
+    index = {label: number for number, label in enumerate(classes)}
     labels = np.array([index[label] for label in rows["label"].to_list()], dtype=np.int64)
     return Evidence(
         manifest=manifest,
         images=rows,
         labels=labels,
-        classes=manifest.label_order,
+        classes=classes,
         ignored=ignored or {},
         split=split,
         group=group,

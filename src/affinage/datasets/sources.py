@@ -46,6 +46,7 @@ def scan(
     progress: Progress | None = None,
     threads: int = 2,
     classes_needed: int = 2,
+    counts: Sequence[str] = (),
 ) -> Scan:
     """Read every image of the sources once and return where it is, what it shows and how it is.
 
@@ -57,7 +58,9 @@ def scan(
         known: An earlier manifest: files of the same size and time of change are not read again.
         progress: Called with (done, in all); `in all` is None while files are still being listed.
         threads: Files read at once; memory grows with the number of files, never with their pixels.
-        classes_needed: The least number of classes; 2 to train, 1 to evaluate.
+        classes_needed: The least number of classes; 2 to train, 1 to evaluate. Where a table gives counts
+            or sets of labels instead of a label, there are none.
+        counts: Columns of tables that hold counts, without `count:` before their names.
 
     Raises:
         DataError: If a source is missing or not understood, has no image that can be used, or too
@@ -67,7 +70,9 @@ def scan(
     roots = _named(sources)
     places: list[tuple[str, Place]] = []
     for name, source in roots.items():
-        places.extend((name, place) for place in _places(source, lambda count: tell(count, None)))
+        places.extend(
+            (name, place) for place in _places(source, lambda count: tell(count, None), counts)
+        )
     folders = {name: str(_folder(source)) for name, source in roots.items()}
     ignored: defaultdict[str, list[str]] = defaultdict(list)
     rows: list[tuple[str, Place]] = []
@@ -81,8 +86,10 @@ def scan(
     table = _table(
         [(name, place, next(facts) if place.status is None else None) for name, place in rows]
     )
-    labels = table.filter(pl.col("status") == "kept")["label"].unique().to_list()
-    _check(table, labels, sources, ignored, classes_needed)
+    kept = table.filter(pl.col("status") == "kept")["label"]
+    labels = kept.drop_nulls().unique().to_list()
+    if not kept.null_count():  # Rows without one carry counts or sets of labels.
+        _check(table, labels, sources, ignored, classes_needed)
     return Scan(
         manifest=Manifest(table=table, sources=folders, label_order=in_order(labels)),
         ignored={reason: tuple(sorted(paths)) for reason, paths in sorted(ignored.items())},
@@ -151,8 +158,10 @@ def _folder(source: Path) -> Path:
     return source if source.is_dir() else source.parent
 
 
-def _places(source: Path, seen: Callable[[int], None]) -> list[Place]:
-    return folder_places(source, seen=seen) if source.is_dir() else table_places(source)
+def _places(source: Path, seen: Callable[[int], None], counts: Sequence[str]) -> list[Place]:
+    if source.is_dir():
+        return folder_places(source, seen=seen)
+    return table_places(source, counts=counts)
 
 
 def _known_facts(known: Manifest | None) -> dict[str, Facts]:

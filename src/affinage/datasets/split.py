@@ -13,6 +13,7 @@ from affinage.datasets import split_findings as tell
 from affinage.datasets.allotting import Shares, allot, targets
 from affinage.datasets.components import Component, components
 from affinage.datasets.sources import OWN_COLUMNS
+from affinage.datasets.targets import strata
 from affinage.errors import DataError
 from affinage.records.finding import Finding
 from affinage.records.manifest import PARTS, SCHEMA, Manifest
@@ -141,7 +142,9 @@ def images_of(manifest: Manifest, group: str | None, together: Mapping[str, str]
     Raises:
         DataError: If there is no such column, or it groups nothing.
     """
-    kept = manifest.kept
+    kept = manifest.table.with_columns(strata(manifest).alias("label")).filter(
+        pl.col("status") == "kept"
+    )
     groups = _group_column(kept, group) if group else None
     table = kept.select(
         "image",

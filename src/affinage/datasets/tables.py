@@ -1,4 +1,4 @@
-"""Tables of images: `path,label[,split]` and any further columns, as CSV or Parquet."""
+"""Tables of images: `path`, what they show (`label`, `labels` or counts), `split` and further columns."""
 
 import csv
 import difflib
@@ -16,7 +16,7 @@ import polars as pl
 from affinage.datasets.folders import inside, part_named
 from affinage.datasets.places import LEAVES, NO_TARGET, Place, normal_label
 from affinage.errors import DataError
-from affinage.records.manifest import SCHEMA, Status
+from affinage.records.manifest import COUNT, LABELS, SCHEMA, TAG, Status
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".parquet", ".pq")
 OWN_COLUMNS = (*SCHEMA, "raw_label", "bytes", "modified")
@@ -25,20 +25,29 @@ _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _Row = list[str | None]
 
 
-def table_places(file: Path) -> list[Place]:
+PATHS = ("path", "image", "file", "filename", "file_name", "image_path", "filepath")
+"""Names under which tables call the file of an image, the first that there is."""
+
+
+def table_places(file: Path, *, counts: Sequence[str] = ()) -> list[Place]:
     """Return the rows of a table as places relative to the table's folder.
 
     Header names are read without regard to case; a further column that has a name of the manifest's
     own, such as `width`, is kept as `width_given`. Rows that cannot be used are places
     with a reason.
 
+    Args:
+        file: CSV or Parquet. Instead of `label` it may have `labels` (`a;b`), columns `label:NAME` of 0
+            and 1, or `count:NAME` of counts; rows then have no label and are kept.
+        counts: Further columns that hold counts; they are called `count:NAME` from then on.
+
     Raises:
-        DataError: If the table cannot be read, or lacks `path` or `label`.
+        DataError: If the table cannot be read, or lacks `path` or what the images show.
     """
     header, rows, note = (
         _read_parquet(file) if file.suffix.lower() in (".parquet", ".pq") else _read_text(file)
     )
-    names = _column_names(header, file)
+    names = _column_names(header, file, counts)
     find = _Finder(file.parent)
     return [_place(names, line, row, find, note) for line, row in rows if any(row)]
 
@@ -98,35 +107,68 @@ def _fields(line: str, delimiter: str) -> list[str]:
 
 def _fit(fields: Sequence[str]) -> tuple[int, int]:
     names = {field.strip().lower() for field in fields}
-    return len(names & {"path", "label"}), len(fields)
+    return len(names & {*PATHS, "label", LABELS}), len(fields)
 
 
-def _column_names(header: Sequence[str], file: Path) -> list[str]:
-    """Return unique names, `path`, `label` and `split` among them, in the order of the header."""
+def _column_names(header: Sequence[str], file: Path, counts: Sequence[str]) -> list[str]:
+    """Return unique names, `path` among them, in the order of the header."""
     plain = [name.strip() for name in header]
     lower = [name.lower() for name in plain]
-    for needed in ("path", "label"):
-        if lower.count(needed) != 1:
-            found = ", ".join(f"'{name}'" for name in plain[:12]) or "none"
-            near = difflib.get_close_matches(needed, lower, n=1)
-            hint = (
-                f"Rename '{near[0]}' to '{needed}'" if near else "Begin it with a line path,label"
-            )
-            raise DataError(
-                f"The table '{file}' has {lower.count(needed)} columns '{needed}', but needs one"
-                f" (its columns: {found}).",
-                remedy=f"{hint}; path is relative to the table's folder.",
-            )
+    path = next((name for name in PATHS if name in lower), "path")
+    _check_header(plain, lower, path, counts, file)
+    counted = {name.strip().lower() for name in counts}
     names: list[str] = []
     for position, name in enumerate(plain, start=1):
-        if name.lower() in ("path", "label", "split") and name.lower() not in names:
-            names.append(name.lower())
+        own = "path" if name.lower() == path else name.lower()
+        if own in ("path", "label", "split") and own not in names:
+            names.append(own)
             continue
         unique = name or f"column_{position}"
+        if name.lower() in counted:
+            unique = f"{COUNT}{name}"
+        elif name.lower() == LABELS:
+            unique = LABELS
         while unique in names or unique in OWN_COLUMNS:
             unique += "_given"
         names.append(unique)
     return names
+
+
+def _check_header(
+    plain: list[str], lower: list[str], path: str, counts: Sequence[str], file: Path
+) -> None:
+    """Raise unless there is one column of paths, and what the images show.
+
+    Raises:
+        DataError: With the nearest name, where one is near.
+    """
+    for name in counts:
+        if name.strip().lower() not in lower:
+            near = difflib.get_close_matches(name.strip().lower(), lower, n=1)
+            wanted = plain[lower.index(near[0])] if near else ", ".join(plain[:12])
+            raise DataError(
+                f"The table '{file}' has no column '{name.strip()}' of counts.",
+                remedy=f"Name its own columns, such as {wanted}, in count.columns.",
+            )
+    if lower.count(path) != 1:
+        raise _lacking(path, plain, lower, file)
+    shown = counts or any(
+        name == LABELS or name.startswith((COUNT, TAG)) for name in (n.lower() for n in plain)
+    )
+    if lower.count("label") > 1 or (not lower.count("label") and not shown):
+        raise _lacking("label", plain, lower, file)
+
+
+def _lacking(needed: str, plain: list[str], lower: list[str], file: Path) -> DataError:
+    found = ", ".join(f"'{name}'" for name in plain[:12]) or "none"
+    near = difflib.get_close_matches(needed, lower, n=1)
+    hint = f"Rename '{near[0]}' to '{needed}'" if near else "Begin it with a line path,label"
+    return DataError(
+        f"The table '{file}' has {lower.count(needed)} columns '{needed}', but needs one"
+        f" (its columns: {found}).",
+        remedy=f"{hint}; path is relative to the table's folder. Counts instead of labels stand in"
+        " columns count:NAME, or are named: --set count.columns=NAME,NAME",
+    )
 
 
 def _place(names: Sequence[str], line: str, row: _Row, find: "_Finder", note: str | None) -> Place:
@@ -139,7 +181,7 @@ def _place(names: Sequence[str], line: str, row: _Row, find: "_Finder", note: st
         problem = f"its row of the table has {len(row)} fields, the header {len(names)}"
     status: Status | None = "failed" if problem else None
     reason = problem
-    if not problem and normal_label(label) is None:
+    if not problem and "label" in names and normal_label(label) is None:
         status, reason = "excluded", "without a label in the table"
     elif not problem and split and split.strip() and part is None:
         status, reason = "excluded", f"split '{split.strip()}' is not train, validation or test"

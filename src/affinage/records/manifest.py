@@ -8,6 +8,9 @@ import polars as pl
 from affinage.errors import DataError
 
 Status = Literal["kept", "excluded", "failed"]
+COUNT, TAG, LABELS = "count:", "label:", "labels"
+"""How the columns of counts and of 0/1 labels begin, and the name of the one that lists labels."""
+
 PARTS = ("train", "validation", "test")
 
 SCHEMA: dict[str, pl.DataType] = {

@@ -1,6 +1,11 @@
 """Task: what is predicted, and everything that follows from it."""
 
 from dataclasses import dataclass
+from typing import Literal
+
+from affinage.errors import RecipeError
+
+Target = Literal["label", "labels", "counts"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -10,24 +15,62 @@ class Task:
     Attributes:
         name: As written in a recipe.
         summary: One sentence for `--help` and the docs.
+        target: What a data set must carry: one label, a set of labels, or counts for each image.
         metrics: Names of its scores, the deciding one first.
         goals: Metrics that `--goal` accepts.
         baselines: Names of the baselines that stand beside every score.
+        whole_frame: Whether objects at the border count: crops would change the target.
     """
 
     name: str
     summary: str
+    target: Target
     metrics: tuple[str, ...]
     goals: tuple[str, ...]
     baselines: tuple[str, ...]
+    whole_frame: bool = False
 
 
 CLASSIFY = Task(
     name="classify",
     summary="One label per image.",
+    target="label",
     metrics=("accuracy", "balanced_accuracy", "macro_f1", "log_loss"),
     goals=("accuracy", "balanced_accuracy", "macro_f1"),
     baselines=("largest_class", "nearest_neighbour"),
 )
 
-TASKS: tuple[Task, ...] = (CLASSIFY,)
+MULTILABEL = Task(
+    name="multilabel",
+    summary="Any number of labels per image.",
+    target="labels",
+    metrics=("macro_f1", "micro_f1", "exact_match", "hamming_loss"),
+    goals=("macro_f1", "micro_f1", "exact_match"),
+    baselines=("prevalence", "commonest_set"),
+)
+
+COUNT = Task(
+    name="count",
+    summary="How many objects of each class an image shows.",
+    target="counts",
+    metrics=("mae", "rmse", "bias", "within_one", "exact"),
+    goals=("mae", "within_one", "exact"),
+    baselines=("mean", "median", "mode"),
+    whole_frame=True,
+)
+
+TASKS: tuple[Task, ...] = (CLASSIFY, MULTILABEL, COUNT)
+
+
+def task_named(name: str) -> Task:
+    """Return the task of a name.
+
+    Raises:
+        RecipeError: If there is none.
+    """
+    for task in TASKS:
+        if task.name == name:
+            return task
+    raise RecipeError(
+        f"There is no task '{name}'.", remedy=f"Use {', '.join(task.name for task in TASKS)}."
+    )

@@ -80,6 +80,7 @@ def open_data(
     threads: int,
     beside: Path,
     classes_needed: int = 2,
+    counts: Sequence[str] = (),
 ) -> Opened:
     """Return a data set, brought up to date with its files, with its owner's decisions applied.
 
@@ -94,7 +95,8 @@ def open_data(
         reporter: Told of progress.
         threads: Files read at once.
         beside: The working folder.
-        classes_needed: The least number of classes that are left.
+        classes_needed: The least number of classes that are left, where images have a label each.
+        counts: Columns of tables that hold counts.
 
     Raises:
         DataError: If a source is missing or not understood, or decisions leave too little.
@@ -115,8 +117,9 @@ def open_data(
         findings += _changed_files(verified.changed)
     else:
         scanned = scan(
-            sources, known=known, threads=threads, progress=tell, classes_needed=classes_needed
-        )
+            sources, known=known, threads=threads, progress=tell,
+            classes_needed=classes_needed, counts=counts,
+        )  # fmt: skip
         dataset.save_manifest(scanned.manifest)
         found, ignored = scanned.manifest, scanned.ignored
     decisions = dataset.decisions()
@@ -166,7 +169,8 @@ def _changed_files(paths: Sequence[str]) -> list[Finding]:
 
 
 def _check(manifest: Manifest, found: Manifest, classes_needed: int) -> None:
-    if len(manifest.label_order) >= classes_needed:
+    labelled = found.kept["label"].is_not_null().all()
+    if len(manifest.label_order) >= classes_needed or (not labelled and manifest.kept.height):
         return
     left = ", ".join(f"'{label}'" for label in manifest.label_order) or "none"
     raise DataError(
