@@ -11,6 +11,16 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from affinage.errors import RecipeError
+from affinage.records.pairings import (
+    BalanceName,
+    Chosen,
+    CountTarget,
+    LabelForm,
+    LossName,
+    OutputName,
+    TaskName,
+    problems,
+)
 
 FORMAT = 1
 
@@ -140,6 +150,56 @@ class AugmentSettings(_Section):
     contrast: float = Field(0.0, ge=0, lt=1, description="Largest relative change.")
 
 
+class LossSettings(_Section):
+    """What training makes small, and what stands before it; see the page on losses."""
+
+    name: LossName | None = Field(
+        None, description="Loss; null = cross_entropy, bce or poisson, as the task is."
+    )
+    output: OutputName | None = Field(
+        None, description="What makes predictions of the last layer; null = what suits the loss."
+    )
+    labels: LabelForm | None = Field(
+        None, description="Form of a class label in the loss; null = what the loss takes."
+    )
+    gamma: float = Field(
+        2.0, ge=0, le=10, description="For focal: how much less sure and right answers count."
+    )
+    distribution: Literal["poisson", "negative_binomial"] = Field(
+        "poisson", description="For zero_inflated and hurdle: what counts follow beside the zeros."
+    )
+    balance: BalanceName = Field(
+        "none", description="How rare classes, or rare counts, are made up for."
+    )
+    beta: float = Field(
+        0.999, ge=0, lt=1, description="For effective: nearer 1 is nearer to inverse frequency."
+    )
+    tau: float = Field(
+        1.0, ge=0, le=5, description="For logit_adjustment: strength; 1 aims at equal classes."
+    )
+
+
+class CountSettings(_Section):
+    """How counts are learnt and judged (task `count`)."""
+
+    target: CountTarget = Field(
+        "count", description="Learn the counts, or each class's share of the objects in its image."
+    )
+    rounding: Literal["nearest", "floor"] = Field(
+        "nearest",
+        description="How a whole number is made of a prediction before it is compared; halves go up.",
+    )
+    max: int | None = Field(
+        None,
+        ge=1,
+        le=10_000,
+        description="Largest count of ordinal and sigmoid_max; null = largest of the training part.",
+    )
+    interval: float = Field(
+        0.9, ge=0.5, le=0.999, description="Share of new counts that their intervals shall hold."
+    )
+
+
 class ComputeSettings(_Section):
     """Where and how it is computed."""
 
@@ -155,10 +215,13 @@ class Recipe(_Section):
     """Everything that determines a run but the data."""
 
     format: Literal[1] = Field(1, description="Version of this file's format.")
-    task: Literal["classify"] = Field("classify", description="What is predicted.")
+    task: TaskName = Field("classify", description="What is predicted.")
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of every random number.")
     stages: tuple[Stage, ...] = Field(
         ("features", "finetune"), min_length=1, description="In order."
+    )
+    force: bool = Field(
+        default=False, description="Train with settings that contradict each other; marks the run."
     )
     budget: float | None = Field(None, gt=0, description="Seconds that the whole run may take.")
     goal: str | None = Field(None, description='Declared beforehand, such as "accuracy >= 0.95".')
@@ -181,6 +244,8 @@ class Recipe(_Section):
     optimizer: OptimizerSettings = OptimizerSettings()
     schedule: ScheduleSettings = ScheduleSettings()
     augment: AugmentSettings = AugmentSettings()
+    loss: LossSettings = LossSettings()
+    count: CountSettings = CountSettings()
     compute: ComputeSettings = ComputeSettings()
 
     @model_validator(mode="after")
@@ -194,7 +259,23 @@ class Recipe(_Section):
         if self.sensitivity is not None and self.miss_cost is not None:
             msg = "sensitivity and miss_cost both choose the threshold: give one"
             raise ValueError(msg)
+        contradictions = problems(self.chosen_loss())
+        if contradictions and not self.force:
+            raise ValueError(" ".join(contradictions) + " --force trains all the same.")
         return self
+
+    def chosen_loss(self) -> Chosen:
+        """Return what this recipe asks of its loss."""
+        mixed = (getattr(self.augment, name, 0.0) > 0 for name in ("mixup", "cutmix"))
+        return Chosen(
+            task=self.task,
+            target=self.count.target,
+            loss=self.loss.name,
+            output=self.loss.output,
+            labels=self.loss.labels,
+            balance=self.loss.balance,
+            soft=any(mixed),
+        )
 
 
 def parse_recipe(document: Mapping[str, Any] | None = None, settings: Iterable[str] = ()) -> Recipe:
