@@ -1,4 +1,6 @@
-"""The baseline without training: the label of the most similar image."""
+"""The baseline without training: what the most similar image shows."""
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,19 +12,19 @@ CHUNK = 2**24
 
 
 def nearest_neighbour(
-    train_features: ArrayLike, train_labels: ArrayLike, features: ArrayLike
-) -> NDArray[np.int64]:
-    """Return for each image the label of the training image with the largest cosine to it.
+    train_features: ArrayLike, train_targets: ArrayLike, features: ArrayLike
+) -> NDArray[Any]:
+    """Return for each image the target of the training image with the largest cosine to it.
 
     Among equally similar ones the first wins. A row of zeros has cosine 0 to everything.
 
     Args:
         train_features: Shape (n, d), n at least 1.
-        train_labels: Class indices, shape (n,).
+        train_targets: Class indices of shape (n,), or a row for each image, shape (n, classes).
         features: Shape (m, d).
 
     Returns:
-        Labels, shape (m,).
+        Targets of shape (m,) or (m, classes).
 
     Raises:
         DataError: If the shapes disagree or there is no training image.
@@ -31,24 +33,24 @@ def nearest_neighbour(
         Cover & Hart, Nearest Neighbor Pattern Classification, 1967.
     """
     known, asked = np.asarray(train_features), np.asarray(features)
-    labels = np.asarray(train_labels, dtype=np.int64)
+    targets = np.asarray(train_targets)
     if known.ndim != 2 or asked.ndim != 2 or known.shape[1] != asked.shape[1]:
         raise DataError(
             f"Features have shapes (n, d) and (m, d), not {known.shape} and {asked.shape}.",
             remedy="Compute both with the same backbone.",
         )
-    if labels.shape != (len(known),) or not len(known):
+    if targets.shape[:1] != (len(known),) or not len(known):
         raise DataError(
-            f"There are {len(known)} training images and labels of shape {labels.shape}.",
-            remedy="Give one label for each training image, and at least one image.",
+            f"There are {len(known)} training images and targets of shape {targets.shape}.",
+            remedy="Give one target for each training image, and at least one image.",
         )
     known = _unit_rows(known)
     step = max(1, CHUNK // len(known))
     chosen = [
-        labels[(_unit_rows(asked[first : first + step]) @ known.T).argmax(axis=1)]
+        targets[(_unit_rows(asked[first : first + step]) @ known.T).argmax(axis=1)]
         for first in range(0, len(asked), step)
     ]
-    return np.concatenate(chosen) if chosen else np.zeros(0, dtype=np.int64)
+    return np.concatenate(chosen) if chosen else targets[:0]
 
 
 def _unit_rows(rows: NDArray[np.generic]) -> NDArray[np.float32]:

@@ -59,6 +59,23 @@ class Environment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """What validation said of how a model's outputs are to be read.
+
+    Attributes:
+        temperature: Logits are divided by this before the softmax or sigmoid (1 = uncalibrated).
+        positive: Of two classes, the one that a threshold is on; empty otherwise.
+        threshold: Probability of `positive` from which it is called; None for the plain maximum.
+        rule: How the threshold was chosen, in words.
+    """
+
+    temperature: float = 1.0
+    positive: str = ""
+    threshold: float | None = None
+    rule: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCard:
     """Everything needed to use the trained weights again.
 
@@ -71,9 +88,7 @@ class ModelCard:
         parameters: Number of weights, head included.
         preprocessing: What the network wants to see.
         classes: Label names in the order of the outputs.
-        temperature: Logits are divided by this before the softmax (1 = uncalibrated).
-        positive: Of two classes, the one that a threshold is on; empty otherwise.
-        threshold: Probability of `positive` from which it is called; None for the plain maximum.
+        calibration: How its outputs are to be read.
     """
 
     task: str
@@ -84,9 +99,7 @@ class ModelCard:
     parameters: int
     preprocessing: Preprocessing
     classes: tuple[str, ...]
-    temperature: float = 1.0
-    positive: str = ""
-    threshold: float | None = None
+    calibration: Calibration = Calibration()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -197,15 +197,15 @@ def _stopping(stage: StageResult) -> str:
 
 def _calibration(run: RunRecord) -> str:
     parts = []
-    if run.model.temperature != 1.0:
+    if run.model.calibration.temperature != 1.0:
         parts.append(
             "probabilities were calibrated on the validation images by temperature scaling "
-            f"(T = {run.model.temperature:.3g})"
+            f"(T = {run.model.calibration.temperature:.3g})"
         )
-    if run.model.threshold is not None:
+    if run.model.calibration.threshold is not None:
         parts.append(
-            f"{label(run.model.positive)} was called from a probability of "
-            f"{number(run.model.threshold)}"
+            f"{label(run.model.calibration.positive)} was called from a probability of "
+            f"{number(run.model.calibration.threshold)}"
         )
     return ", and ".join(parts)
 

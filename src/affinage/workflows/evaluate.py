@@ -2,28 +2,32 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from affinage.datasets.decisions import EXCLUDED
 from affinage.datasets.sources import scan
+from affinage.datasets.targets import for_task, read_targets
 from affinage.errors import DataError
-from affinage.evaluation.classify import evaluate_classification
 from affinage.evaluation.comparison import prediction_fingerprint
 from affinage.imaging.batches import Item
 from affinage.inference.forward import compute_logits
-from affinage.metrics.classification import softmax
 from affinage.records.evaluation import Evaluation, Look
 from affinage.records.finding import Finding
 from affinage.records.manifest import Manifest
 from affinage.records.split import Split
+from affinage.records.task import Task, task_named
 from affinage.store.dataset_folder import DatasetFolder
 from affinage.workflows.moment import now
 from affinage.workflows.opened import is_data_folder, open_data
 from affinage.workflows.places import place
 from affinage.workflows.reporter import Reporter, Silent
+from affinage.workflows.tasks import work_of
 from affinage.workflows.trained import Trained, load_trained
+from affinage.workflows.work import Measured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,43 +68,73 @@ def evaluate(
     """
     told = reporter or Silent()
     trained = load_trained(run)
+    work = work_of(trained.recipe)
     data = trained.folder.data()
-    manifest = _manifest(Path(source), trained, told)
-    rows, findings = _usable(manifest, trained, data[1] if data else None)
+    split = data[1] if data else None
+    manifest = for_task(_manifest(Path(source), trained, told), work.task)
+    rows, findings = _usable(manifest, trained, split)
     items = [Item(image=image, path=place(manifest, name, path)) for image, name, path, _ in rows]
-    index = {label: number for number, label in enumerate(trained.card.classes)}
-    labels = np.array([index[label] for *_, label in rows], dtype=np.int64)
-    logits = compute_logits(
+    classes = trained.card.classes
+    found, absent = _targets(manifest, work.task, classes)
+    findings += _absent_finding(absent, work.task)
+    outputs = compute_logits(
         trained.model, items, trained.engine,
         progress=lambda done, total: told.phase("predicting", done, total),
     )  # fmt: skip
-    card = trained.card
-    threshold = (
-        (card.positive, card.threshold, "chosen in training")
-        if card.threshold is not None
-        else None
-    )
-    evaluation = evaluate_classification(
-        part=Path(source).name,
-        probabilities=softmax(logits.astype(np.float64) / card.temperature),
-        labels=labels,
+    measured = Measured(
+        name=Path(source).name,
         images=[image for image, *_ in rows],
         paths=[path for _, _, path, _ in rows],
-        classes=card.classes,
-        train_labels=_train_labels(data, index),
-        nearest=None,
-        memory_test=_is_memory_test(data[1] if data else None, rows),
-        threshold=threshold,
+        targets=np.stack([found[image] for image, *_ in rows]),
+        classes=classes,
+        train_targets=_train_targets(data, work.task, classes),
+        memory_test=_is_memory_test(split, rows),
     )
-    split = data[1] if data else None
-    looks, unentered = _enter_look(trained, split, [image for image, *_ in rows])
+    looks, unentered = _enter_look(trained, split, list(measured.images))
     return EvaluationResult(
         run=trained.folder.name,
         source=Path(source).name,
-        evaluation=evaluation,
+        evaluation=work.score(measured, outputs, trained.card.calibration),
         findings=(*findings, *unentered),
         looks=looks,
     )
+
+
+def _targets(
+    manifest: Manifest, task: Task, classes: tuple[str, ...]
+) -> tuple[dict[str, NDArray[Any]], tuple[str, ...]]:
+    """Return the target of each image in the order of the model's classes, and classes without one."""
+    given = read_targets(manifest, task)
+    if task.target == "label":
+        index = {label: number for number, label in enumerate(classes)}
+        names = [given.names[value] for value in given.values.tolist()]
+        pairs = zip(given.images, names, strict=True)
+        return {image: np.array(index[n]) for image, n in pairs if n in index}, ()
+    columns = {name: number for number, name in enumerate(given.names)}
+    absent = tuple(name for name in classes if name not in columns)
+    if task.target == "counts" and absent:
+        raise DataError(
+            f"The source has no counts of {', '.join(absent)}, which the model counts.",
+            remedy="Add these columns; an image that shows none has 0.",
+        )
+    values = np.zeros((len(given.images), len(classes)), dtype=np.float32)
+    for number, name in enumerate(classes):
+        if name in columns:
+            values[:, number] = given.values[:, columns[name]]
+    return dict(zip(given.images, values, strict=True)), absent
+
+
+def _absent_finding(absent: tuple[str, ...], task: Task) -> list[Finding]:
+    if not absent:
+        return []
+    return [
+        Finding(
+            code="absent-labels",
+            severity="note",
+            subject=f"No image of the source has {', '.join(absent[:8])}, which the model knows.",
+            remedy=f"Scores of the task {task.name} are of the other labels, and of false alarms.",
+        )
+    ]
 
 
 def _manifest(source: Path, trained: Trained, told: Reporter) -> Manifest:
@@ -125,13 +159,14 @@ def _usable(
     table = manifest.kept.sort("path").unique("image", keep="first", maintain_order=True)
     learnt = (split.train | split.validation) if split and not split.closed_set else frozenset()
     known = set(trained.card.classes)
+    labelled = task_named(trained.card.task).target == "label"
     rows: list[tuple[str, str, str, str]] = []
     seen: list[str] = []
     foreign: dict[str, list[str]] = {}
     for row in table.select("image", "source", "path", "label").sort("image").iter_rows():
         if row[0] in learnt:
             seen.append(row[2])
-        elif row[3] not in known:
+        elif labelled and row[3] not in known:
             foreign.setdefault(str(row[3]), []).append(row[2])
         else:
             rows.append(row)
@@ -198,17 +233,15 @@ def _foreign_findings(foreign: dict[str, list[str]], trained: Trained) -> list[F
     ]
 
 
-def _train_labels(
-    data: tuple[Manifest, Split] | None, index: dict[str, int]
-) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _train_targets(
+    data: tuple[Manifest, Split] | None, task: Task, classes: tuple[str, ...]
+) -> NDArray[Any]:
     if data is None:
-        return np.zeros(0, dtype=np.int64)
+        shape = (0,) if task.target == "label" else (0, len(classes))
+        return np.zeros(shape, dtype=np.int64 if task.target == "label" else np.float32)
     manifest, split = data
-    kept = manifest.kept.unique("image", keep="first").select("image", "label").rows()
-    return np.array(
-        [index[label] for image, label in kept if image in split.train and label in index],
-        dtype=np.int64,
-    )
+    found, _ = _targets(manifest, task, classes)
+    return np.stack([found[image] for image in sorted(found) if image in split.train])
 
 
 def _enter_look(

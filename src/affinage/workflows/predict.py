@@ -11,10 +11,9 @@ from affinage.errors import ImageError
 from affinage.imaging.decode import decode
 from affinage.imaging.resize import prepare
 from affinage.inference.forward import logits_of_pixels
-from affinage.metrics.classification import softmax
 from affinage.records.prediction import Prediction
-from affinage.records.run import ModelCard
 from affinage.workflows.reporter import Reporter, Silent
+from affinage.workflows.tasks import work_of
 from affinage.workflows.trained import Trained, load_trained
 
 
@@ -62,40 +61,24 @@ def _batch(trained: Trained, paths: list[Path]) -> list[Prediction]:
             continue
         notes[path] = decoded.notes
         pixels.append(prepare(decoded.pixels, trained.card.preprocessing))
-    rows = iter(_probabilities(trained, pixels))
+    work = work_of(trained.recipe)
+    rows = iter(_outputs(trained, pixels))
     return [
         Prediction(
             path=str(path), label=None, confidence=None, probabilities={}, reason=reasons[path]
         )
         if path in reasons
-        else _answer(str(path), next(rows), trained.card, notes[path])
+        else work.answer(
+            str(path), next(rows), trained.card.classes, trained.card.calibration, notes[path]
+        )
         for path in paths
     ]
 
 
-def _probabilities(trained: Trained, pixels: list[NDArray[np.uint8]]) -> NDArray[np.float64]:
+def _outputs(trained: Trained, pixels: list[NDArray[np.uint8]]) -> NDArray[np.float32]:
     if not pixels:
-        return np.zeros((0, len(trained.card.classes)))
-    logits = logits_of_pixels(trained.model, np.stack(pixels), trained.engine)
-    return softmax(logits.astype(np.float64) / trained.card.temperature)
-
-
-def _answer(
-    path: str, probabilities: NDArray[np.float64], card: ModelCard, notes: tuple[str, ...]
-) -> Prediction:
-    index = int(probabilities.argmax())
-    if card.threshold is not None:
-        positive = card.classes.index(card.positive)
-        index = positive if probabilities[positive] >= card.threshold else 1 - positive
-    return Prediction(
-        path=path,
-        label=card.classes[index],
-        confidence=float(probabilities[index]),
-        probabilities={
-            name: float(value) for name, value in zip(card.classes, probabilities, strict=True)
-        },
-        notes=notes,
-    )
+        return np.zeros((0, 0), dtype=np.float32)
+    return logits_of_pixels(trained.model, np.stack(pixels), trained.engine)
 
 
 def _bytes(path: Path) -> bytes:

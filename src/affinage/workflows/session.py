@@ -3,12 +3,14 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from tensorboardX import SummaryWriter
 
+from affinage.datasets.targets import read_targets
 from affinage.imaging.batches import Item
 from affinage.inference.forward import Engine
 from affinage.models.device import choose_device
@@ -19,6 +21,7 @@ from affinage.records.recipe import Recipe
 from affinage.records.run import Environment, StageResult
 from affinage.records.signals import Point
 from affinage.records.split import Split
+from affinage.records.task import Task
 from affinage.store.dataset_folder import DatasetFolder
 from affinage.store.run_folder import RunFolder
 from affinage.workflows.clock import Clock
@@ -83,13 +86,13 @@ class Part:
     Attributes:
         name: `train`, `validation` or `test`.
         items: Where each image lies.
-        labels: Class index of each, shape (n,).
+        targets: Class index of each, shape (n,); or 0 and 1, or counts, shape (n, classes).
         groups: Group of each where the recipe names a column, else None.
     """
 
     name: str
     items: tuple[Item, ...]
-    labels: NDArray[np.int64]
+    targets: NDArray[Any]
     groups: NDArray[np.str_] | None = None
 
     @property
@@ -107,6 +110,7 @@ class TrainingData:
 
     manifest: Manifest
     split: Split
+    classes: tuple[str, ...]
     train: Part
     validation: Part
     test: Part
@@ -114,34 +118,28 @@ class TrainingData:
     """Relative path by image id, for people."""
 
     @property
-    def classes(self) -> tuple[str, ...]:
-        """Label names in the order of their indices."""
-        return self.manifest.label_order
-
-    @property
     def both(self) -> Part:
         """Train and validation together."""
-        pairs = sorted(
-            [
-                *zip(self.train.items, self.train.labels, strict=True),
-                *zip(self.validation.items, self.validation.labels, strict=True),
-            ],
-            key=lambda pair: pair[0].image,
-        )
-        unique = {item.image: (item, label) for item, label in pairs}
+        items = (*self.train.items, *self.validation.items)
+        targets = np.concatenate([self.train.targets, self.validation.targets])
+        place = {item.image: index for index, item in enumerate(items)}
+        order = [place[image] for image in sorted(place)]
         return Part(
             name="train + validation",
-            items=tuple(item for item, _ in unique.values()),
-            labels=np.array([label for _, label in unique.values()], dtype=np.int64),
+            items=tuple(items[index] for index in order),
+            targets=targets[order],
         )
 
 
-def training_data(manifest: Manifest, split: Split, *, group: str | None = None) -> TrainingData:
-    """Return the parts of a split with the place and the class index of each image."""
-    index = {label: number for number, label in enumerate(manifest.label_order)}
+def training_data(
+    manifest: Manifest, split: Split, task: Task, *, group: str | None = None
+) -> TrainingData:
+    """Return the parts of a split with the place and the target of each image."""
+    found = read_targets(manifest, task)
+    target = {image: index for index, image in enumerate(found.images)}
     rows = manifest.kept.sort("source", "path").unique("image", keep="first", maintain_order=True)
     values = _group_values(rows, group) if group else [""] * rows.height
-    columns = rows.select("image", "source", "path", "label").iter_rows()
+    columns = rows.select("image", "source", "path").iter_rows()
     by_image = {row[0]: (*row, value) for row, value in zip(columns, values, strict=True)}
 
     def part(name: str) -> Part:
@@ -149,13 +147,14 @@ def training_data(manifest: Manifest, split: Split, *, group: str | None = None)
         return Part(
             name=name,
             items=tuple(Item(image=row[0], path=place(manifest, row[1], row[2])) for row in chosen),
-            labels=np.array([index[row[3]] for row in chosen], dtype=np.int64),
-            groups=np.array([row[4] for row in chosen]) if group else None,
+            targets=found.values[[target[row[0]] for row in chosen]],
+            groups=np.array([row[3] for row in chosen]) if group else None,
         )
 
     return TrainingData(
         manifest=manifest,
         split=split,
+        classes=found.names,
         train=part("train"),
         validation=part("validation"),
         test=part("test"),
@@ -181,21 +180,3 @@ def make_engine(recipe: Recipe) -> Engine:
     device, _ = choose_device(recipe.compute.device)
     threads = recipe.compute.threads or usable_cores()
     return Engine(device=device, threads=threads, batch_size=recipe.compute.batch_size)
-
-
-def predictions_table(
-    part: str,
-    images: list[str],
-    labels: NDArray[np.int64],
-    probabilities: NDArray[np.float64],
-    classes: tuple[str, ...],
-) -> pl.DataFrame:
-    """Return probabilities as a table: image, part, label, predicted, one column per class."""
-    columns: dict[str, object] = {
-        "image": images,
-        "part": [part] * len(images),
-        "label": [classes[index] for index in labels],
-        "predicted": [classes[index] for index in probabilities.argmax(axis=1)],
-    }
-    columns |= {f"p:{name}": probabilities[:, index] for index, name in enumerate(classes)}
-    return pl.DataFrame(columns)

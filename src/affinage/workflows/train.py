@@ -17,6 +17,7 @@ from affinage.records.recipe import Recipe
 from affinage.records.run import RunRecord
 from affinage.store.dataset_folder import DatasetFolder
 from affinage.store.run_folder import RunFolder
+from affinage.workflows.classifying import positive_class
 from affinage.workflows.clock import Clock
 from affinage.workflows.env import env
 from affinage.workflows.moment import now
@@ -26,6 +27,7 @@ from affinage.workflows.recipes import resolve_recipe
 from affinage.workflows.reporter import Lines, Reporter
 from affinage.workflows.run import Run
 from affinage.workflows.session import Session, TrainingData, make_engine
+from affinage.workflows.tasks import work_of
 from affinage.workflows.train_data import budget_finding, read_data, within
 from affinage.workflows.train_features import (
     FeaturesOutcome,
@@ -41,7 +43,6 @@ from affinage.workflows.train_final import (
     finish,
     keep_model,
     measure_parts,
-    positive_class,
 )
 from affinage.workflows.train_finetune import (
     FinetuneOutcome,
@@ -49,6 +50,7 @@ from affinage.workflows.train_finetune import (
     run_finetune,
     stacked,
 )
+from affinage.workflows.work import TaskWork
 
 Source = str | Path
 
@@ -210,9 +212,10 @@ def _work(session: Session, sources: Sequence[Path]) -> RunRecord:
     """All phases in order; each takes up what an earlier sitting has left."""
     try:
         backbone = build_backbone(session.recipe.model, seed=session.recipe.seed)
-        data = read_data(session, sources)
+        work = work_of(session.recipe)
+        data = read_data(session, sources, work.task)
         _check_positive(session.recipe, data)
-        data = _fit_to_budget(session, data, backbone)
+        data = _fit_to_budget(session, data, backbone, work)
         if session.folder.data() is None:
             session.folder.save_findings_so_far(session.findings)
             session.folder.save_data(data.manifest, data.split)
@@ -220,29 +223,30 @@ def _work(session: Session, sources: Sequence[Path]) -> RunRecord:
         with session.phase("features"):
             frozen = open_features(session, data, backbone)
         session.folder.event("features", computed=frozen.computed, of=len(data.both))
-        head = _features_stage(session, data, frozen)
-        tuned = _finetune_stage(session, data, frozen, head)
-        chosen = _choose(session, data, frozen, head, tuned)
+        head = _features_stage(session, data, frozen, work)
+        tuned = _finetune_stage(session, data, frozen, head, work)
+        chosen = _choose(session, data, frozen, head, tuned, work)
         with session.phase("evaluation"):
-            card = keep_model(session, data, backbone, chosen)
-            evaluations = measure_parts(session, data, frozen, chosen, card)
-        return finish(session, data, card, evaluations, chosen.reason)
+            card = keep_model(session, data, backbone, chosen, work)
+            evaluations = measure_parts(session, data, frozen, chosen, card, work)
+        return finish(session, data, card, evaluations, chosen.reason, work)
     finally:
         session.close()
 
 
 def _features_stage(
-    session: Session, data: TrainingData, frozen: FrozenFeatures
+    session: Session, data: TrainingData, frozen: FrozenFeatures, work: TaskWork
 ) -> FeaturesOutcome | None:
     if "features" not in session.recipe.stages:
         return None
     session.reporter.say("fitting the head on the features")
     with session.phase("head"):
-        outcome = fit_head(session, data, frozen)
+        outcome = fit_head(session, data, frozen, work)
     seconds = session.folder.seconds()
     session.keep_stage(
         features_result(
             outcome,
+            work,
             seconds=seconds["features"] + seconds["head"],
             kept=False,
         )
@@ -255,11 +259,12 @@ def _finetune_stage(
     data: TrainingData,
     frozen: FrozenFeatures,
     head: FeaturesOutcome | None,
+    work: TaskWork,
 ) -> FinetuneOutcome | None:
     if "finetune" not in session.recipe.stages:
         return None
     with session.phase("finetune"):
-        outcome = run_finetune(session, data, frozen, head)
+        outcome = run_finetune(session, data, frozen, head, work)
     if outcome is not None:
         session.keep_stage(outcome.result)
     return outcome
@@ -271,6 +276,7 @@ def _choose(
     frozen: FrozenFeatures,
     head: FeaturesOutcome | None,
     tuned: FinetuneOutcome | None,
+    work: TaskWork,
 ) -> Chosen:
     """Keep the better model, and let it learn from validation too where validation was cut."""
     carved = data.split.carved and not data.split.closed_set
@@ -281,13 +287,13 @@ def _choose(
         if session.recipe.finetune.refit and carved and got_better:
             with session.phase("refit"):
                 start = head.start if head is not None else None
-                model = refit_finetuned(session, data, frozen, start, tuned)
+                model = refit_finetuned(session, data, frozen, start, tuned, work)
             reason += " It was then trained again on train and validation together."
         return Chosen(model=model, head=None, validation_logits=tuned.logits, reason=reason)
     if head is None:
         raise RunError("No stage gave a model.", remedy="Give a longer --budget.")
     refits = session.recipe.features.refit and carved
-    final = refit_head(session, data, frozen, head.head) if refits else head.head
+    final = refit_head(session, data, frozen, head.head, work) if refits else head.head
     stages = {stage.name: stage for stage in session.folder.stages()}
     session.keep_stage(dataclasses.replace(stages["features"], kept=True))
     if tuned is not None:
@@ -306,7 +312,9 @@ def _choose(
     )
 
 
-def _fit_to_budget(session: Session, data: TrainingData, backbone: Backbone) -> TrainingData:
+def _fit_to_budget(
+    session: Session, data: TrainingData, backbone: Backbone, work: TaskWork
+) -> TrainingData:
     """Return as much of the data as the budget can pay features and evaluation of."""
     if session.recipe.budget is None or session.folder.data() is not None:
         return data
@@ -314,7 +322,7 @@ def _fit_to_budget(session: Session, data: TrainingData, backbone: Backbone) -> 
     share = images_affordable(session, data, backbone) / total
     if share >= 1:
         return data
-    less = within(data, share)
+    less = within(data, share, work.task)
     session.findings.append(
         budget_finding(len(less.both) + len(less.test), total, session.recipe.budget)
     )

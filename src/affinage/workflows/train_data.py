@@ -7,17 +7,19 @@ from pathlib import Path
 from affinage.auditing.checks import audit
 from affinage.auditing.evidence import gather
 from affinage.datasets.split import make_split, split_name
+from affinage.datasets.targets import for_task
 from affinage.errors import DataError
 from affinage.imaging.measuring import FACTS, measure_all
 from affinage.records.finding import Finding
 from affinage.records.split import Split
+from affinage.records.task import Task
 from affinage.store.measure_cache import MeasureCache
 from affinage.workflows.opened import Opened, items_of, open_data
 from affinage.workflows.session import Session, TrainingData, training_data
 from affinage.workflows.split import near_groups
 
 
-def read_data(session: Session, sources: Sequence[Path]) -> TrainingData:
+def read_data(session: Session, sources: Sequence[Path], task: Task) -> TrainingData:
     """Scan, audit and split; or take what an earlier sitting of this run had found.
 
     Raises:
@@ -26,7 +28,7 @@ def read_data(session: Session, sources: Sequence[Path]) -> TrainingData:
     saved = session.folder.data()
     if saved is not None:
         session.findings.extend(session.folder.findings_so_far())
-        return training_data(*saved, group=session.recipe.split.group)
+        return training_data(*saved, task, group=session.recipe.split.group)
     with session.phase("scan"):
         opened = open_data(
             sources,
@@ -35,7 +37,7 @@ def read_data(session: Session, sources: Sequence[Path]) -> TrainingData:
             threads=session.engine.threads,
             beside=Path(),
         )
-        manifest = opened.manifest
+        manifest = for_task(opened.manifest, task)
     with session.phase("audit"):
         session.findings.extend([*opened.findings, *quick_audit(session, opened)])
     with session.phase("split"):
@@ -53,7 +55,7 @@ def read_data(session: Session, sources: Sequence[Path]) -> TrainingData:
         session.findings.extend(findings)
     _check(split, session.recipe.split.group)
     _tell(session)
-    return training_data(manifest, split, group=session.recipe.split.group)
+    return training_data(manifest, split, task, group=session.recipe.split.group)
 
 
 IMAGES_MEASURED = 20_000
@@ -93,7 +95,7 @@ def _tell(session: Session) -> None:
             session.reporter.say(f"{finding.subject} {finding.remedy}")
 
 
-def within(data: TrainingData, share: float) -> TrainingData:
+def within(data: TrainingData, share: float, task: Task) -> TrainingData:
     """Return the same data with only a share of each part, for a budget that allows no more.
 
     The images are those whose ids come first; ids are hashes, so this is a fair sample. At least two
@@ -103,11 +105,12 @@ def within(data: TrainingData, share: float) -> TrainingData:
     def chosen(name: str) -> frozenset[str]:
         part = getattr(data, name)
         taken: list[str] = []
+        labels = part.targets.tolist() if part.targets.ndim == 1 else [0] * len(part)
         per_class: dict[int, int] = {}
-        for label in part.labels.tolist():
+        for label in labels:
             per_class[label] = per_class.get(label, 0) + 1
         seen: dict[int, int] = {}
-        for image, label in zip(part.images, part.labels.tolist(), strict=True):
+        for image, label in zip(part.images, labels, strict=True):
             seen[label] = seen.get(label, 0) + 1
             least = 2 if name == "train" else 1
             if seen[label] <= max(least, round(share * per_class[label])):
@@ -121,7 +124,7 @@ def within(data: TrainingData, share: float) -> TrainingData:
         validation=train if data.split.closed_set else chosen("validation"),
         test=chosen("test"),
     )
-    return training_data(data.manifest, split)
+    return training_data(data.manifest, split, task)
 
 
 def _check(split: Split, group: str | None) -> None:

@@ -6,20 +6,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from affinage.evaluation.classify import evaluate_classification
-from affinage.heads.linear import LinearHead, choose_penalty, fit_linear
+from affinage.heads.linear import LinearHead
 from affinage.heads.nearest import nearest_neighbour
 from affinage.inference.features import CachedFeatures, cache_facts, cached_features
 from affinage.inference.forward import compute_features
-from affinage.metrics.calibration import fit_temperature
-from affinage.metrics.classification import softmax
 from affinage.models.build import Backbone, stack
 from affinage.models.classifier import Classifier
 from affinage.records.evaluation import Evaluation
-from affinage.records.run import StageResult
-from affinage.records.signals import Point
+from affinage.records.run import Calibration, StageResult
 from affinage.store.feature_cache import FeatureCache
 from affinage.workflows.session import Part, Session, TrainingData
+from affinage.workflows.work import Learnt, Measured, TaskWork
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,109 +106,66 @@ def images_affordable(session: Session, data: TrainingData, backbone: Backbone) 
     return cached + max(0.0, left) / per_image
 
 
-def nearest_labels(
-    frozen: FrozenFeatures, data: TrainingData, features: NDArray[np.float32]
-) -> NDArray[np.int64]:
-    """Return the baseline's answers: the label of the nearest training image."""
-    return nearest_neighbour(frozen.train, data.train.labels, features)
-
-
-def fit_head(session: Session, data: TrainingData, frozen: FrozenFeatures) -> FeaturesOutcome:
+def fit_head(
+    session: Session, data: TrainingData, frozen: FrozenFeatures, work: TaskWork
+) -> FeaturesOutcome:
     """Choose the penalty on the training part, fit the head, and score it on validation."""
-    settings = session.recipe.features
-    classes = len(data.classes)
-    choice = choose_penalty(
-        frozen.train,
-        data.train.labels,
-        classes,
-        penalties=settings.penalties,
-        folds=settings.folds,
-        seed=session.recipe.seed,
-        groups=data.train.groups,
-        ids=data.train.images,
-    )
-    for rank, (_, loss, accuracy) in enumerate(choice.losses):
-        for series, value in (("loss", loss), ("accuracy", accuracy)):
-            session.observe(
-                Point(stage="features", series=series, on="cross-validation on train",
-                      epoch=float(rank), value=value)
-            )  # fmt: skip
-    head = fit_linear(frozen.train, data.train.labels, classes, penalty=choice.penalty)
-    logits = head.logits(frozen.validation)
-    evaluation = evaluate_on(
-        "validation",
-        data.validation,
-        data,
-        logits,
-        nearest=nearest_labels(frozen, data, frozen.validation),
-    )
+    fitted = work.fit(session.recipe, learnt(data.train, frozen.train, data))
+    for point in fitted.points:
+        session.observe(point)
+    outputs = fitted.head.logits(frozen.validation)
+    measured = measured_part(data, data.validation, frozen, frozen.validation)
     return FeaturesOutcome(
-        head=head,
-        start=_start_head(session, data, frozen, head),
-        logits=logits,
-        evaluation=evaluation,
+        head=fitted.head,
+        start=fitted.start,
+        logits=outputs,
+        evaluation=work.score(measured, outputs, Calibration()),
     )
-
-
-def _start_head(
-    session: Session, data: TrainingData, frozen: FrozenFeatures, head: LinearHead
-) -> LinearHead:
-    """Return the head that fine-tuning starts from.
-
-    A head with a weak penalty has separated the training images by long weights: its loss there is
-    almost nothing, and whatever moves the features is multiplied by them. Measured: from such a head
-    the validation loss of flowers12 tripled in three epochs; from one with a penalty of 0.1 it fell
-    to a quarter (docs/log.md).
-    """
-    penalty = session.recipe.finetune.start_penalty
-    if "finetune" not in session.recipe.stages or head.penalty >= penalty:
-        return head
-    classes = len(data.classes)
-    return fit_linear(frozen.train, data.train.labels, classes, penalty=penalty, start=head)
 
 
 def refit_head(
-    session: Session, data: TrainingData, frozen: FrozenFeatures, head: LinearHead
+    session: Session, data: TrainingData, frozen: FrozenFeatures, head: LinearHead, work: TaskWork
 ) -> LinearHead:
     """Fit the chosen head again, on train and validation together."""
     both = data.both
     rows = frozen.of(session, both, "features of the frozen backbone")
-    return fit_linear(rows, both.labels, len(data.classes), penalty=head.penalty)
+    return work.refit(session.recipe, learnt(both, rows, data), head)
 
 
-def evaluate_on(
-    name: str,
-    part: Part,
-    data: TrainingData,
-    logits: NDArray[np.floating],
-    *,
-    nearest: NDArray[np.int64] | None,
-    temperature: float = 1.0,
-    threshold: tuple[str, float, str] | None = None,
-) -> Evaluation:
-    """Return the scores of logits on a part."""
-    return evaluate_classification(
-        part=name,
-        probabilities=softmax(np.asarray(logits, dtype=np.float64) / temperature),
-        labels=part.labels,
+def learnt(part: Part, features: NDArray[np.float32], data: TrainingData) -> Learnt:
+    """Return a part's images as a head learns from them."""
+    return Learnt(
+        features=features,
+        targets=part.targets,
         images=part.images,
-        paths=[data.shown[image] for image in part.images],
+        groups=part.groups,
         classes=data.classes,
-        train_labels=data.train.labels,
-        nearest=nearest,
-        memory_test=name == "validation" and data.split.closed_set,
-        threshold=threshold,
     )
 
 
-def calibrate(logits: NDArray[np.floating], labels: NDArray[np.int64]) -> float:
-    """Return the temperature that makes the probabilities honest, fitted on validation."""
-    return fit_temperature(np.asarray(logits, dtype=np.float64), labels)
+def measured_part(
+    data: TrainingData,
+    part: Part,
+    frozen: FrozenFeatures,
+    features: NDArray[np.float32],
+) -> Measured:
+    """Return a part's images as a model is scored on them, with the nearest neighbour's answers."""
+    return Measured(
+        name=part.name,
+        images=part.images,
+        paths=[data.shown[image] for image in part.images],
+        targets=part.targets,
+        classes=data.classes,
+        train_targets=data.train.targets,
+        nearest=nearest_neighbour(frozen.train, data.train.targets, features),
+        memory_test=part.name == "validation" and data.split.closed_set,
+    )
 
 
-def features_result(outcome: FeaturesOutcome, *, seconds: float, kept: bool) -> StageResult:
+def features_result(
+    outcome: FeaturesOutcome, work: TaskWork, *, seconds: float, kept: bool
+) -> StageResult:
     """Return what the stage did, for people."""
-    accuracy = outcome.evaluation.accuracy
     return StageResult(
         name="features",
         seconds=seconds,
@@ -222,7 +176,9 @@ def features_result(outcome: FeaturesOutcome, *, seconds: float, kept: bool) -> 
         ),
         facts={
             "penalty": outcome.head.penalty,
-            "validation_accuracy": accuracy.value,
+            f"validation_{work.task.metrics[0]}": getattr(
+                outcome.evaluation, work.task.metrics[0]
+            ).value,
         },
         validation=outcome.evaluation,
     )

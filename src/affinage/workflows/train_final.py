@@ -1,6 +1,6 @@
 """Last phase of a training: the kept model, measured once on the test part, and its report."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -8,29 +8,26 @@ import polars as pl
 from numpy.typing import NDArray
 
 from affinage.auditing.checks import DEEP
-from affinage.evaluation.classify import choose_threshold
 from affinage.evaluation.comparison import prediction_fingerprint
 from affinage.evaluation.goals import answer_goal, parse_goal
 from affinage.heads.linear import LinearHead
 from affinage.imaging.decode import decode
 from affinage.imaging.hashing import thumbnail
 from affinage.inference.forward import compute_logits
-from affinage.metrics.classification import softmax
 from affinage.models.build import Backbone
 from affinage.models.classifier import Classifier
 from affinage.records.evaluation import Evaluation, Look
 from affinage.records.finding import Finding
-from affinage.records.recipe import Recipe
 from affinage.records.run import ModelCard, RunRecord
-from affinage.records.task import CLASSIFY
 from affinage.reporting.html import to_html
 from affinage.reporting.run_report import run_report
 from affinage.store.files import write_text
 from affinage.store.run_folder import class_counts, left_out, split_sizes
 from affinage.training.checkpoint import save_model
 from affinage.workflows.moment import now
-from affinage.workflows.session import Part, Session, TrainingData, predictions_table
-from affinage.workflows.train_features import FrozenFeatures, calibrate, evaluate_on, nearest_labels
+from affinage.workflows.session import Part, Session, TrainingData
+from affinage.workflows.train_features import FrozenFeatures, measured_part
+from affinage.workflows.work import TaskWork
 
 _SEVERITIES = ("blocking", "warning", "note")
 
@@ -53,10 +50,9 @@ class Chosen:
 
 
 def keep_model(
-    session: Session, data: TrainingData, backbone: Backbone, chosen: Chosen
+    session: Session, data: TrainingData, backbone: Backbone, chosen: Chosen, work: TaskWork
 ) -> ModelCard:
     """Save the chosen model with all that is needed to use it."""
-    temperature = calibrate(chosen.validation_logits, data.validation.labels)
     card = ModelCard(
         task=session.recipe.task,
         backbone=backbone.name,
@@ -66,11 +62,10 @@ def keep_model(
         parameters=sum(parameter.numel() for parameter in chosen.model.parameters()),
         preprocessing=backbone.preprocessing,
         classes=data.classes,
-        temperature=temperature,
+        calibration=work.calibrate(
+            session.recipe, data.classes, chosen.validation_logits, data.validation.targets
+        ),
     )
-    threshold = _threshold(session.recipe, data, chosen.validation_logits, temperature)
-    if threshold is not None:
-        card = replace(card, positive=threshold[0], threshold=threshold[1])
     save_model(session.folder.model, chosen.model, backbone=backbone.name)
     session.folder.save_model_card(card)
     return card
@@ -82,24 +77,18 @@ def measure_parts(
     frozen: FrozenFeatures,
     chosen: Chosen,
     card: ModelCard,
+    work: TaskWork,
 ) -> dict[str, Evaluation]:
     """Score validation by the model that it chose, and test, for the first time, by the final one."""
-    threshold = _threshold(session.recipe, data, chosen.validation_logits, card.temperature)
     evaluations: dict[str, Evaluation] = {}
     tables: list[pl.DataFrame] = []
 
-    def add(part: Part, logits: NDArray[np.floating], nearest: NDArray[np.int64]) -> None:
-        evaluations[part.name] = evaluate_on(
-            part.name, part, data, logits,
-            nearest=nearest, temperature=card.temperature, threshold=threshold,
-        )  # fmt: skip
-        probabilities = softmax(np.asarray(logits, dtype=np.float64) / card.temperature)
-        tables.append(
-            predictions_table(part.name, part.images, part.labels, probabilities, data.classes)
-        )
+    def add(part: Part, outputs: NDArray[np.floating], features: NDArray[np.float32]) -> None:
+        measured = measured_part(data, part, frozen, features)
+        evaluations[part.name] = work.score(measured, outputs, card.calibration)
+        tables.append(work.table(measured, outputs, card.calibration))
 
-    nearest = nearest_labels(frozen, data, frozen.validation)
-    add(data.validation, chosen.validation_logits, nearest)
+    add(data.validation, chosen.validation_logits, frozen.validation)
     if len(data.test):
         features = frozen.of(session, data.test, "features of the test part")
         if chosen.head is not None:
@@ -111,7 +100,7 @@ def measure_parts(
                 session.engine,
                 progress=lambda done, total: session.reporter.phase("test part", done, total),
             )
-        add(data.test, logits, nearest_labels(frozen, data, features))
+        add(data.test, logits, features)
     session.folder.save_predictions(pl.concat(tables))
     return evaluations
 
@@ -143,13 +132,14 @@ def finish(
     card: ModelCard,
     evaluations: dict[str, Evaluation],
     choice: str,
+    work: TaskWork,
 ) -> RunRecord:
     """Write results and report, and mark the run as finished."""
     looks = enter_look(session, data.test.images, "train")
     findings = [*session.findings, *_verdict_findings(evaluations, looks)]
     goal = session.recipe.goal
     answer = (
-        answer_goal(parse_goal(goal, CLASSIFY), evaluations.get("test", evaluations["validation"]))
+        answer_goal(parse_goal(goal, work.task), evaluations.get("test", evaluations["validation"]))
         if goal
         else None
     )
@@ -193,30 +183,6 @@ def write_report(path: Path, record: RunRecord, data: TrainingData) -> None:
                 pixels = decode(where[mistake.image].read_bytes()).pixels
                 pictures[mistake.image] = thumbnail(pixels)
     write_text(path, to_html(run_report(record, thumbnails=pictures)))
-
-
-def positive_class(recipe: Recipe, classes: tuple[str, ...]) -> str | None:
-    """Return the class that a threshold is on; None where there are not two classes."""
-    if len(classes) != 2:
-        return None
-    return recipe.positive or classes[1]
-
-
-def _threshold(
-    recipe: Recipe, data: TrainingData, logits: NDArray[np.floating], temperature: float
-) -> tuple[str, float, str] | None:
-    positive = positive_class(recipe, data.classes)
-    if positive is None:
-        return None
-    index = data.classes.index(positive)
-    probabilities = softmax(np.asarray(logits, dtype=np.float64) / temperature)[:, index]
-    value, rule = choose_threshold(
-        probabilities,
-        data.validation.labels == index,
-        sensitivity=recipe.sensitivity,
-        miss_cost=recipe.miss_cost,
-    )
-    return positive, value, rule
 
 
 def _verdict_findings(evaluations: dict[str, Evaluation], looks: tuple[Look, ...]) -> list[Finding]:

@@ -10,14 +10,13 @@ import torch
 from numpy.typing import NDArray
 
 from affinage.errors import RunError
-from affinage.evaluation.comparison import calibrated_loss, choose_between
 from affinage.heads.linear import LinearHead
 from affinage.inference.forward import compute_logits
 from affinage.models.classifier import Classifier
 from affinage.models.freeze import frozen_state, layer_groups, set_trainable
 from affinage.records.evaluation import Evaluation
 from affinage.records.finding import Finding
-from affinage.records.run import StageResult
+from affinage.records.run import Calibration, StageResult
 from affinage.training.finetune import Finetuned, Observed, Scores, finetune
 from affinage.training.loop import training_steps
 from affinage.training.optimizer import build_optimizer
@@ -26,9 +25,9 @@ from affinage.workflows.session import Part, Session, TrainingData
 from affinage.workflows.train_features import (
     FeaturesOutcome,
     FrozenFeatures,
-    evaluate_on,
-    nearest_labels,
+    measured_part,
 )
+from affinage.workflows.work import TaskWork
 
 PARITY_IMAGES = 64
 PARITY_LIMIT = 1e-3
@@ -94,6 +93,7 @@ def run_finetune(
     data: TrainingData,
     frozen: FrozenFeatures,
     head: FeaturesOutcome | None,
+    work: TaskWork,
 ) -> FinetuneOutcome | None:
     """Fine-tune on train, watched by validation; None where a budget leaves no time for it."""
     start = time.monotonic()
@@ -103,12 +103,12 @@ def run_finetune(
     if plan is None:
         return None
     fixed = _fixed_state(session, model)
-    ended = _train(session, data, data.train, model, plan, "finetune", validate=True)
+    ended = _train(session, data, data.train, model, plan, "finetune", work, validate=True)
     moved = _moved(model, fixed)
     logits = compute_logits(model, data.validation.items, session.engine)
-    nearest = nearest_labels(frozen, data, frozen.validation)
-    evaluation = evaluate_on("validation", data.validation, data, logits, nearest=nearest)
-    better, choice = _better(session, data, head, logits, ended)
+    measured = measured_part(data, data.validation, frozen, frozen.validation)
+    evaluation = work.score(measured, logits, Calibration())
+    better, choice = _better(session, data, head, logits, ended, work)
     images = len(data.validation)
     facts = _facts(session, model, plan, ended, difference, moved, images)
     result = StageResult(
@@ -135,6 +135,7 @@ def refit_finetuned(
     frozen: FrozenFeatures,
     head: LinearHead | None,
     best: FinetuneOutcome,
+    work: TaskWork,
 ) -> Classifier:
     """Fine-tune again on train and validation together, for as many epochs as proved best."""
     epochs = float(best.result.facts["best_epoch"] or 1)
@@ -142,7 +143,7 @@ def refit_finetuned(
     per_epoch = make_plan(session.recipe.finetune, len(both)).steps_per_epoch
     plan = Plan(steps=max(1, round(epochs * per_epoch)), steps_per_epoch=per_epoch)
     model = stacked(frozen, head)
-    _train(session, data, both, model, plan, "refit", validate=False)
+    _train(session, data, both, model, plan, "refit", work, validate=False)
     return model
 
 
@@ -153,17 +154,18 @@ def _train(
     model: Classifier,
     plan: Plan,
     phase: str,
+    work: TaskWork,
     *,
     validate: bool,
 ) -> Finetuned:
     sample = Part(
-        name="train sample", items=part.items[:TRAIN_SAMPLE], labels=part.labels[:TRAIN_SAMPLE]
+        name="train sample", items=part.items[:TRAIN_SAMPLE], targets=part.targets[:TRAIN_SAMPLE]
     )
     reserve = SECONDS_TO_FINISH
 
     def scores(on: Part) -> Scores:
         logits = compute_logits(model, on.items, session.engine)
-        return _scores(logits, on.labels)
+        return work.scores(session.recipe, logits, on.targets)
 
     observed = Observed(
         evaluate=(lambda _: scores(data.validation)) if validate else None,
@@ -179,7 +181,7 @@ def _train(
     return finetune(
         model,
         part.items,
-        part.labels,
+        part.targets,
         recipe=session.recipe,
         plan=plan,
         observed=observed,
@@ -187,16 +189,6 @@ def _train(
         device=session.engine.device,
         threads=session.engine.threads,
         phase=phase,
-    )
-
-
-def _scores(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Scores:
-    tensor = torch.from_numpy(logits)
-    wanted = torch.from_numpy(labels)
-    loss = torch.nn.functional.cross_entropy(tensor, wanted)
-    accuracy = (tensor.argmax(1) == wanted).float().mean()
-    return Scores(
-        loss=float(loss), accuracy=float(accuracy), judged=calibrated_loss(logits, labels)
     )
 
 
@@ -257,7 +249,7 @@ def measure(session: Session, data: TrainingData, model: Classifier) -> Rates:
     times.extend(
         time.monotonic()
         for _ in training_steps(
-            trial, optimizer, part.items, part.labels,
+            trial, optimizer, part.items, part.targets,
             recipe=session.recipe, plan=plan, device=engine.device, threads=engine.threads,
             phase="measure",
         )
@@ -275,6 +267,7 @@ def _better(
     head: FeaturesOutcome | None,
     logits: NDArray[np.float32],
     ended: Finetuned,
+    work: TaskWork,
 ) -> tuple[bool, str]:
     if head is not None and ended.best_step == 0 and not session.recipe.finetune.always:
         return False, (
@@ -283,11 +276,11 @@ def _better(
         )
     if head is None:
         return True, "Only the stage finetune was asked for, so its model was kept."
-    choice = choose_between(head.logits, logits, data.validation.labels)
+    better, reason = work.choose(session.recipe, head.logits, logits, data.validation.targets)
     if session.recipe.finetune.always:
-        numbers = choice.reason.partition(": ")[2]
+        numbers = reason.partition(": ")[2]
         return True, f"The recipe asks to keep the fine-tuned model always: {numbers}"
-    return choice.winner == "finetuned", choice.reason
+    return better, reason
 
 
 def _fixed_state(session: Session, model: Classifier) -> dict[str, torch.Tensor]:
