@@ -1,0 +1,147 @@
+"""Settings of heads and of networks from scratch, and which of them cannot go together."""
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
+
+from affinage.records.section import Section
+
+if TYPE_CHECKING:
+    from affinage.records.recipe import Recipe
+
+MINI_XCEPTION, THREE_CONV = "mini_xception", "three_conv"
+
+SMALL_NETWORKS = (MINI_XCEPTION, THREE_CONV)
+"""Backbones that settings describe; there are no pretrained weights of them."""
+
+Units = Annotated[int, Field(ge=1, le=16384)]
+
+
+class HeadSettings(Section):
+    """What stands between the backbone's last maps and the outputs."""
+
+    pooling: Literal["backbone", "avg", "max", "gem", "flatten"] = Field(
+        "backbone", description="How maps become one vector; backbone = as it was built."
+    )
+    gem_power: float = Field(
+        3.0, ge=1, le=20, description="For gem: 1 is the mean, more comes nearer to the maximum."
+    )
+    hidden: tuple[Units, ...] = Field(
+        (), max_length=4, description="Units of each hidden layer; empty = a linear head."
+    )
+    activation: Literal["relu", "gelu", "silu", "tanh", "selu", "prelu"] = Field(
+        "relu", description="After each hidden layer."
+    )
+    dropout: float = Field(0.0, ge=0, lt=1, description="After each hidden layer's activation.")
+    bias: bool = Field(default=True, description="Biases of the head's layers.")
+
+
+class MiniXceptionSettings(Section):
+    """A small Xception, trained from scratch (backbone `mini_xception`)."""
+
+    stem: Literal["plain", "inception"] = Field(
+        "plain", description="Entry: one convolution, or branches of several sizes side by side."
+    )
+    modules: int = Field(3, ge=1, le=16, description="Residual modules of two convolutions each.")
+    filters: tuple[Units, ...] = Field(
+        (128, 256, 512, 728, 1024),
+        min_length=3,
+        max_length=20,
+        description="Of the stem, of the modules in turn (the last of them repeats), of the exit.",
+    )
+    convolution: Literal["separable", "plain"] = Field(
+        "separable", description="In the modules and the exit."
+    )
+    kernel: Literal[2, 3] = Field(3, description="Side of these convolutions, px.")
+    activation: Literal["relu", "prelu", "selu"] = Field("relu", description="Everywhere.")
+    batch_norm: bool = Field(default=True, description="BatchNorm after every convolution.")
+    bias: bool = Field(default=False, description="Biases of the convolutions.")
+
+
+class ThreeConvSettings(Section):
+    """Convolutions, each with pooling, and a dense layer, from scratch (backbone `three_conv`)."""
+
+    filters: tuple[Units, ...] = Field(
+        (32, 64, 64), min_length=1, max_length=6, description="Of each convolution."
+    )
+    kernel: Literal[3, 5, 7] = Field(5, description="Side of the convolutions, px.")
+    dense: Units = Field(1000, description="Units of the dense layer.")
+    batch_norm: bool = Field(default=False, description="BatchNorm after every convolution.")
+    dropout: float = Field(
+        0.0, ge=0, lt=1, description="After each pooling; before the classifier: model.dropout."
+    )
+
+
+class WhiteningSettings(Section):
+    """How `model.normalise=pca` and `zca` take correlations out of the pixels."""
+
+    patch: Literal[1, 3, 5, 7] = Field(
+        5, description="For zca: side of the neighbourhood, px; 1 = colours only, as pca always is."
+    )
+    epsilon: float = Field(
+        0.01, gt=0, le=1, description="Added to each variance, as a share of their mean."
+    )
+
+
+def with_defaults_from_scratch(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe's document with the defaults that random weights need, where none was given.
+
+    Nothing pretrained is there to be kept: all layers are trained at one rate, and BatchNorm's
+    statistics are those of the images.
+    """
+    model = _fields(document.get("model"))
+    small = model.get("backbone") in SMALL_NETWORKS
+    if not small and model.get("pretrained", True) not in (False, "false"):
+        return dict(document)
+    filled = {"stages": ("finetune",), **document}
+    if small:
+        filled["model"] = {"pretrained": False, "normalise": "train", **model}
+    filled["finetune"] = {
+        "unfreeze": "all",
+        "batchnorm": "adapt",
+        "layer_decay": 1.0,
+        **_fields(document.get("finetune")),
+    }
+    return filled
+
+
+def contradictions(recipe: "Recipe") -> Iterator[str]:
+    """Yield what of a recipe's model cannot be, each with what can."""
+    model = recipe.model
+    small = model.backbone in SMALL_NETWORKS
+    if small and model.pretrained:
+        yield (
+            f"there are no pretrained weights of {model.backbone}: set model.pretrained=false "
+            "and stages=finetune"
+        )
+    if small and model.drop_path:
+        yield f"{model.backbone} has no stochastic depth: use model.dropout instead of drop_path"
+    if "features" in recipe.stages and (model.head.hidden or not model.head.bias):
+        asked = "hidden layers" if model.head.hidden else "no biases"
+        yield (
+            f"the stage 'features' fits a linear head with biases, model.head asks for {asked}: "
+            "set stages=finetune (and finetune.unfreeze=0 to train the head alone)"
+        )
+    yield from _without_effect(model)
+
+
+def _without_effect(model: Any) -> Iterator[str]:
+    """Yield settings that are not as they come, yet nothing reads them."""
+    for name in SMALL_NETWORKS:
+        if model.backbone != name and getattr(model, name).changed:
+            yield f"model.{name} describes another backbone: set model.backbone={name}"
+    if model.normalise not in ("pca", "zca") and model.whitening.changed:
+        yield "model.whitening is for whitened pixels: set model.normalise=zca, or pca"
+    if not model.head.hidden and (model.head.dropout or model.head.activation != "relu"):
+        yield (
+            "model.head.dropout and activation are for hidden layers: set model.head.hidden, "
+            "or model.dropout for the one dropout before a linear head"
+        )
+
+
+def _fields(section: Any) -> dict[str, Any]:
+    """Return what was given of a section, whether as a mapping or as a record."""
+    if isinstance(section, Section):
+        return {name: getattr(section, name) for name in section.model_fields_set}
+    return dict(section) if isinstance(section, Mapping) else {}
