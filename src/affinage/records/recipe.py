@@ -4,13 +4,21 @@ One frozen model is the YAML file, the `--set section.key=value` flags and the t
 """
 
 import difflib
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal, Self, get_args
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from affinage.errors import RecipeError
+from affinage.records.networks import (
+    HeadSettings,
+    MiniXceptionSettings,
+    ThreeConvSettings,
+    WhiteningSettings,
+    contradictions,
+    with_defaults_from_scratch,
+)
 from affinage.records.pairings import (
     BalanceName,
     Chosen,
@@ -21,20 +29,20 @@ from affinage.records.pairings import (
     TaskName,
     problems,
 )
+from affinage.records.section import Section as _Section
 
 FORMAT = 1
 
 Stage = Literal["features", "finetune"]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
-
-
 class ModelSettings(_Section):
-    """Which backbone, and where its weights come from."""
+    """Which backbone, where its weights come from, what it is shown, and the head on it."""
 
-    backbone: str = Field("tf_efficientnet_lite0", description="timm name of the backbone.")
+    backbone: str = Field(
+        "tf_efficientnet_lite0",
+        description="timm name of the backbone, or mini_xception or three_conv.",
+    )
     pretrained: bool = Field(
         default=True, description="Start from pretrained weights; false starts from random ones."
     )
@@ -46,6 +54,14 @@ class ModelSettings(_Section):
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="Dropout before the head in fine-tuning.")
     drop_path: float = Field(0.0, ge=0, lt=1, description="Stochastic depth in fine-tuning.")
+    normalise: Literal["backbone", "train", "minmax", "pca", "zca"] = Field(
+        "backbone",
+        description="Pixels: by the backbone's own mean and deviation, or by the training part's.",
+    )
+    whitening: WhiteningSettings = WhiteningSettings()
+    head: HeadSettings = HeadSettings()
+    mini_xception: MiniXceptionSettings = MiniXceptionSettings()
+    three_conv: ThreeConvSettings = ThreeConvSettings()
 
 
 class SplitSettings(_Section):
@@ -88,13 +104,29 @@ class FinetuneSettings(_Section):
     steps: int | None = Field(
         None, ge=1, description="Exact number of steps; set by a budget's plan."
     )
-    batch_size: int = Field(32, ge=1, le=4096, description="Images per step.")
+    images: int | None = Field(
+        None, ge=1, description="Images shown at most, an image counted each time; null = no limit."
+    )
+    minutes: float | None = Field(
+        None, gt=0, description="Minutes of training at most, over all sittings; null = no limit."
+    )
+    evaluate_every: int | None = Field(
+        None, ge=1, description="Look at validation after so many images; null = after every epoch."
+    )
+    batch_size: Annotated[int, Field(ge=1, le=4096)] | Literal["auto"] = Field(
+        32,
+        description="Images per step, over all pieces and processes; auto = the largest that pays.",
+    )
     unfreeze: Annotated[int, Field(ge=0)] | Literal["all"] | None = Field(
         None, description="How many of the last blocks are trained; null = about half, or `all`."
     )
-    batchnorm: Literal["frozen", "adapt"] = Field(
+    gradual: float | None = Field(
+        None, gt=0, description="Head first, then one more block every so many epochs; null = off."
+    )
+    batchnorm: Literal["frozen", "adapt", "recompute"] = Field(
         "frozen",
-        description="BatchNorm statistics: kept as pretrained, or adapted to your batches.",
+        description="BatchNorm statistics: kept as pretrained, adapted to your batches, or adapted "
+        "and at the end measured anew on training images.",
     )
     start_penalty: float = Field(
         0.1,
@@ -104,8 +136,30 @@ class FinetuneSettings(_Section):
     layer_decay: float = Field(
         0.85, gt=0, le=1, description="Learning rate of a block relative to the one after it."
     )
-    patience: int = Field(
-        5, ge=1, description="Stop after so many epochs without a better validation loss."
+    stop_on: str | None = Field(
+        None,
+        description="Validation score that keeps the best weights and stops; null = the loss at its "
+        "best temperature.",
+    )
+    patience: int | None = Field(
+        5, ge=1, description="Stop after so many looks without a better one; null = never."
+    )
+    ema: float = Field(
+        0.0, ge=0, lt=1, description="Decay of a moving average of the weights; 0 = none."
+    )
+    sizes: tuple[Annotated[int, Field(ge=16, le=2048)], ...] | None = Field(
+        None,
+        min_length=1,
+        description="Input widths, px, one after the other, growing; null = the model's own.",
+    )
+    size_shares: tuple[Annotated[float, Field(gt=0, le=1)], ...] | None = Field(
+        None, description="Share of the steps for each of `sizes`; null = equal shares."
+    )
+    size_strength: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Strength of augmentation at the first of `sizes`; it grows evenly to 1.",
     )
     label_smoothing: float = Field(
         0.1, ge=0, lt=1, description="Share of the target given to all classes; 0 = none."
@@ -120,21 +174,120 @@ class FinetuneSettings(_Section):
     )
 
 
+OptimizerName = Literal[
+    "sgd", "adam", "adamw", "adamax", "nadam", "nadamw", "radam", "rmsprop", "adagrad", "lion",
+    "lamb", "lars", "adan", "adabelief", "adamp", "adopt", "laprop", "mars", "novograd", "sgdp", "sgdw",
+]  # fmt: skip
+
+WITH_MOMENTUM = ("sgd", "sgdp", "sgdw", "lars", "rmsprop")
+WITHOUT_BETAS = ("sgd", "sgdp", "sgdw", "lars", "adagrad")
+WITHOUT_EPS = ("sgd", "sgdw", "lion")
+WITH_NESTEROV = ("sgd", "sgdp", "sgdw", "lars")
+WITH_AMSGRAD = ("adam", "adamw")
+
+
 class OptimizerSettings(_Section):
     """How steps are taken in fine-tuning."""
 
-    name: Literal["adamw", "sgd"] = Field("adamw", description="Optimizer.")
-    lr: float = Field(3e-4, gt=0, le=10, description="Highest learning rate (that of the head).")
+    name: OptimizerName = Field("adamw", description="Optimizer.")
+    lr: Annotated[float, Field(gt=0, le=10)] | Literal["auto"] = Field(
+        3e-4, description="Highest learning rate (that of the head); auto = by a range test."
+    )
     weight_decay: float = Field(0.01, ge=0, le=1, description="Off for biases and norms.")
-    momentum: float = Field(0.9, ge=0, lt=1, description="For sgd.")
+    decay_norms: bool = Field(
+        default=False, description="Weight decay on biases and norms too, as many scripts have it."
+    )
+    momentum: float = Field(0.9, ge=0, lt=1, description=f"For {', '.join(WITH_MOMENTUM)}.")
+    nesterov: bool | None = Field(
+        None, description="Nesterov's momentum; null = where the optimizer has it and momentum > 0."
+    )
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], ...] | None = Field(
+        None,
+        min_length=2,
+        max_length=3,
+        description="Memory of the gradient and of its square (rmsprop uses the second; adan has "
+        "three); null = the optimizer's own.",
+    )
+    eps: float | None = Field(
+        None, gt=0, le=1, description="Added to the denominator; null = the optimizer's own."
+    )
+    amsgrad: bool = Field(default=False, description="AMSGrad; for adam and adamw.")
     clip: float | None = Field(1.0, gt=0, description="Largest gradient norm; null = no clipping.")
+    accumulate: int = Field(
+        1,
+        ge=1,
+        le=256,
+        description="Pieces in which a step's images are worked on, to save memory.",
+    )
+
+    @model_validator(mode="after")
+    def _hold_together(self) -> Self:
+        problem = next(_optimizer_problems(self), None)
+        if problem:
+            raise ValueError(problem)
+        return self
+
+
+def _optimizer_problems(settings: OptimizerSettings) -> Iterator[str]:
+    name = settings.name
+    if settings.nesterov and name not in WITH_NESTEROV:
+        yield (
+            f"nesterov=true means nothing to {name}: give it to {', '.join(WITH_NESTEROV)}, or "
+            "choose nadam, which is Adam with Nesterov's momentum"
+        )
+    if settings.nesterov and settings.momentum == 0:
+        yield "nesterov=true needs momentum above 0, such as 0.9"
+    if settings.amsgrad and name not in WITH_AMSGRAD:
+        yield f"amsgrad=true means nothing to {name}: it goes with {', '.join(WITH_AMSGRAD)}"
+    if settings.betas is not None and name in WITHOUT_BETAS:
+        yield f"{name} has no betas: leave them out" + (
+            ", and set momentum" if name in WITH_MOMENTUM else ""
+        )
+    elif settings.betas is not None and len(settings.betas) != (3 if name == "adan" else 2):
+        yield f"{name} has {3 if name == 'adan' else 2} betas"
+    if settings.eps is not None and name in WITHOUT_EPS:
+        yield f"{name} divides by nothing, so it has no eps: leave it out"
 
 
 class ScheduleSettings(_Section):
     """How the learning rate moves over the planned steps."""
 
-    name: Literal["one_cycle", "cosine", "constant"] = Field("one_cycle", description="Shape.")
-    warmup: float = Field(0.25, ge=0, lt=1, description="Share of the steps that rise to `lr`.")
+    name: Literal["one_cycle", "cosine", "constant", "exponential", "step", "plateau"] = Field(
+        "one_cycle", description="Shape."
+    )
+    warmup: float | None = Field(
+        None,
+        ge=0,
+        lt=1,
+        description="Share of the steps that rise to `lr`; null = 0.25 for one_cycle, else 0.05.",
+    )
+    gamma: float | None = Field(
+        None,
+        gt=0,
+        le=1,
+        description="Factor per epoch (exponential; null = 0.95) or per drop (step; null = 0.1).",
+    )
+    every: float = Field(10, gt=0, description="Epochs from drop to drop; for step.")
+    factor: float = Field(0.3, gt=0, lt=1, description="Of each cut; for plateau.")
+    patience: int = Field(
+        2, ge=1, description="Looks at validation without a better one before a cut; for plateau."
+    )
+    threshold: float = Field(
+        1e-4, ge=0, lt=1, description="Relative gain that counts as better; for plateau."
+    )
+    cooldown: int = Field(0, ge=0, description="Looks after a cut that do not count; for plateau.")
+    minimum: float = Field(
+        0.0, ge=0, lt=1, description="Share of `lr` below which no cut goes; for plateau."
+    )
+
+    @model_validator(mode="after")
+    def _hold_together(self) -> Self:
+        if self.gamma is not None and self.name not in ("exponential", "step"):
+            msg = f"gamma means nothing to the schedule {self.name}: choose exponential or step" + (
+                ", or set factor" if self.name == "plateau" else ""
+            )
+            raise ValueError(msg)
+        return self
 
 
 class AugmentSettings(_Section):
@@ -148,6 +301,18 @@ class AugmentSettings(_Section):
     rotation: float = Field(0.0, ge=0, le=180, description="Largest rotation, degrees.")
     brightness: float = Field(0.0, ge=0, lt=1, description="Largest relative change.")
     contrast: float = Field(0.0, ge=0, lt=1, description="Largest relative change.")
+    mixup: float = Field(
+        0.0,
+        ge=0,
+        le=10,
+        description="Alpha of mixup: two images are blended, and their labels; 0 = off.",
+    )
+    cutmix: float = Field(
+        0.0,
+        ge=0,
+        le=10,
+        description="Alpha of cutmix: a box of one image lies on another; 0 = off.",
+    )
 
 
 class LossSettings(_Section):
@@ -205,7 +370,9 @@ class ComputeSettings(_Section):
 
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps...")
     threads: int | None = Field(None, ge=1, description="null = processors this process may use.")
-    precision: Literal["fp32", "bf16"] = Field("fp32", description="Of the training steps.")
+    precision: Literal["fp32", "bf16", "fp16", "auto"] = Field(
+        "fp32", description="Of the training steps; auto = the fastest here, measured."
+    )
     batch_size: int = Field(
         32, ge=1, le=4096, description="Images per forward pass without training."
     )
@@ -249,6 +416,25 @@ class Recipe(_Section):
     compute: ComputeSettings = ComputeSettings()
 
     @model_validator(mode="after")
+    def _train_together(self) -> Self:
+        problem = next(_training_problems(self), None)
+        if problem:
+            raise ValueError(problem)
+        return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_follow_the_weights(cls, document: Any) -> Any:
+        return with_defaults_from_scratch(document) if isinstance(document, Mapping) else document
+
+    @model_validator(mode="after")
+    def _be_possible(self) -> Self:
+        problem = "; ".join(contradictions(self))
+        if problem:
+            raise ValueError(problem)
+        return self
+
+    @model_validator(mode="after")
     def _hold_together(self) -> Self:
         if list(self.stages) not in (["features"], ["finetune"], ["features", "finetune"]):
             msg = "stages must be 'features', 'finetune' or 'features,finetune', in this order"
@@ -278,6 +464,33 @@ class Recipe(_Section):
         )
 
 
+def _training_problems(recipe: Recipe) -> Iterator[str]:
+    """Yield what the sections of a training cannot be told together."""
+    settings, augment = recipe.finetune, recipe.augment
+    if recipe.task == "count" and (augment.mixup or augment.cutmix):
+        yield (
+            "augment.mixup and augment.cutmix blend two images, and half an object is not half a "
+            "count: leave them at 0 for task=count"
+        )
+    pieces = recipe.optimizer.accumulate
+    if settings.batch_size != "auto" and pieces > settings.batch_size:
+        yield (
+            f"optimizer.accumulate={pieces} pieces cannot be made of finetune.batch_size="
+            f"{settings.batch_size} images: batch_size is the whole step's, so raise it"
+        )
+    if settings.gradual is not None and settings.unfreeze == 0:
+        yield "finetune.gradual unfreezes blocks, but finetune.unfreeze=0 keeps all frozen"
+    sizes, shares = settings.sizes or (), settings.size_shares or ()
+    if list(sizes) != sorted(set(sizes)):
+        yield "finetune.sizes must grow: small images first, such as 128,160,224"
+    if shares and len(shares) != len(sizes):
+        yield (
+            f"finetune.size_shares has {len(shares)} numbers for {len(sizes)} sizes: give one each"
+        )
+    if shares and abs(sum(shares) - 1) > 1e-6:
+        yield f"finetune.size_shares add up to {sum(shares):g}: they must give 1"
+
+
 def parse_recipe(document: Mapping[str, Any] | None = None, settings: Iterable[str] = ()) -> Recipe:
     """Return the recipe of a YAML document with `key=value` settings laid over it.
 
@@ -297,7 +510,7 @@ def parse_recipe(document: Mapping[str, Any] | None = None, settings: Iterable[s
     try:
         recipe = Recipe.model_validate(merged)
     except ValidationError as error:
-        problems.extend(_describe(detail) for detail in error.errors())
+        problems.extend(_describe_all(error.errors()))
         recipe = None
     if problems or recipe is None:
         raise RecipeError(
@@ -335,23 +548,34 @@ def dump_recipe(recipe: Recipe) -> str:
     return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
+def forced_pairings(recipe: Recipe) -> tuple[str, ...]:
+    """Return what `force` let through, each with the reason and the right pairing; none if all fits."""
+    return problems(recipe.chosen_loss())
+
+
 def settings_table() -> list[tuple[str, str, str, str]]:
     """Return (name, default, type and range, description) of every setting, in order."""
-    rows: list[tuple[str, str, str, str]] = []
     schema = Recipe.model_json_schema()
-    for name, field in Recipe.model_fields.items():
-        annotation = field.annotation
-        if isinstance(annotation, type) and issubclass(annotation, _Section):
-            section = schema["$defs"][annotation.__name__]["properties"]
-            default = annotation()
-            rows.extend(
-                (f"{name}.{key}", _plain(getattr(default, key)), _kind(entry), entry["description"])
-                for key, entry in section.items()
-            )
+    return [
+        (name, _plain(default), _kind(entry), entry["description"])
+        for name, _, default, entry in _every_setting(Recipe, schema["properties"], schema["$defs"])
+    ]
+
+
+def _every_setting(
+    section: type[_Section],
+    entries: Mapping[str, Any],
+    sections: Mapping[str, Any],
+    prefix: str = "",
+) -> Iterator[tuple[str, Any, Any, Mapping[str, Any]]]:
+    """Yield (name, annotation, default, entry of the schema) of every setting, nested ones too."""
+    for key, field in section.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, _Section):
+            own = sections[inner.__name__]["properties"]
+            yield from _every_setting(inner, own, sections, f"{prefix}{key}.")
         else:
-            entry = schema["properties"][name]
-            rows.append((name, _plain(field.default), _kind(entry), entry["description"]))
-    return rows
+            yield f"{prefix}{key}", inner, field.default, entries[key]
 
 
 def _names() -> list[str]:
@@ -389,7 +613,9 @@ def _value_of(name: str, text: str) -> Any:
     if name in _text_settings():
         return None if text.strip() in ("", "null") else text.strip()
     value = _number(yaml.safe_load(text))
-    if name in ("stages", "features.penalties"):
+    if name in _list_settings() and not text.strip():
+        return []
+    if name in _list_settings() and value is not None:
         value = [_number(part) for part in value.split(",")] if isinstance(value, str) else value
         return value if isinstance(value, list) else [value]
     return value
@@ -397,15 +623,22 @@ def _value_of(name: str, text: str) -> Any:
 
 def _text_settings() -> set[str]:
     """Return the settings that are text, so that a label `yes` or a column `2019` stays one."""
-    names: set[str] = set()
-    for name, field in Recipe.model_fields.items():
-        annotation = field.annotation
-        if isinstance(annotation, type) and issubclass(annotation, _Section):
-            inner = annotation.model_fields.items()
-            names |= {f"{name}.{key}" for key, entry in inner if _is_text(entry.annotation)}
-        elif _is_text(annotation):
-            names.add(name)
-    return names
+    return {name for name, annotation in _annotations() if _is_text(annotation)}
+
+
+def _list_settings() -> set[str]:
+    """Return the settings that are lists, so that one value, or several with commas, make one."""
+    return {name for name, annotation in _annotations() if _is_list(annotation)}
+
+
+def _annotations() -> Iterator[tuple[str, Any]]:
+    schema = Recipe.model_json_schema()
+    for name, annotation, *_ in _every_setting(Recipe, schema["properties"], schema["$defs"]):
+        yield name, annotation
+
+
+def _is_list(annotation: Any) -> bool:
+    return tuple in {get_origin(annotation), *map(get_origin, get_args(annotation))}
 
 
 def _is_text(annotation: Any) -> bool:
@@ -422,8 +655,31 @@ def _number(value: Any) -> Any:
     return value
 
 
-def _describe(detail: Any) -> str:
-    location = [str(part) for part in detail["loc"] if not isinstance(part, int)]
+def _describe_all(details: Iterable[Any]) -> list[str]:
+    """Return a sentence for each setting; one that takes two kinds of values says both."""
+    said: dict[str, list[str]] = {}
+    for detail in details:
+        location = [str(part) for part in detail["loc"] if not isinstance(part, int)]
+        text = _describe(detail, location)
+        known = [name for name in _names() if ".".join(location).startswith(f"{name}.")]
+        said.setdefault(known[0] if known else text, []).append(text)
+    return [
+        texts[0]
+        if len(texts) == 1
+        else f"{name}: " + " or ".join([*map(_without_value, texts[:-1]), _meaning(texts[-1])])
+        for name, texts in said.items()
+    ]
+
+
+def _meaning(text: str) -> str:
+    return text.partition(": ")[2]
+
+
+def _without_value(text: str) -> str:
+    return _meaning(text).rpartition(", not ")[0]
+
+
+def _describe(detail: Any, location: list[str]) -> str:
     name = ".".join(location)
     if detail["type"] == "extra_forbidden":
         names = _names()
@@ -435,8 +691,8 @@ def _describe(detail: Any) -> str:
         ]
         return f"{name}: no such setting" + (f"; do you mean {near[0]}?" if near else "")
     message = detail["msg"].removeprefix("Value error, ")
-    if not name:
-        return str(message)
+    if not name or isinstance(detail["input"], Mapping):
+        return ": ".join(part for part in (name, str(message)) if part)
     return f"{name}: {message[0].lower()}{message[1:]}, not {detail['input']!r}"
 
 
