@@ -9,10 +9,13 @@ from affinage.models.build import build_backbone, stack
 from affinage.models.freeze import layer_groups, set_trainable
 from affinage.records.recipe import OptimizerSettings, ScheduleSettings, parse_recipe
 from affinage.training.checkpoint import load_training, save_training
-from affinage.training.finetune import Observed, Scores, finetune
+from affinage.training.finetune import Observed, finetune
 from affinage.training.loop import training_steps
-from affinage.training.optimizer import build_optimizer, schedule_factor
+from affinage.training.losses import make_objective
+from affinage.training.optimizer import build_optimizer
 from affinage.training.plan import Plan, make_plan
+from affinage.training.schedule import schedule_factor
+from affinage.training.stopping import Scores
 from real_digits import SMALL
 
 CPU = torch.device("cpu")
@@ -34,6 +37,10 @@ def fresh(recipe):
     return stack(build_backbone(recipe.model), classes=3, dropout=recipe.model.dropout)
 
 
+def objective_of(recipe, items):
+    return make_objective(recipe, classes=3, targets=items[1])
+
+
 def silent(evaluate=None, out_of_time=lambda: False):
     return Observed(
         evaluate=evaluate,
@@ -47,7 +54,8 @@ def silent(evaluate=None, out_of_time=lambda: False):
 def train(recipe, items, folder, *, model=None, **observed):
     model = model or fresh(recipe)
     ended = finetune(
-        model, *items, recipe=recipe, plan=make_plan(recipe.finetune, len(items[0])),
+        model, *items, objective=objective_of(recipe, items), recipe=recipe,
+        plan=make_plan(recipe.finetune, len(items[0])),
         observed=silent(**observed), folder=folder, device=CPU, threads=2,
     )  # fmt: skip
     return model, ended
@@ -85,7 +93,7 @@ def test_the_weights_of_the_best_epoch_are_kept(items, tmp_path):
     def evaluate(model):
         states.append({key: value.clone() for key, value in model.state_dict().items()})
         loss = next(losses)
-        return Scores(loss=1.0, accuracy=0.5, judged=loss)
+        return Scores(judged=loss)
 
     model, ended = train(recipe_of(), items, tmp_path, evaluate=evaluate)
     assert ended.best_step == make_plan(recipe_of().finetune, 60).steps_per_epoch
@@ -94,9 +102,7 @@ def test_the_weights_of_the_best_epoch_are_kept(items, tmp_path):
 
 def test_patience_ends_a_training_that_gets_no_better(items, tmp_path):
     recipe = recipe_of("finetune.epochs=9", "finetune.patience=2")
-    _, ended = train(
-        recipe, items, tmp_path, evaluate=lambda model: Scores(loss=1.0, accuracy=0.5, judged=1.0)
-    )
+    _, ended = train(recipe, items, tmp_path, evaluate=lambda model: Scores(judged=1.0))
     assert "2 epochs" in ended.stopped
     assert ended.best_step == 0
 
@@ -121,7 +127,14 @@ def test_every_image_is_seen_once_an_epoch_with_its_own_label(items):
     optimizer = build_optimizer(model, groups, recipe.optimizer, layer_decay=1.0)
     model.features = lambda images: torch.zeros(len(images), model.head.in_features)
     for step in training_steps(
-        model, optimizer, *items, recipe=recipe, plan=plan, device=CPU, threads=1
+        model,
+        optimizer,
+        *items,
+        objective=objective_of(recipe, items),
+        recipe=recipe,
+        plan=plan,
+        device=CPU,
+        threads=1,
     ):
         seen.append(step.images)
     assert sum(seen) == 2 * len(items[0])
@@ -134,8 +147,8 @@ def test_threads_change_no_number(items, tmp_path):
     for threads in (1, 2, 4):
         model = fresh(recipe)
         finetune(
-            model, *items, recipe=recipe, plan=make_plan(recipe.finetune, 60),
-            observed=silent(), folder=tmp_path / str(threads), device=CPU, threads=threads,
+            model, *items, objective=objective_of(recipe, items), recipe=recipe,
+            plan=make_plan(recipe.finetune, 60), observed=silent(), folder=tmp_path / str(threads), device=CPU, threads=threads,
         )  # fmt: skip
         states.append(model.state_dict())
     for name, tensor in states[0].items():
@@ -182,7 +195,9 @@ def test_a_foreign_checkpoint_is_refused_in_words(tmp_path, damage):
 @pytest.mark.parametrize("name", ["one_cycle", "cosine", "constant"])
 def test_a_schedule_stays_in_its_range_and_peaks_at_one(name):
     settings = ScheduleSettings(name=name)
-    factors = [schedule_factor(settings, step, 400) for step in range(400)]
+    factors = [
+        schedule_factor(settings, step, Plan(steps=400, steps_per_epoch=40)) for step in range(400)
+    ]
     assert all(0 < factor <= 1 for factor in factors)
     assert max(factors) == pytest.approx(1, abs=0.02)
     assert factors[0] < 0.2

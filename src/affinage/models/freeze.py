@@ -1,5 +1,6 @@
 """What of a model is trained: groups of layers from stem to head, and their modes."""
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Literal
 
@@ -69,6 +70,19 @@ def layer_groups(
     return (*groups, LayerGroup(depth=total, names=head, trained=True))
 
 
+def thawed(groups: tuple[LayerGroup, ...], blocks: int) -> tuple[LayerGroup, ...]:
+    """Return the groups with no more than the last `blocks` blocks and the head trained.
+
+    Source:
+        Howard and Ruder, Universal Language Model Fine-tuning, 2018, section 3.3 (gradual unfreezing).
+    """
+    first = groups[-1].depth - blocks
+    return tuple(
+        dataclasses.replace(group, trained=group.trained and group.depth >= first)
+        for group in groups
+    )
+
+
 def _blocks_to_train(unfreeze: int | Literal["all"] | None, total: int) -> int:
     if unfreeze is None:
         return round(SHARE_BY_DEFAULT * total)
@@ -82,15 +96,19 @@ def set_trainable(model: Classifier, groups: tuple[LayerGroup, ...]) -> None:
         parameter.requires_grad_(name in trained)
 
 
-def set_modes(model: Classifier, *, batchnorm: Literal["frozen", "adapt"]) -> None:
+BatchNormMode = Literal["frozen", "adapt", "recompute"]
+
+
+def set_modes(model: Classifier, *, batchnorm: BatchNormMode) -> None:
     """Put every layer in the mode that a training step needs.
 
     A layer with a parameter that is trained goes into training mode (dropout, stochastic depth); one
     that is frozen stays in evaluation mode. BatchNorm normalises by its stored statistics and keeps
-    them, unless `batchnorm` is `adapt` and its own weights are trained.
+    them, unless `batchnorm` is `adapt` or `recompute` and its own weights are trained.
     """
     model.eval()
     model.drop.train()
+    model.head.train()
     for module in model.backbone.modules():
         own = list(module.parameters())
         if own and all(parameter.requires_grad for parameter in own):
@@ -98,15 +116,17 @@ def set_modes(model: Classifier, *, batchnorm: Literal["frozen", "adapt"]) -> No
     if all(parameter.requires_grad for parameter in model.backbone.parameters()):
         model.backbone.train()
     for layer in batchnorms(model):
-        adapts = batchnorm == "adapt" and any(p.requires_grad for p in layer.parameters())
+        adapts = _adapts(layer, batchnorm)
         layer.train(adapts)
         if adapts:
             layer.momentum = ADAPT_MOMENTUM
 
 
-def frozen_state(
-    model: Classifier, *, batchnorm: Literal["frozen", "adapt"]
-) -> dict[str, torch.Tensor]:
+def _adapts(layer: nn.Module, batchnorm: BatchNormMode) -> bool:
+    return batchnorm != "frozen" and any(p.requires_grad for p in layer.parameters())
+
+
+def frozen_state(model: Classifier, *, batchnorm: BatchNormMode) -> dict[str, torch.Tensor]:
     """Return copies of everything that training must not move: frozen weights and statistics."""
     kept = {
         name: parameter.detach().clone()
@@ -116,8 +136,7 @@ def frozen_state(
     for prefix, layer in model.named_modules():
         if not isinstance(layer, nn.modules.batchnorm._BatchNorm):
             continue
-        frozen = batchnorm == "frozen" or not any(p.requires_grad for p in layer.parameters())
-        if frozen:
+        if not _adapts(layer, batchnorm):
             kept |= {
                 f"{prefix}.{name}": buffer.detach().clone()
                 for name, buffer in layer.named_buffers()

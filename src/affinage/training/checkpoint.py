@@ -1,15 +1,19 @@
 """Weights and optimizer state in one safetensors file: no pickled code, all of it or none."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file, save
+from torch import Tensor
 
 from affinage.errors import RunError
 from affinage.store.files import write_bytes
 from affinage.store.run_folder import read_metadata
+
+FORMAT = 2
 
 
 def save_model(path: Path, model: torch.nn.Module, **facts: Any) -> None:
@@ -30,57 +34,119 @@ def load_model(path: Path, model: torch.nn.Module) -> dict[str, Any]:
 
 
 def save_training(
-    path: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer, **facts: Any
+    path: Path,
+    model: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    *,
+    average: Mapping[str, Tensor] | None = None,
+    **facts: Any,
 ) -> None:
-    """Write all that a training needs to go on as if it had never stopped."""
+    """Write all that a training needs to go on as if it had never stopped.
+
+    Args:
+        path: Of the file.
+        model: Its weights and statistics are written.
+        optimizer: Its state is written, and what it keeps in its groups.
+        average: Moving average of the weights, where there is one.
+        **facts: Whatever else JSON takes.
+    """
     tensors = {f"model.{name}": _own(tensor) for name, tensor in model.state_dict().items()}
+    tensors |= {f"average.{name}": _own(tensor) for name, tensor in (average or {}).items()}
     scalars: dict[str, dict[str, Any]] = {}
-    for index, state in optimizer.state_dict()["state"].items():
-        for key, value in state.items():
-            if isinstance(value, torch.Tensor):
+    state = optimizer.state_dict()
+    for index, values in state["state"].items():
+        for key, value in values.items():
+            if isinstance(value, Tensor):
                 tensors[f"optimizer.{index}.{key}"] = _own(value)
             else:
                 scalars.setdefault(str(index), {})[key] = value
-    _save(path, tensors, {"scalars": scalars, **facts})
+    groups = [
+        {key: value for key, value in group.items() if key != "params"}
+        for group in state["param_groups"]
+    ]
+    _save(path, tensors, {"format": FORMAT, "scalars": scalars, "groups": groups, **facts})
 
 
 def load_training(
-    path: Path, model: torch.nn.Module, optimizer: torch.optim.Optimizer
+    path: Path,
+    model: torch.nn.Module,
+    optimizer: torch.optim.Optimizer,
+    *,
+    average: dict[str, Tensor] | None = None,
 ) -> dict[str, Any]:
     """Load what `save_training` wrote and return its facts.
 
+    Args:
+        path: Of the file.
+        model: Gets the weights.
+        optimizer: Gets its state; it must be over the same parameters.
+        average: Gets the moving average, in place.
+
     Raises:
-        RunError: If the file is damaged or of another training.
+        RunError: If the file is damaged, of another training, or of another format.
     """
     facts = read_metadata(path, "checkpoint")
+    if facts.get("format") != FORMAT:
+        raise RunError(
+            f"'{path.name}' has format {facts.get('format', 1)}; this version reads {FORMAT}.",
+            remedy="Finish the run with the version of affinage that began it, or train again.",
+        )
     tensors = load_file(path)
-    own = {key[6:]: value for key, value in tensors.items() if key.startswith("model.")}
-    _into(model, own, path)
+    _into(model, _part(tensors, "model."), path)
+    if average is not None:
+        _average_into(average, _part(tensors, "average."), path)
     state: dict[int, dict[str, Any]] = {}
-    for name, tensor in tensors.items():
-        if name.startswith("optimizer."):
-            _, index, key = name.split(".", 2)
-            state.setdefault(int(index), {})[key] = tensor
+    for name, tensor in _part(tensors, "optimizer.").items():
+        index, key = name.split(".", 1)
+        state.setdefault(int(index), {})[key] = tensor
     for index_text, values in facts["scalars"].items():
         state.setdefault(int(index_text), {}).update(values)
-    whole = optimizer.state_dict()
+    whole = optimizer.state_dict()["param_groups"]
+    if len(whole) != len(facts["groups"]):
+        raise _foreign(path, f"{len(facts['groups'])} parameter groups, not {len(whole)}")
+    groups = [
+        {**own, **_as_before(own, saved)} for own, saved in zip(whole, facts["groups"], strict=True)
+    ]
     try:
-        optimizer.load_state_dict({"state": state, "param_groups": whole["param_groups"]})
+        optimizer.load_state_dict({"state": state, "param_groups": groups})
     except (ValueError, KeyError) as error:
         raise _foreign(path, str(error)) from None
     return facts
 
 
-def _own(tensor: torch.Tensor) -> torch.Tensor:
+def _as_before(own: Mapping[str, Any], saved: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the saved entries of a group; JSON made lists of its tuples."""
+    return {
+        key: tuple(value) if isinstance(own.get(key), tuple) else value
+        for key, value in saved.items()
+    }
+
+
+def _part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {
+        name.removeprefix(prefix): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(prefix)
+    }
+
+
+def _average_into(average: dict[str, Tensor], saved: Mapping[str, Tensor], path: Path) -> None:
+    if set(saved) != set(average):
+        raise _foreign(path, "no moving average of these weights")
+    for name, tensor in average.items():
+        tensor.copy_(saved[name])
+
+
+def _own(tensor: Tensor) -> Tensor:
     return tensor.detach().cpu().contiguous().clone()
 
 
-def _save(path: Path, tensors: dict[str, torch.Tensor], facts: dict[str, Any]) -> None:
+def _save(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
     metadata = {"affinage": json.dumps(facts)}
     write_bytes(path, save(tensors, metadata))
 
 
-def _into(model: torch.nn.Module, tensors: dict[str, torch.Tensor], path: Path) -> None:
+def _into(model: torch.nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
     try:
         model.load_state_dict(tensors, strict=True)
     except RuntimeError as error:

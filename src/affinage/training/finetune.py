@@ -1,15 +1,13 @@
 """The stage `finetune`: a stacked model is trained, watched, stopped in time, and can go on later."""
 
 import contextlib
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from affinage.errors import RunError
 from affinage.imaging.batches import Item
@@ -17,33 +15,38 @@ from affinage.models.classifier import Classifier
 from affinage.models.freeze import layer_groups, set_trainable
 from affinage.records.recipe import Recipe
 from affinage.records.signals import Point
+from affinage.training.averaging import WeightAverage
 from affinage.training.checkpoint import load_model, load_training, save_model, save_training
-from affinage.training.loop import training_steps
-from affinage.training.optimizer import build_optimizer
+from affinage.training.feeding import Targets
+from affinage.training.loop import Step, scheduled, training_steps
+from affinage.training.losses import Objective, sampling_weights
+from affinage.training.optimizer import build_optimizer, highest_rate
 from affinage.training.plan import Plan
+from affinage.training.precision import make_scaler, precision_of
+from affinage.training.processes import ALONE, Processes, agreed, same_start, wait
+from affinage.training.progress import COMPLETE, Progress, Sitting
+from affinage.training.resizing import check_sizes
+from affinage.training.statistics import recompute_statistics
+from affinage.training.stopping import (
+    Scores,
+    judged_value,
+    look_is_due,
+    out_of_minutes,
+    out_of_patience,
+)
 
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scores:
-    """What a model scores on some images, in evaluation mode.
-
-    Attributes:
-        loss: Mean cross-entropy, nats.
-        accuracy: Share of right predictions.
-        judged: What weights are kept by, the less the better: the loss at its best temperature, so
-            that a model which is only too modest (label smoothing) or too sure is not the worse for it.
-    """
-
-    loss: float
-    accuracy: float
-    judged: float
+HITS = {"classify": "accuracy", "multilabel": "label_accuracy", "count": "exact"}
+"""What the objective's hits are called on a curve."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
     """Functions that a training calls; it knows nothing of what they do.
+
+    With several processes, `evaluate` and `evaluate_train` are called in every one, so that they may
+    share the images (`processes.in_shares`); what rank 0 returns counts. The others are called in rank 0.
 
     Attributes:
         evaluate: Scores on validation; None where there is nothing to choose by.
@@ -60,22 +63,6 @@ class Observed:
     out_of_time: Callable[[], bool]
 
 
-@dataclass(slots=True, kw_only=True)
-class Progress:
-    """Where a training stands; saved with every checkpoint."""
-
-    step: int = 0
-    loss_sum: float = 0.0
-    right: int = 0
-    seen: int = 0
-    best_loss: float | None = None
-    best_step: int = 0
-    flat_epochs: int = 0
-    seconds: float = 0.0
-    stopped: str = ""
-    history: list[tuple[int, float]] = field(default_factory=list)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finetuned:
     """How a training ended; the model given to it holds the best weights.
@@ -85,19 +72,22 @@ class Finetuned:
         best_step: Step of the weights that were kept.
         stopped: Why it ended before its plan; empty where it did not.
         seconds: Time in training, over all sittings.
+        measured_layers: BatchNorm layers whose statistics were measured anew at the end.
     """
 
     steps: int
     best_step: int
     stopped: str
     seconds: float
+    measured_layers: int = 0
 
 
 def finetune(
     model: Classifier,
     items: Sequence[Item],
-    labels: NDArray[np.int64],
+    targets: Targets,
     *,
+    objective: Objective,
     recipe: Recipe,
     plan: Plan,
     observed: Observed,
@@ -105,184 +95,249 @@ def finetune(
     device: torch.device,
     threads: int,
     phase: str = "finetune",
+    processes: Processes = ALONE,
 ) -> Finetuned:
     """Train the model in place and leave the best weights in it.
 
-    With `observed.evaluate`, the best weights are those of the epoch with the lowest validation loss
-    at its best temperature,
-    and `finetune.patience` epochs without a better one end the training; without, the last ones are.
-    Checkpoints go to `folder` after every epoch and every 30 seconds; where one lies there already,
-    the training goes on from it.
+    With `observed.evaluate`, the best weights are those of the look with the best validation score
+    (`finetune.stop_on`), and `finetune.patience` looks without a better one end the training; without,
+    the last ones are. With `finetune.ema` the moving average of the weights is judged and kept.
+    Checkpoints go to `folder` at every look and every 30 seconds; where one lies there already, the
+    training goes on from it.
+
+    Args:
+        model: On `device`.
+        items: Training images.
+        targets: Of each, as the objective takes them; or a function from a size to these.
+        objective: What is made small.
+        recipe: Settings, with nothing left at `auto`.
+        plan: How many steps.
+        observed: Who watches.
+        folder: Of the checkpoints.
+        device: Where to compute.
+        threads: Threads that decode and augment ahead.
+        phase: Name of the checkpoints and curves; distinguishes the random numbers of two trainings.
+        processes: That share the images of each step.
 
     Raises:
         RunError: If the loss is not a number any more, or a checkpoint is damaged.
+        RecipeError: If a setting is still at `auto`, or names a score that is not there.
+        ModelError: If the model cannot compute at one of `finetune.sizes`.
     """
     groups = layer_groups(model, unfreeze=recipe.finetune.unfreeze)
     set_trainable(model, groups)
-    optimizer = build_optimizer(
-        model, groups, recipe.optimizer, layer_decay=recipe.finetune.layer_decay
-    )
-    files = _Files(last=folder / f"{phase}.safetensors", best=folder / f"{phase}-best.safetensors")
-    state = _restore(files, model, optimizer, observed, phase)
-    sitting = _Sitting(state.seconds)
-    if not state.stopped:
-        _train(
-            model, optimizer, items, labels, recipe, plan, observed, files, state, sitting,
-            device=device, threads=threads, phase=phase,
-        )  # fmt: skip
-    if files.best.exists():
-        load_model(files.best, model)
-    return Finetuned(
-        steps=state.step,
-        best_step=state.step if observed.evaluate is None else state.best_step,
-        stopped=state.stopped if state.stopped != _COMPLETE else "",
-        seconds=state.seconds,
-    )
+    check_sizes(model, recipe, device)
+    training = _Training(
+        model, items, targets, objective=objective, recipe=recipe, plan=plan, observed=observed,
+        files=_Files(folder / f"{phase}.safetensors", folder / f"{phase}-best.safetensors"),
+        device=device, threads=threads, phase=phase, processes=processes,
+    )  # fmt: skip
+    training.restore()
+    if not training.state.stopped:
+        training.run()
+    set_trainable(model, groups)
+    return training.end()
 
 
-_COMPLETE = "complete"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class _Files:
     last: Path
     best: Path
 
 
-class _Sitting:
-    """The clock of a training that may be interrupted."""
+class _Training:
+    """One training at work: what it moves, where it stands, who watches it."""
 
-    def __init__(self, before: float) -> None:
-        self._before = before
-        self._start = time.perf_counter()
-        self._saved = self._start
+    def __init__(
+        self,
+        model: Classifier,
+        items: Sequence[Item],
+        targets: Targets,
+        *,
+        objective: Objective,
+        recipe: Recipe,
+        plan: Plan,
+        observed: Observed,
+        files: _Files,
+        device: torch.device,
+        threads: int,
+        phase: str,
+        processes: Processes,
+    ) -> None:
+        self._model, self._items, self._targets = model, items, targets
+        self._objective, self._recipe, self._plan = objective, recipe, plan
+        self._observed, self._files, self._phase = observed, files, phase
+        self._device, self._threads, self._processes = device, threads, processes
+        self._size = -(-len(items) // plan.steps_per_epoch)
+        self._scaler = make_scaler(device, precision_of(recipe.compute))
+        same_start(model, processes)
+        decay = recipe.finetune.ema
+        self._average = WeightAverage(model, decay) if decay else None
+        self._optimizer = build_optimizer(
+            model,
+            layer_groups(model, unfreeze=recipe.finetune.unfreeze),
+            recipe.optimizer,
+            layer_decay=recipe.finetune.layer_decay,
+        )
+        self.state = Progress()
+        self._sitting = Sitting(0.0)
 
-    def seconds(self) -> float:
-        return self._before + time.perf_counter() - self._start
+    def restore(self) -> None:
+        """Go on where the last checkpoint stands; else look at validation before the first step."""
+        if self._files.last.exists():
+            average = self._average.tensors if self._average else None
+            facts = load_training(self._files.last, self._model, self._optimizer, average=average)
+            self.state = Progress.of(facts["progress"])
+            self._scaler.load_state_dict(facts["scaler"])
+            self._sitting = Sitting(self.state.seconds)
+            return
+        wait(self._processes)  # Nobody writes before all have looked.
+        if self._processes.first:
+            with contextlib.suppress(FileNotFoundError):
+                self._files.best.unlink()  # Of a training that died before its first checkpoint.
+        self._look(epoch=0.0)
 
-    def save_is_due(self) -> bool:
-        return time.perf_counter() - self._saved > SECONDS_BETWEEN_CHECKPOINTS
+    def run(self) -> None:
+        """Take the steps that are left, looking, saving and stopping between them."""
+        with contextlib.closing(self._steps()) as steps:
+            for step in steps:
+                self._count(step)
+                last = step.number == self._plan.steps
+                due = look_is_due(
+                    self._recipe.finetune,
+                    step=step.number, size=self._size, per_epoch=self._plan.steps_per_epoch,
+                )  # fmt: skip
+                limit = agreed(self._limit(), self._processes)
+                if due or last or limit:
+                    epoch = step.number / self._plan.steps_per_epoch
+                    self._running_means(epoch, step.learning_rate)
+                    self._look(epoch=epoch)
+                    patience = out_of_patience(self._recipe.finetune, self.state.flat)
+                    self.state.stopped = patience or ("" if last else limit)
+                    self._save()
+                elif self._processes.first and self._sitting.save_is_due(
+                    SECONDS_BETWEEN_CHECKPOINTS
+                ):
+                    self._save()
+                if self.state.stopped:
+                    return
+        self.state.stopped = COMPLETE
+        self._save()
 
-    def saved(self) -> None:
-        self._saved = time.perf_counter()
+    def end(self) -> Finetuned:
+        """Leave the best weights in the model, and say how it went."""
+        wait(self._processes)  # Until rank 0 has written them.
+        if self._files.best.exists():
+            load_model(self._files.best, self._model)
+        elif self._average is not None:
+            self._average.give(self._model)
+        measured = 0
+        if self._recipe.finetune.batchnorm == "recompute" and self.state.step:
+            measured = recompute_statistics(
+                self._model, self._items, seed=self._recipe.seed, batch_size=self._size,
+                device=self._device, threads=self._threads,
+            )  # fmt: skip
+        state = self.state
+        return Finetuned(
+            steps=state.step,
+            best_step=state.step if self._observed.evaluate is None else state.best_step,
+            stopped=state.stopped if state.stopped != COMPLETE else "",
+            seconds=state.seconds,
+            measured_layers=measured,
+        )
 
+    def _steps(self) -> Any:
+        rate = scheduled(self._recipe, self._plan)
+        table = self._targets if isinstance(self._targets, np.ndarray) else None
+        return training_steps(
+            self._model, self._optimizer, self._items, self._targets,
+            objective=self._objective, recipe=self._recipe, plan=self._plan, device=self._device,
+            threads=self._threads, start=self.state.step, phase=self._phase,
+            rate=lambda step: rate(step) * self.state.plateau.factor,
+            weights=sampling_weights(self._recipe, table) if table is not None else None,
+            scaler=self._scaler, processes=self._processes,
+        )  # fmt: skip
 
-def _restore(
-    files: _Files,
-    model: Classifier,
-    optimizer: torch.optim.Optimizer,
-    observed: Observed,
-    phase: str,
-) -> Progress:
-    if files.last.exists():
-        facts = load_training(files.last, model, optimizer)
-        return Progress(**facts["progress"])
-    state = Progress()
-    with contextlib.suppress(FileNotFoundError):
-        files.best.unlink()  # Of a training that died before its first checkpoint.
-    _end_of_epoch(model, state, observed, files, epoch=0.0, phase=phase)
-    return state
+    def _count(self, step: Step) -> None:
+        """Enter a step into the sums, and let the average follow.
 
+        Raises:
+            RunError: If the loss is not a number any more.
+        """
+        loss = float(step.loss)
+        if not np.isfinite(loss):
+            rate = highest_rate(self._recipe.optimizer)
+            raise RunError(
+                f"The loss became {loss} at step {step.number} of {self._plan.steps}.",
+                remedy=f"Lower the learning rate: --set optimizer.lr={rate / 10:g}",
+            )
+        if self._average is not None:
+            self._average.follow(self._model, step.number)
+        self.state.step = step.number
+        self.state.loss_sum += loss * step.images
+        self.state.hits += float(step.hits)
+        self.state.seen += step.images
+        if self._processes.first:
+            self._observed.progress(step.number, self._plan.steps)
 
-def _train(
-    model: Classifier,
-    optimizer: torch.optim.Optimizer,
-    items: Sequence[Item],
-    labels: NDArray[np.int64],
-    recipe: Recipe,
-    plan: Plan,
-    observed: Observed,
-    files: _Files,
-    state: Progress,
-    sitting: _Sitting,
-    *,
-    device: torch.device,
-    threads: int,
-    phase: str,
-) -> None:
-    def save() -> None:
-        state.seconds = sitting.seconds()
-        facts: dict[str, Any] = {"progress": _plain(state)}
-        save_training(files.last, model, optimizer, **facts)
-        sitting.saved()
+    def _limit(self) -> str:
+        """Return which limit of time has been reached, or an empty text."""
+        minutes = out_of_minutes(self._recipe.finetune, self._sitting.seconds())
+        return minutes or ("the budget's safety stop" if self._observed.out_of_time() else "")
 
-    steps = training_steps(
-        model, optimizer, items, labels,
-        recipe=recipe, plan=plan, device=device, threads=threads, start=state.step, phase=phase,
-    )  # fmt: skip
-    with contextlib.closing(steps):
-        for step in steps:
-            loss = float(step.loss)
-            if not np.isfinite(loss):
-                raise RunError(
-                    f"The loss became {loss} at step {step.number} of {plan.steps}.",
-                    remedy=f"Lower the learning rate: --set optimizer.lr={recipe.optimizer.lr / 10:g}",
-                )
-            state.step = step.number
-            state.loss_sum += loss * step.images
-            state.right += int(step.right)
-            state.seen += step.images
-            observed.progress(step.number, plan.steps)
-            epoch_ends = step.number % plan.steps_per_epoch == 0 or step.number == plan.steps
-            out_of_time = observed.out_of_time()
-            if epoch_ends or out_of_time:
-                epoch = step.number / plan.steps_per_epoch
-                _running_means(state, observed, epoch, step.learning_rate, phase)
-                _end_of_epoch(model, state, observed, files, epoch=epoch, phase=phase)
-                if state.flat_epochs >= recipe.finetune.patience:
-                    state.stopped = f"{state.flat_epochs} epochs without a lower validation loss"
-                elif step.number < plan.steps and out_of_time:
-                    state.stopped = "the budget's safety stop"
-                save()
-            elif sitting.save_is_due():
-                save()
-            if state.stopped:
+    def _running_means(self, epoch: float, rate: float) -> None:
+        state = self.state
+        hits = HITS[self._recipe.task]
+        for series, value in (("loss", state.loss_sum), (hits, state.hits)):
+            self._observe(series, "train (running)", epoch, value / state.seen)
+        self._observe("learning_rate", "", epoch, rate)
+        state.loss_sum, state.hits, state.seen = 0.0, 0.0, 0
+
+    def _look(self, *, epoch: float) -> None:
+        """Measure in evaluation mode, and keep the weights where validation is better than ever."""
+        with self._judged_weights():
+            self._scored(self._observed.evaluate_train, "train (evaluation mode)", epoch)
+            scores = self._scored(self._observed.evaluate, "validation", epoch)
+            if scores is None:
                 return
-    state.stopped = _COMPLETE
-    save()
+            state = self.state
+            value = judged_value(scores, self._recipe.finetune)
+            state.history.append((state.step, value))
+            state.plateau.look(self._recipe.schedule, value)
+            if state.best is not None and not value < state.best:
+                state.flat += 1
+                return
+            state.best, state.best_step, state.flat = value, state.step, 0
+            if self._processes.first:
+                save_model(self._files.best, self._model, step=state.step)
 
-
-def _running_means(
-    state: Progress, observed: Observed, epoch: float, rate: float, phase: str
-) -> None:
-    on = "train (running)"
-    for series, value in (
-        ("loss", state.loss_sum / state.seen),
-        ("accuracy", state.right / state.seen),
-    ):
-        observed.observe(Point(stage=phase, series=series, on=on, epoch=epoch, value=value))
-    observed.observe(Point(stage=phase, series="learning_rate", on="", epoch=epoch, value=rate))
-    state.loss_sum, state.right, state.seen = 0.0, 0, 0
-
-
-def _end_of_epoch(
-    model: Classifier,
-    state: Progress,
-    observed: Observed,
-    files: _Files,
-    *,
-    epoch: float,
-    phase: str,
-) -> None:
-    """Measure in evaluation mode, and keep the weights where validation is better than ever."""
-    for on, evaluate in (
-        ("train (evaluation mode)", observed.evaluate_train),
-        ("validation", observed.evaluate),
-    ):
+    def _scored(
+        self, evaluate: Callable[[Classifier], Scores] | None, on: str, epoch: float
+    ) -> Scores | None:
         if evaluate is None:
-            continue
-        scores = evaluate(model)
-        for series, value in (("loss", scores.loss), ("accuracy", scores.accuracy)):
-            observed.observe(Point(stage=phase, series=series, on=on, epoch=epoch, value=value))
-        if on != "validation":
-            continue
-        state.history.append((state.step, scores.judged))
-        if state.best_loss is None or scores.judged < state.best_loss:
-            state.best_loss, state.best_step, state.flat_epochs = scores.judged, state.step, 0
-            save_model(files.best, model, step=state.step)
-        else:
-            state.flat_epochs += 1
+            return None
+        scores = agreed(evaluate(self._model), self._processes)
+        for series, value in scores.values.items():
+            self._observe(series, on, epoch, value)
+        return scores
 
+    @contextlib.contextmanager
+    def _judged_weights(self) -> Iterator[None]:
+        with self._average.inside(self._model) if self._average else contextlib.nullcontext():
+            yield
 
-def _plain(state: Progress) -> dict[str, Any]:
-    return {name: getattr(state, name) for name in Progress.__slots__}
+    def _observe(self, series: str, on: str, epoch: float, value: float) -> None:
+        if self._processes.first:
+            self._observed.observe(
+                Point(stage=self._phase, series=series, on=on, epoch=epoch, value=value)
+            )
+
+    def _save(self) -> None:
+        self.state.seconds = self._sitting.seconds()
+        if self._processes.first:
+            average = self._average.tensors if self._average else None
+            save_training(
+                self._files.last, self._model, self._optimizer, average=average,
+                progress=self.state.facts(), scaler=self._scaler.state_dict(),
+            )  # fmt: skip
+        self._sitting.saved()

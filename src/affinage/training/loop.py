@@ -1,7 +1,6 @@
 """The training loop, as a generator: its caller evaluates, saves or stops between two steps."""
 
-import hashlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,134 +8,193 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from affinage.imaging.batches import Item, augmented_batches
+from affinage.imaging.batches import Item
 from affinage.models.classifier import Classifier
-from affinage.models.freeze import set_modes
-from affinage.records.preprocessing import Preprocessing
+from affinage.models.freeze import layer_groups, set_modes, set_trainable, thawed
 from affinage.records.recipe import Recipe
-from affinage.training.optimizer import schedule_factor, set_learning_rate
+from affinage.training.feeding import Batch, Feed, Targets, seed_of
+from affinage.training.losses import Objective
+from affinage.training.mixing import Mix, draw_mix, mix_images, mix_targets
+from affinage.training.optimizer import highest_rate, set_learning_rate
 from affinage.training.plan import Plan
+from affinage.training.precision import autocast, make_scaler, precision_of
+from affinage.training.processes import ALONE, Processes, sum_gradients
+from affinage.training.schedule import schedule_factor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What one step showed.
+    """What one step showed, over all processes.
 
     Attributes:
         number: From 1 on.
-        loss: Mean cross-entropy of its batch before the step, without label smoothing, in training
+        loss: Mean loss of its batch before the step, without smoothing and weights, in training
             mode; a tensor, since reading it at every step would wait for the device.
-        right: How many images of the batch were predicted right, in training mode.
+        hits: Sum of the objective's hits over the batch, in training mode.
         images: How many images it saw.
         learning_rate: Of the head.
     """
 
     number: int
     loss: Tensor
-    right: Tensor
+    hits: Tensor
     images: int
     learning_rate: float
+
+
+Rate = Callable[[int], float]
 
 
 def training_steps(
     model: Classifier,
     optimizer: torch.optim.Optimizer,
     items: Sequence[Item],
-    labels: NDArray[np.int64],
+    targets: Targets,
     *,
+    objective: Objective,
     recipe: Recipe,
     plan: Plan,
     device: torch.device,
     threads: int,
     start: int = 0,
     phase: str = "finetune",
+    rate: Rate | None = None,
+    weights: NDArray[np.float64] | None = None,
+    scaler: torch.amp.GradScaler | None = None,
+    processes: Processes = ALONE,
 ) -> Generator[Step, None, None]:
     """Train a model from step `start` on, to the plan's last step.
 
-    Every random number comes from (seed, epoch, image) or (seed, step), so a training that goes on
+    Every random number comes from (seed, epoch, image, draw) or (seed, step), so a training that goes on
     from a checkpoint takes the very steps that it would have taken.
 
     Args:
         model: On `device`; what is trained in it has been chosen already.
         optimizer: Over its trained parameters, with a `scale` in each group.
         items: Training images.
-        labels: Class index of each, shape (n,).
+        targets: Of each image, as the objective takes them; or a function from a size to these.
+        objective: What is made small.
         recipe: Settings.
         plan: How many steps.
         device: Where to compute.
         threads: Threads that decode and augment ahead.
         start: Steps that were taken already.
         phase: Distinguishes the random numbers of two trainings of one run.
+        rate: From the number of steps taken to the head's learning rate; None = the recipe's schedule.
+        weights: How much more often than another each image is drawn, shape (n,); None: each once.
+        scaler: Of fp16 gradients, where the caller keeps its state; None = a fresh one.
+        processes: That share the images of each step.
     """
-    criterion = nn.CrossEntropyLoss(label_smoothing=recipe.finetune.label_smoothing)
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    number = start
-    for images, targets in _batches(
-        model.preprocessing, items, labels, recipe, plan, threads=threads, start=start, phase=phase
-    ):
-        rate = recipe.optimizer.lr * schedule_factor(recipe.schedule, number, plan.steps)
-        set_learning_rate(optimizer, rate)
+    feed = Feed(
+        items=items, targets=targets, weights=weights, preprocessing=model.preprocessing,
+        recipe=recipe, plan=plan, threads=threads, phase=phase, processes=processes,
+    )  # fmt: skip
+    work = _Work(
+        model=model, optimizer=optimizer, objective=objective, recipe=recipe, device=device,
+        precision=precision_of(recipe.compute), processes=processes, phase=phase,
+        scaler=scaler or make_scaler(device, precision_of(recipe.compute)),
+        trained=_trained(model, optimizer),
+    )  # fmt: skip
+    rate_at = rate or scheduled(recipe, plan)
+    for number, batch in enumerate(feed.batches(start), start=start):
+        set_learning_rate(optimizer, rate_at(number))
+        if recipe.finetune.gradual is not None:
+            thaw(model, recipe, plan, number)
         set_modes(
             model, batchnorm=recipe.finetune.batchnorm
         )  # Here: the caller may have evaluated.
-        torch.manual_seed(_seed(recipe.seed, phase, number))  # Dropout and stochastic depth.
-        batch = torch.from_numpy(images).to(device, non_blocking=True)
-        wanted = torch.from_numpy(targets).to(device, non_blocking=True)
-        with torch.autocast(
-            device.type, dtype=torch.bfloat16, enabled=recipe.compute.precision == "bf16"
-        ):
-            logits = model(batch)
-        loss = criterion(logits.float(), wanted)
+        torch.manual_seed(work.seed(number))  # Dropout and stochastic depth.
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        if recipe.optimizer.clip is not None:
-            nn.utils.clip_grad_norm_(trained, recipe.optimizer.clip)
-        optimizer.step()
-        number += 1
+        sums = work.gradients(batch, number)
+        sums = sum_gradients(work.trained, sums, processes)
+        work.step()
         yield Step(
-            number=number,
-            loss=nn.functional.cross_entropy(logits.detach().float(), wanted),
-            right=(logits.detach().argmax(1) == wanted).sum(),
-            images=len(targets),
-            learning_rate=rate,
+            number=number + 1,
+            loss=sums[0] / batch.whole,
+            hits=sums[1],
+            images=batch.whole,
+            learning_rate=rate_at(number),
         )
 
 
-def _batches(
-    preprocessing: Preprocessing,
-    items: Sequence[Item],
-    labels: NDArray[np.int64],
-    recipe: Recipe,
-    plan: Plan,
-    *,
-    threads: int,
-    start: int,
-    phase: str,
-) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.int64]]]:
-    """Yield the batches of all steps after `start`, shuffled anew in every epoch.
+def scheduled(recipe: Recipe, plan: Plan) -> Rate:
+    """Return the learning rate of the head by the number of steps taken."""
+    highest = highest_rate(recipe.optimizer)
+    return lambda step: highest * schedule_factor(recipe.schedule, step, plan)
 
-    The batches of an epoch are as equal in size as can be: no last one of a single image.
-    """
-    size = -(-len(items) // plan.steps_per_epoch)
-    number = start
-    while number < plan.steps:
-        epoch, position = divmod(number, plan.steps_per_epoch)
-        order = np.random.default_rng(_seed(recipe.seed, phase, epoch)).permutation(len(items))
-        rest = order[position * size :][: (plan.steps - number) * size]
-        batches = augmented_batches(
-            [items[index] for index in rest],
-            preprocessing,
-            recipe.augment,
-            seed=_seed(recipe.seed, phase),
-            epoch=epoch,
-            batch_size=size,
-            threads=threads,
+
+def thaw(model: Classifier, recipe: Recipe, plan: Plan, step: int) -> None:
+    """Let gradients flow into the head and as many blocks as the epochs so far have unfrozen."""
+    assert recipe.finetune.gradual is not None
+    groups = layer_groups(model, unfreeze=recipe.finetune.unfreeze)
+    blocks = int(step / plan.steps_per_epoch / recipe.finetune.gradual)
+    set_trainable(model, thawed(groups, blocks))
+
+
+def _trained(model: Classifier, optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
+    """Return what the optimizer moves, in the model's order."""
+    moved = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    return [parameter for parameter in model.parameters() if id(parameter) in moved]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Work:
+    """What every step of a training needs."""
+
+    model: Classifier
+    optimizer: torch.optim.Optimizer
+    objective: Objective
+    recipe: Recipe
+    device: torch.device
+    precision: str
+    scaler: torch.amp.GradScaler
+    processes: Processes
+    phase: str
+    trained: list[nn.Parameter]
+
+    def seed(self, number: int) -> int:
+        """Return the seed of a step; no two processes drop out the same."""
+        rank = (self.processes.rank,) if self.processes.rank else ()
+        return seed_of(self.recipe.seed, self.phase, number, *rank)
+
+    def gradients(self, batch: Batch, number: int) -> Tensor:
+        """Leave the gradient of the mean loss in the parameters; return the sums of loss and hits."""
+        sums = torch.zeros(2, device=self.device)
+        mix = self._mix(batch, number)
+        images = torch.from_numpy(batch.images).to(self.device, non_blocking=True)
+        wanted = torch.from_numpy(batch.targets).to(self.device, non_blocking=True)
+        learnt = wanted
+        if mix is not None:
+            images = mix_images(images, mix)
+            soft = mix_targets(batch.targets, mix, classes=self.objective.outputs)
+            learnt = torch.from_numpy(soft).to(self.device, non_blocking=True)
+        pieces = min(self.recipe.optimizer.accumulate, len(batch.images))
+        if pieces == 0:
+            return sums
+        for image, own, target in zip(
+            *(tensor.tensor_split(pieces) for tensor in (images, wanted, learnt)), strict=True
+        ):
+            with autocast(self.device, self.precision):
+                outputs = self.model(image)
+            outputs = outputs.float()
+            loss = self.objective.loss(outputs, target).sum() / batch.whole
+            torch.autograd.backward(self.scaler.scale(loss))
+            with torch.no_grad():
+                sums[0] += self.objective.plain(outputs, target).sum()
+                sums[1] += self.objective.hit(outputs, own).sum()
+        return sums
+
+    def step(self) -> None:
+        """Move the weights along the gradient, clipped."""
+        if self.recipe.optimizer.clip is not None:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.trained, self.recipe.optimizer.clip)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+
+    def _mix(self, batch: Batch, number: int) -> Mix | None:
+        count, height, width = batch.images.shape[:3]
+        random = np.random.default_rng(
+            seed_of(self.recipe.seed, self.phase, "mix", number, self.processes.rank)
         )
-        for offset, images in enumerate(batches):
-            yield images, labels[rest[offset * size :][:size]]
-            number += 1
-
-
-def _seed(*parts: int | str) -> int:
-    text = "/".join(str(part) for part in parts)
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) % 2**31
+        return draw_mix(batch.rung.augment, random, images=count, height=height, width=width)

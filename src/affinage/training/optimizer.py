@@ -1,12 +1,28 @@
-"""Optimizers and learning-rate schedules, with a rate per layer group that grows toward the head."""
+"""Optimizers over layer groups, with a learning rate that grows toward the head."""
 
-import math
+from typing import Any
 
 import torch
 from torch import nn
 
+from affinage.errors import RecipeError
 from affinage.models.freeze import LayerGroup
-from affinage.records.recipe import OptimizerSettings, ScheduleSettings
+from affinage.models.optimizers import make_optimizer
+from affinage.records.recipe import OptimizerSettings
+
+
+def highest_rate(settings: OptimizerSettings) -> float:
+    """Return the highest learning rate.
+
+    Raises:
+        RecipeError: If it is still to be found.
+    """
+    if settings.lr == "auto":
+        raise RecipeError(
+            "optimizer.lr=auto has not been settled: no range test was made.",
+            remedy="Settle the recipe first (affinage.training.settle), or give a number such as 3e-4.",
+        )
+    return settings.lr
 
 
 def build_optimizer(
@@ -20,53 +36,29 @@ def build_optimizer(
 
     The head steps at `settings.lr`; each group below it at `layer_decay` times the one above (ULMFiT's
     discriminative rates, Howard and Ruder, 2018, section 3.2). Weight decay is off for biases and for
-    the scales of norms, which are vectors. Each parameter group keeps its share in `scale`.
+    the scales of norms, which are vectors, unless `decay_norms`. Each parameter group keeps its share
+    in `scale`.
+
+    Raises:
+        RecipeError: If the learning rate is still to be found.
     """
     parameters = dict(model.named_parameters())
+    rate = highest_rate(settings)
     head = groups[-1].depth
-    rows = []
+    rows: list[dict[str, Any]] = []
     for group in groups:
         if not group.trained:
             continue
         scale = layer_decay ** (head - group.depth)
         members = [parameters[name] for name in group.names]
-        for decay, chosen in (
-            (settings.weight_decay, [p for p in members if p.ndim > 1]),
-            (0.0, [p for p in members if p.ndim <= 1]),
-        ):
-            if chosen:
-                rows.append(
-                    {
-                        "params": chosen,
-                        "lr": settings.lr * scale,
-                        "weight_decay": decay,
-                        "scale": scale,
-                    }
-                )
-    if settings.name == "sgd":
-        return torch.optim.SGD(rows, lr=settings.lr, momentum=settings.momentum, nesterov=True)
-    return torch.optim.AdamW(rows, lr=settings.lr)
-
-
-def schedule_factor(settings: ScheduleSettings, step: int, total: int) -> float:
-    """Return the share of the highest learning rate at a step, in (0, 1].
-
-    `one_cycle` rises linearly over the warm-up and falls by a half cosine to 0.1 % (after Smith, 2018);
-    `cosine` does the same with a warm-up of at most 5 %; `constant` only rises.
-
-    Args:
-        settings: Shape and warm-up.
-        step: From 0 to total - 1.
-        total: Planned number of steps.
-    """
-    warmup = settings.warmup if settings.name == "one_cycle" else min(settings.warmup, 0.05)
-    position = (step + 0.5) / total
-    if position < warmup:
-        return max(position / warmup, 1e-3)
-    if settings.name == "constant":
-        return 1.0
-    fall = (position - warmup) / (1 - warmup)
-    return max(0.5 * (1 + math.cos(math.pi * fall)), 1e-3)
+        decaying = [p for p in members if p.ndim > 1 or settings.decay_norms]
+        others = [p for p in members if not (p.ndim > 1 or settings.decay_norms)]
+        rows.extend(
+            {"params": chosen, "lr": rate * scale, "weight_decay": decay, "scale": scale}
+            for decay, chosen in ((settings.weight_decay, decaying), (0.0, others))
+            if chosen
+        )
+    return make_optimizer(settings, rows, lr=rate)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

@@ -19,7 +19,7 @@ from affinage.records.recipe import Recipe
 from affinage.records.run import Calibration
 from affinage.records.signals import Point
 from affinage.records.task import CLASSIFY, Task
-from affinage.training.finetune import Scores
+from affinage.training.stopping import Scores
 from affinage.workflows.work import FittedHead, Learnt, Measured, Outputs
 
 
@@ -63,7 +63,9 @@ class Classifying:
         loss = torch.nn.functional.cross_entropy(tensor, wanted)
         accuracy = (tensor.argmax(1) == wanted).float().mean()
         return Scores(
-            loss=float(loss), accuracy=float(accuracy), judged=calibrated_loss(outputs, targets)
+            judged=calibrated_loss(outputs, targets),
+            values={"loss": float(loss), "accuracy": float(accuracy)},
+            rising=frozenset({"accuracy"}),
         )
 
     def choose(

@@ -17,10 +17,12 @@ from affinage.models.freeze import frozen_state, layer_groups, set_trainable
 from affinage.records.evaluation import Evaluation
 from affinage.records.finding import Finding
 from affinage.records.run import Calibration, StageResult
-from affinage.training.finetune import Finetuned, Observed, Scores, finetune
+from affinage.training.finetune import Finetuned, Observed, finetune
 from affinage.training.loop import training_steps
+from affinage.training.losses import make_objective
 from affinage.training.optimizer import build_optimizer
 from affinage.training.plan import Plan, make_plan
+from affinage.training.stopping import Scores
 from affinage.workflows.session import Part, Session, TrainingData
 from affinage.workflows.train_features import (
     FeaturesOutcome,
@@ -61,8 +63,8 @@ def stacked(frozen: FrozenFeatures, head: LinearHead | None) -> Classifier:
     model = copy.deepcopy(frozen.model)
     if head is not None:
         with torch.no_grad():
-            model.head.weight.copy_(torch.from_numpy(np.asarray(head.weight, dtype=np.float32)))
-            model.head.bias.copy_(torch.from_numpy(np.asarray(head.bias, dtype=np.float32)))
+            model.last.weight.copy_(torch.from_numpy(np.asarray(head.weight, dtype=np.float32)))
+            model.last.bias.copy_(torch.from_numpy(np.asarray(head.bias, dtype=np.float32)))
     return model
 
 
@@ -182,6 +184,7 @@ def _train(
         model,
         part.items,
         part.targets,
+        objective=make_objective(session.recipe, classes=len(data.classes), targets=part.targets),
         recipe=session.recipe,
         plan=plan,
         observed=observed,
@@ -250,6 +253,9 @@ def measure(session: Session, data: TrainingData, model: Classifier) -> Rates:
         time.monotonic()
         for _ in training_steps(
             trial, optimizer, part.items, part.targets,
+            objective=make_objective(
+                session.recipe, classes=len(data.classes), targets=part.targets
+            ),
             recipe=session.recipe, plan=plan, device=engine.device, threads=engine.threads,
             phase="measure",
         )
@@ -342,6 +348,7 @@ def _summary(
     norms = {
         "frozen": "BatchNorm kept its pretrained statistics",
         "adapt": "BatchNorm adapted its statistics to the training images",
+        "recompute": "BatchNorm adapted, and its statistics were measured anew at the end",
     }[settings.batchnorm]
     proof = (
         f"The stacked model gave the same outputs as the head on features (largest difference "

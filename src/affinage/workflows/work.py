@@ -14,7 +14,7 @@ from affinage.records.recipe import Recipe
 from affinage.records.run import Calibration
 from affinage.records.signals import Point
 from affinage.records.task import Task
-from affinage.training.finetune import Scores
+from affinage.training.stopping import Scores
 
 Outputs = NDArray[Any]
 """What a model gives: logits or other raw numbers, shape (n, outputs)."""

@@ -1,0 +1,154 @@
+"""The batches of a training: which images, in which order, at which size."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affinage.errors import RecipeError
+from affinage.imaging.augment import augment, generator
+from affinage.imaging.batches import Item, Transform, view_batches
+from affinage.records.preprocessing import Preprocessing
+from affinage.records.recipe import Recipe
+from affinage.training.plan import Plan
+from affinage.training.processes import ALONE, Processes
+from affinage.training.resizing import Rung, rungs
+
+Targets = NDArray[Any] | Callable[[Preprocessing], NDArray[Any]]
+"""Of each image; or a function that gives them for a size, where labels follow the size."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What one process sees in one step.
+
+    Attributes:
+        images: uint8, shape (n, height, width, 3); n may be 0 in the last step of an epoch.
+        targets: Of these images, shape (n,) or (n, K).
+        whole: Images of the step, in all processes.
+        rung: The size and strength of this step.
+    """
+
+    images: NDArray[np.uint8]
+    targets: NDArray[Any]
+    whole: int
+    rung: Rung
+
+
+@dataclass(frozen=True, slots=True)
+class _Showing(Item):
+    """One showing of an image within an epoch."""
+
+    draw: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """What a training is fed with.
+
+    Attributes:
+        items: Training images.
+        targets: Of each.
+        weights: How much more often than another each image is drawn, shape (n,); None: each once.
+        preprocessing: The model's own.
+        recipe: Settings.
+        plan: How many steps.
+        threads: That decode and augment ahead.
+        phase: Distinguishes the random numbers of two trainings of one run.
+        processes: That share the work.
+    """
+
+    items: Sequence[Item]
+    targets: Targets
+    preprocessing: Preprocessing
+    recipe: Recipe
+    plan: Plan
+    threads: int
+    weights: NDArray[np.float64] | None = None
+    phase: str = "finetune"
+    processes: Processes = ALONE
+
+    @property
+    def size(self) -> int:
+        """Images per step: those of an epoch are as equal as can be, so none has a single image."""
+        return -(-len(self.items) // self.plan.steps_per_epoch)
+
+    def batches(self, start: int = 0) -> Iterator[Batch]:
+        """Yield the batches of all steps after `start`, shuffled anew in every epoch.
+
+        Raises:
+            RecipeError: If there are more processes than images in a step.
+        """
+        if self.size < self.processes.world:
+            raise RecipeError(
+                f"{self.processes.world} processes share {self.size} images per step: some have none.",
+                remedy="Raise finetune.batch_size, or start fewer processes.",
+            )
+        for rung in rungs(self.recipe, self.preprocessing, self.plan.steps):
+            targets = self.targets
+            table = targets(rung.preprocessing) if callable(targets) else targets
+            number = max(start, rung.start)
+            while number < rung.stop:
+                epoch, position = divmod(number, self.plan.steps_per_epoch)
+                last = min(self.plan.steps_per_epoch, position + rung.stop - number)
+                yield from self._read(epoch, range(position, last), table, rung)
+                number += last - position
+
+    def _read(self, epoch: int, steps: range, targets: NDArray[Any], rung: Rung) -> Iterator[Batch]:
+        """Yield the batches of some steps of one epoch."""
+        order = self._order(epoch)
+        showings = self._showings(order)
+        whole = [range(len(order))[step * self.size :][: self.size] for step in steps]
+        own = [places[self.processes.rank :: self.processes.world] for places in whole]
+        views = view_batches(
+            [showings[place] for places in own for place in places],
+            self._view(epoch, rung),
+            batch_size=len(own[0]),
+            threads=self.threads,
+        )
+        size = rung.preprocessing
+        nothing = np.empty((0, size.height, size.width, 3), dtype=np.uint8)
+        for places, mine in zip(whole, own, strict=True):
+            yield Batch(
+                images=next(views) if mine else nothing,
+                targets=targets[order[mine]],
+                whole=len(places),
+                rung=rung,
+            )
+
+    def _view(self, epoch: int, rung: Rung) -> Transform:
+        seed = seed_of(self.recipe.seed, self.phase)
+
+        def view(pixels: NDArray[np.uint8], item: Item) -> NDArray[np.uint8]:
+            assert isinstance(item, _Showing)
+            random = generator(seed, epoch, item.image, item.draw)
+            return augment(pixels, rung.preprocessing, rung.augment, random)
+
+        return view
+
+    def _order(self, epoch: int) -> NDArray[np.int64]:
+        random = np.random.default_rng(seed_of(self.recipe.seed, self.phase, epoch))
+        if self.weights is None:
+            return random.permutation(len(self.items))
+        chances = self.weights / self.weights.sum()
+        return random.choice(len(self.items), size=len(self.items), p=chances)
+
+    def _showings(self, order: NDArray[np.int64]) -> list[_Showing]:
+        """Return the images in order; one that is drawn again within an epoch is augmented anew."""
+        seen: Counter[int] = Counter()
+        showings = []
+        for index in order.tolist():
+            item = self.items[index]
+            showings.append(_Showing(item.image, item.path, seen[index]))
+            seen[index] += 1
+        return showings
+
+
+def seed_of(*parts: int | str) -> int:
+    """Return a seed that depends on all the parts and on nothing else."""
+    text = "/".join(str(part) for part in parts)
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) % 2**31
