@@ -8,7 +8,10 @@ from typing import Literal
 
 import timm
 
+from affinage.models.build import build_backbone
+from affinage.models.small_networks import SMALL, SmallNetwork
 from affinage.models.weights import cached_on_disk, packaged, packaged_path
+from affinage.records.networks import ModelSettings
 
 Availability = Literal["package", "cache", "hub", "install", "random only"]
 
@@ -18,7 +21,7 @@ class Entry:
     """One backbone of the catalogue.
 
     Attributes:
-        name: timm name.
+        name: timm name, or that of a small network, which settings describe.
         parameters: Number of weights without a classifier; None where it was not counted.
         width: Input width, pixels.
         height: Input height, pixels.
@@ -52,6 +55,7 @@ def catalogue(pattern: str = "*", *, default: str = "tf_efficientnet_lite0") -> 
         for name in timm.list_models()
         if fnmatch.fnmatch(name, pattern)
     ]
+    entries += [_small(one, default) for one in SMALL if fnmatch.fnmatch(one.name, pattern)]
     ranks = ("package", "cache", "install", "hub", "random only")
     return tuple(sorted(entries, key=lambda entry: (ranks.index(entry.available), entry.name)))
 
@@ -61,6 +65,19 @@ def parameter_counts() -> dict[str, int]:
     text = resources.files("affinage.models").joinpath("parameters.json").read_text()
     counts: dict[str, int] = json.loads(text)
     return counts
+
+
+def _small(network: SmallNetwork, default: str) -> Entry:
+    module = build_backbone(ModelSettings(backbone=network.name, pretrained=False)).module
+    return Entry(
+        name=network.name,
+        parameters=sum(parameter.numel() for parameter in module.parameters()),
+        width=network.size,
+        height=network.size,
+        licence="not stated",
+        available="random only",
+        default=network.name == default,
+    )
 
 
 def _entry(name: str, parameters: int | None, *, default: str) -> Entry:

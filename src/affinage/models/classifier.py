@@ -1,21 +1,27 @@
-"""Classifier: preprocessing, backbone and linear head as one module, so that they cannot part."""
+"""Classifier: preprocessing, backbone and head as one module, so that they cannot part."""
 
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 
+from affinage.models.heads import DropBefore, HiddenHead, last_layer, make_head
+from affinage.records.networks import HeadSettings
 from affinage.records.preprocessing import Preprocessing
 
 
 class Classifier(nn.Module):
-    """From a batch of uint8 pixels to one logit per class.
+    """From a batch of uint8 pixels to the outputs of the head.
 
     Attributes:
-        backbone: A timm model without its own classifier: images → features.
-        head: A linear layer: features → logits.
-        drop: Dropout between them, active in training mode only.
+        backbone: A network without its own classifier: images → features, or maps to be pooled.
+        pool: Pools the backbone's maps; the identity where the backbone does it. It has no weights.
+        head: features → outputs: a linear layer, or hidden layers and then one.
+        drop: Dropout before the head, active in training mode only.
     """
+
+    head: nn.Linear | HiddenHead
+    whitening: Tensor | None
 
     def __init__(
         self,
@@ -23,36 +29,53 @@ class Classifier(nn.Module):
         preprocessing: Preprocessing,
         *,
         features: int,
-        classes: int,
+        outputs: int,
         dropout: float = 0.0,
+        head: HeadSettings | None = None,
+        pool: nn.Module | None = None,
     ) -> None:
         super().__init__()
         self.backbone = backbone
-        self.drop = nn.Dropout(dropout)
-        self.head = nn.Linear(features, classes)
+        self.pool = pool or nn.Identity()
+        self.head = make_head(features, outputs, head or HeadSettings())
+        self.drop = (
+            DropBefore(dropout, self.head)
+            if isinstance(self.head, HiddenHead)
+            else nn.Dropout(dropout)
+        )
         self.preprocessing = preprocessing
-        nn.init.zeros_(self.head.weight)  # The first loss is then ln(classes): the random guess.
-        nn.init.zeros_(self.head.bias)
         mean = torch.tensor(preprocessing.mean).view(1, 3, 1, 1) * 255.0
         std = torch.tensor(preprocessing.std).view(1, 3, 1, 1) * 255.0
         self.register_buffer("mean", mean, persistent=False)
         self.register_buffer("std", std, persistent=False)
+        whitening = torch.tensor(preprocessing.whitening) if preprocessing.whitening else None
+        self.register_buffer("whitening", whitening, persistent=False)
+
+    @property
+    def last(self) -> nn.Linear:
+        """The layer that gives the outputs: all of a linear head, the end of a deeper one."""
+        return last_layer(self.head)
 
     def normalise(self, images: Tensor) -> Tensor:
         """Return what the backbone sees of uint8 images of shape (n, height, width, 3)."""
         mean, std = self.get_buffer("mean"), self.get_buffer("std")
         channels_first = images.permute(0, 3, 1, 2)  # A view: the memory stays channels-last.
-        return (channels_first.to(mean.dtype) - mean) / std
+        normalised = (channels_first.to(mean.dtype) - mean) / std
+        if self.whitening is None:
+            return normalised
+        around = self.whitening.shape[-1] // 2
+        padded = nn.functional.pad(normalised, (around,) * 4, mode="replicate")
+        return nn.functional.conv2d(padded, self.whitening)
 
     def features(self, images: Tensor) -> Tensor:
         """Return pooled features, shape (n, features), of uint8 images (n, height, width, 3)."""
-        features: Tensor = self.backbone(self.normalise(images))
+        features: Tensor = self.pool(self.backbone(self.normalise(images)))
         return features
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return logits, shape (n, classes), of uint8 images (n, height, width, 3)."""
-        logits: Tensor = self.head(self.drop(self.features(images)))
-        return logits
+        """Return raw outputs, shape (n, outputs), of uint8 images (n, height, width, 3)."""
+        outputs: Tensor = self.head(self.drop(self.features(images)))
+        return outputs
 
 
 def batchnorms(module: nn.Module) -> Iterator[nn.modules.batchnorm._BatchNorm]:

@@ -1,14 +1,11 @@
-"""Settings of heads and of networks from scratch, and which of them cannot go together."""
+"""Settings of the model: backbone, head, networks from scratch; and what of them cannot be."""
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from affinage.records.section import Section
-
-if TYPE_CHECKING:
-    from affinage.records.recipe import Recipe
 
 MINI_XCEPTION, THREE_CONV = "mini_xception", "three_conv"
 
@@ -35,6 +32,13 @@ class HeadSettings(Section):
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="After each hidden layer's activation.")
     bias: bool = Field(default=True, description="Biases of the head's layers.")
+
+    @property
+    def beyond_linear(self) -> str:
+        """What it has that a linear layer with biases has not, in words; empty for nothing."""
+        if self.hidden:
+            return "hidden layers"
+        return "" if self.bias else "no biases"
 
 
 class MiniXceptionSettings(Section):
@@ -84,6 +88,41 @@ class WhiteningSettings(Section):
     )
 
 
+class ModelSettings(Section):
+    """Which backbone, where its weights come from, what it is shown, and the head on it."""
+
+    backbone: str = Field(
+        "tf_efficientnet_lite0",
+        description="timm name of the backbone, or mini_xception or three_conv.",
+    )
+    pretrained: bool = Field(
+        default=True, description="Start from pretrained weights; false starts from random ones."
+    )
+    width: int | None = Field(
+        None, ge=16, le=2048, description="Input width, px; null = backbone's."
+    )
+    height: int | None = Field(
+        None, ge=16, le=2048, description="Input height, px; null = backbone's."
+    )
+    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout before the head in fine-tuning.")
+    drop_path: float = Field(0.0, ge=0, lt=1, description="Stochastic depth in fine-tuning.")
+    normalise: Literal["backbone", "train", "minmax", "pca", "zca"] = Field(
+        "backbone",
+        description="Pixels: by the backbone's own mean and deviation, or by the training part's.",
+    )
+    whitening: WhiteningSettings = WhiteningSettings()
+    head: HeadSettings = HeadSettings()
+    mini_xception: MiniXceptionSettings = MiniXceptionSettings()
+    three_conv: ThreeConvSettings = ThreeConvSettings()
+
+    @model_validator(mode="after")
+    def _be_possible(self) -> Self:
+        problem = "; ".join((*_of_small_networks(self), *_without_effect(self)))
+        if problem:
+            raise ValueError(problem)
+        return self
+
+
 def with_defaults_from_scratch(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return a recipe's document with the defaults that random weights need, where none was given.
 
@@ -106,27 +145,20 @@ def with_defaults_from_scratch(document: Mapping[str, Any]) -> dict[str, Any]:
     return filled
 
 
-def contradictions(recipe: "Recipe") -> Iterator[str]:
-    """Yield what of a recipe's model cannot be, each with what can."""
-    model = recipe.model
-    small = model.backbone in SMALL_NETWORKS
-    if small and model.pretrained:
+def _of_small_networks(model: ModelSettings) -> Iterator[str]:
+    """Yield what a network from scratch cannot have, with what it can."""
+    if model.backbone not in SMALL_NETWORKS:
+        return
+    if model.pretrained:
         yield (
             f"there are no pretrained weights of {model.backbone}: set model.pretrained=false "
             "and stages=finetune"
         )
-    if small and model.drop_path:
+    if model.drop_path:
         yield f"{model.backbone} has no stochastic depth: use model.dropout instead of drop_path"
-    if "features" in recipe.stages and (model.head.hidden or not model.head.bias):
-        asked = "hidden layers" if model.head.hidden else "no biases"
-        yield (
-            f"the stage 'features' fits a linear head with biases, model.head asks for {asked}: "
-            "set stages=finetune (and finetune.unfreeze=0 to train the head alone)"
-        )
-    yield from _without_effect(model)
 
 
-def _without_effect(model: Any) -> Iterator[str]:
+def _without_effect(model: ModelSettings) -> Iterator[str]:
     """Yield settings that are not as they come, yet nothing reads them."""
     for name in SMALL_NETWORKS:
         if model.backbone != name and getattr(model, name).changed:

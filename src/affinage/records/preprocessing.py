@@ -11,7 +11,8 @@ class Preprocessing:
     """From decoded RGB pixels to the tensor that a backbone was trained on.
 
     The shorter side is resized to `round_down(size / crop)` with anti-aliasing, the centre is cropped
-    to `width` × `height`, values are divided by 255, then `(x - mean) / std` per channel.
+    to `width` × `height`, values are divided by 255, then `(x - mean) / std` per channel, then
+    whitened where `whitening` is given.
 
     Attributes:
         width: Width of the network's input, pixels.
@@ -20,6 +21,8 @@ class Preprocessing:
         interpolation: Filter of the resize.
         mean: Mean per channel R, G, B, on the scale 0..1.
         std: Standard deviation per channel R, G, B, on the scale 0..1.
+        whitening: Weights of a convolution that follows, by output channel, input channel, row and
+            column (3 × 3 × k × k, k odd; beyond the edges the pixels repeat); empty = none.
     """
 
     width: int = 224
@@ -28,3 +31,4 @@ class Preprocessing:
     interpolation: Interpolation = "bicubic"
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    whitening: tuple[tuple[tuple[tuple[float, ...], ...], ...], ...] = ()

@@ -4,6 +4,7 @@ One frozen model is the YAML file, the `--set section.key=value` flags and the t
 """
 
 import difflib
+import functools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
@@ -11,14 +12,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from affinage.errors import RecipeError
-from affinage.records.networks import (
-    HeadSettings,
-    MiniXceptionSettings,
-    ThreeConvSettings,
-    WhiteningSettings,
-    contradictions,
-    with_defaults_from_scratch,
-)
+from affinage.records.networks import ModelSettings, with_defaults_from_scratch
 from affinage.records.pairings import (
     BalanceName,
     Chosen,
@@ -34,34 +28,6 @@ from affinage.records.section import Section as _Section
 FORMAT = 1
 
 Stage = Literal["features", "finetune"]
-
-
-class ModelSettings(_Section):
-    """Which backbone, where its weights come from, what it is shown, and the head on it."""
-
-    backbone: str = Field(
-        "tf_efficientnet_lite0",
-        description="timm name of the backbone, or mini_xception or three_conv.",
-    )
-    pretrained: bool = Field(
-        default=True, description="Start from pretrained weights; false starts from random ones."
-    )
-    width: int | None = Field(
-        None, ge=16, le=2048, description="Input width, px; null = backbone's."
-    )
-    height: int | None = Field(
-        None, ge=16, le=2048, description="Input height, px; null = backbone's."
-    )
-    dropout: float = Field(0.0, ge=0, lt=1, description="Dropout before the head in fine-tuning.")
-    drop_path: float = Field(0.0, ge=0, lt=1, description="Stochastic depth in fine-tuning.")
-    normalise: Literal["backbone", "train", "minmax", "pca", "zca"] = Field(
-        "backbone",
-        description="Pixels: by the backbone's own mean and deviation, or by the training part's.",
-    )
-    whitening: WhiteningSettings = WhiteningSettings()
-    head: HeadSettings = HeadSettings()
-    mini_xception: MiniXceptionSettings = MiniXceptionSettings()
-    three_conv: ThreeConvSettings = ThreeConvSettings()
 
 
 class SplitSettings(_Section):
@@ -429,9 +395,13 @@ class Recipe(_Section):
 
     @model_validator(mode="after")
     def _be_possible(self) -> Self:
-        problem = "; ".join(contradictions(self))
-        if problem:
-            raise ValueError(problem)
+        asked = self.model.head.beyond_linear
+        if asked and "features" in self.stages:
+            msg = (
+                f"the stage 'features' fits a linear head with biases, model.head asks for {asked}: "
+                "set stages=finetune (and finetune.unfreeze=0 to train the head alone)"
+            )
+            raise ValueError(msg)
         return self
 
     @model_validator(mode="after")
@@ -445,14 +415,13 @@ class Recipe(_Section):
         if self.sensitivity is not None and self.miss_cost is not None:
             msg = "sensitivity and miss_cost both choose the threshold: give one"
             raise ValueError(msg)
-        contradictions = problems(self.chosen_loss())
-        if contradictions and not self.force:
-            raise ValueError(" ".join(contradictions) + " --force trains all the same.")
+        unfit = problems(self.chosen_loss())
+        if unfit and not self.force:
+            raise ValueError(" ".join(unfit) + " --force trains all the same.")
         return self
 
     def chosen_loss(self) -> Chosen:
         """Return what this recipe asks of its loss."""
-        mixed = (getattr(self.augment, name, 0.0) > 0 for name in ("mixup", "cutmix"))
         return Chosen(
             task=self.task,
             target=self.count.target,
@@ -460,7 +429,7 @@ class Recipe(_Section):
             output=self.loss.output,
             labels=self.loss.labels,
             balance=self.loss.balance,
-            soft=any(mixed),
+            soft=self.augment.mixup > 0 or self.augment.cutmix > 0,
         )
 
 
@@ -631,10 +600,11 @@ def _list_settings() -> set[str]:
     return {name for name, annotation in _annotations() if _is_list(annotation)}
 
 
-def _annotations() -> Iterator[tuple[str, Any]]:
+@functools.cache
+def _annotations() -> tuple[tuple[str, Any], ...]:
     schema = Recipe.model_json_schema()
-    for name, annotation, *_ in _every_setting(Recipe, schema["properties"], schema["$defs"]):
-        yield name, annotation
+    every = _every_setting(Recipe, schema["properties"], schema["$defs"])
+    return tuple((name, annotation) for name, annotation, *_ in every)
 
 
 def _is_list(annotation: Any) -> bool:

@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 from affinage.imaging.batches import Item
 from affinage.inference.features import cache_facts, cached_features
 from affinage.models.build import build_backbone, stack
-from affinage.records.recipe import ModelSettings, Recipe
+from affinage.records.networks import ModelSettings
+from affinage.records.recipe import Recipe
 from affinage.store.dataset_folder import DatasetFolder
 from affinage.store.feature_cache import FeatureCache
 from affinage.workflows.reporter import Reporter

@@ -1,7 +1,7 @@
 """The verb `models`: which backbones can be used, and which of them offline now."""
 
 from affinage.models.catalogue import Entry, catalogue
-from affinage.records.recipe import ModelSettings
+from affinage.records.networks import ModelSettings
 
 
 def list_models(pattern: str = "*") -> tuple[Entry, ...]:
