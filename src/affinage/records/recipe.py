@@ -313,6 +313,9 @@ class LossSettings(_Section):
 class CountSettings(_Section):
     """How counts are learnt and judged (task `count`)."""
 
+    columns: tuple[str, ...] = Field(
+        (), description="Columns of counts; without any, all that are called count:NAME."
+    )
     target: CountTarget = Field(
         "count", description="Learn the counts, or each class's share of the objects in its image."
     )
@@ -391,7 +394,9 @@ class Recipe(_Section):
     @model_validator(mode="before")
     @classmethod
     def _defaults_follow_the_weights(cls, document: Any) -> Any:
-        return with_defaults_from_scratch(document) if isinstance(document, Mapping) else document
+        if not isinstance(document, Mapping):
+            return document
+        return with_defaults_for_counts(with_defaults_from_scratch(document))
 
     @model_validator(mode="after")
     def _be_possible(self) -> Self:
@@ -433,6 +438,15 @@ class Recipe(_Section):
         )
 
 
+def with_defaults_for_counts(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe's document with the defaults that counts need: the whole frame is always seen."""
+    if document.get("task") != "count":
+        return dict(document)
+    augment = document.get("augment")
+    given = augment if isinstance(augment, Mapping) else {}
+    return {**document, "augment": {"crop": 1.0, **given}}
+
+
 def _training_problems(recipe: Recipe) -> Iterator[str]:
     """Yield what the sections of a training cannot be told together."""
     settings, augment = recipe.finetune, recipe.augment
@@ -440,6 +454,16 @@ def _training_problems(recipe: Recipe) -> Iterator[str]:
         yield (
             "augment.mixup and augment.cutmix blend two images, and half an object is not half a "
             "count: leave them at 0 for task=count"
+        )
+    if recipe.task == "count" and augment.crop < 1:
+        yield (
+            f"augment.crop={augment.crop:g} cuts objects out of the image, and the counts would be those of "
+            "the whole one: leave it at 1 for task=count"
+        )
+    if recipe.task == "count" and augment.rotation:
+        yield (
+            f"augment.rotation={augment.rotation:g} turns objects out of the frame, and the counts would be "
+            "those of the whole one: leave it at 0 for task=count"
         )
     pieces = recipe.optimizer.accumulate
     if settings.batch_size != "auto" and pieces > settings.batch_size:

@@ -5,6 +5,7 @@ All weights have mean 1 over the training images, so a learning rate keeps its m
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from affinage.records.recipe import LossSettings, Recipe
 
-Targets = NDArray[np.int64] | NDArray[np.floating]
+Targets = NDArray[Any]
 
 LARGEST_TABLE = 10_000
 """Counts above it share the weight of the largest one in the table."""
@@ -44,7 +45,8 @@ def class_weights(
     """
     occurrences = np.bincount(labels, minlength=classes)
     worth = rarity_of(occurrences, loss)
-    return worth * len(labels) / (occurrences @ worth)
+    weights: NDArray[np.float64] = worth * len(labels) / (occurrences @ worth)
+    return weights
 
 
 def answer_weights(labels: NDArray[np.floating], loss: LossSettings) -> NDArray[np.float64]:
@@ -52,13 +54,14 @@ def answer_weights(labels: NDArray[np.floating], loss: LossSettings) -> NDArray[
     yes = (labels > 0).sum(axis=0)
     occurrences = np.stack([len(labels) - yes, yes])
     worth = rarity_of(occurrences, loss)
-    return worth * len(labels) / (occurrences * worth).sum(axis=0)
+    weights: NDArray[np.float64] = worth * len(labels) / (occurrences * worth).sum(axis=0)
+    return weights
 
 
 def count_class_weights(counts: NDArray[np.floating], loss: LossSettings) -> NDArray[np.float64]:
     """Return a weight for each class, shape (K,), of mean 1: by how few images show it at all."""
     worth = rarity_of((counts > 0).sum(axis=0), loss)
-    return worth / worth.mean()
+    return np.asarray(worth / worth.mean())
 
 
 def count_rarity(counts: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -83,7 +86,8 @@ def count_rarity(counts: NDArray[np.floating]) -> NDArray[np.float64]:
 
 def whole_counts(counts: NDArray[np.floating]) -> NDArray[np.int64]:
     """Return counts as places in a table of weights, shape as given."""
-    return np.clip(np.rint(counts), 0, LARGEST_TABLE).astype(np.int64)
+    whole: NDArray[np.int64] = np.clip(np.rint(counts), 0, LARGEST_TABLE).astype(np.int64)
+    return whole
 
 
 def label_weights(recipe: Recipe, targets: Targets, classes: int) -> NDArray[np.float64] | None:

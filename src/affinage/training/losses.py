@@ -4,9 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from affinage.errors import DataError
@@ -30,6 +28,7 @@ from affinage.training.class_losses import (
 )
 from affinage.training.count_losses import make_count_loss
 from affinage.training.outputs import OUTPUTS
+from affinage.training.targets import check_targets, largest_counts
 
 __all__ = ["Objective", "make_objective", "sampling_weights"]
 
@@ -111,30 +110,6 @@ def make_objective(recipe: Recipe, *, classes: int, targets: Targets) -> Objecti
     )
 
 
-def check_targets(task: str, targets: Targets, classes: int) -> None:
-    """Refuse targets that are not of a task's form.
-
-    Raises:
-        DataError: With the form that is needed.
-    """
-    if task == "classify":
-        fits = targets.ndim == 1 and np.issubdtype(targets.dtype, np.integer)
-        fits = fits and (not targets.size or 0 <= targets.min() <= targets.max() < classes)
-        wanted = f"class indices 0..{classes - 1} of shape (n,)"
-    else:
-        fits = targets.ndim == 2 and targets.shape[1] == classes
-        fits = fits and np.isfinite(targets).all() and (targets >= 0).all()
-        wanted = f"numbers of shape (n, {classes}), none below 0"
-        if task == "multilabel":
-            fits = fits and (targets <= 1).all()
-            wanted = f"0 and 1 of shape (n, {classes})"
-    if not fits:
-        raise DataError(
-            f"The task {task} learns from {wanted}, not from {targets.dtype} of shape {targets.shape}.",
-            remedy="Choose the task that the labels are for: --set task=classify, multilabel or count.",
-        )
-
-
 def _is_one_of_all(setting: _Setting) -> bool:
     """Whether the loss compares one distribution over all classes, not each class on its own."""
     name, task = setting.chosen.loss, setting.recipe.task
@@ -207,7 +182,7 @@ def _each_class(setting: _Setting) -> _Built:
     shift = _tensor(adjustments(recipe, setting.targets, classes))
 
     def losses(raw: Tensor, targets: Tensor, *, full: bool) -> Tensor:
-        table = targets.float() if targets.ndim == 2 else soft_labels(targets, classes, 0.0)
+        table = (targets if targets.ndim == 2 else soft_labels(targets, classes, 0.0)).to(raw)
         wanted = _as_shares(table) if setting.shares else table
         moved = raw + shift.to(raw) if full and shift is not None else raw
         each = inner(moved, wanted)
@@ -244,22 +219,13 @@ def _of_each(setting: _Setting) -> tuple[int, Loss, Callable[[Tensor], Tensor]]:
     )
 
     def apart(raw: Tensor) -> Tensor:
-        return raw.unflatten(1, (made.parts, classes))
+        return raw.reshape(len(raw), made.parts, classes)
 
     return (
         made.parts,
         lambda raw, counts: made.losses(apart(raw), counts),
         lambda raw: made.expected(apart(raw)),
     )
-
-
-def largest_counts(recipe: Recipe, targets: Targets, classes: int) -> Tensor:
-    """Return the largest count of each class, at least 1, shape (K,): `count.max`, or the data's."""
-    if recipe.count.max is not None:
-        return torch.full((classes,), float(recipe.count.max))
-    if targets.ndim == 1:
-        return torch.ones(classes)
-    return torch.from_numpy(np.ceil(targets.max(axis=0, initial=1)).astype(np.float32))
 
 
 def _predict(setting: _Setting, values: Callable[[Tensor], Tensor], raw: Tensor) -> Tensor:
@@ -287,5 +253,5 @@ def _hit(
     return ((found + half).floor() == targets.round()).float().mean(dim=1)
 
 
-def _tensor(values: NDArray[np.float64] | None) -> Tensor | None:
+def _tensor(values: Targets | None) -> Tensor | None:
     return None if values is None else torch.from_numpy(values)
