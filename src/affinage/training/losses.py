@@ -132,10 +132,10 @@ def _over_classes(setting: _Setting) -> _Built:
         if full and shift is not None:
             scores = scores + shift.to(raw)
         if chosen.loss == "cross_entropy":
-            wanted = _in_form(setting, targets)
+            wanted = _in_form(setting, targets, scores)
             return cross_entropy(scores, wanted, smoothing=smoothing, weights=counted)
         if chosen.loss == "focal":
-            wanted = soft_labels(_in_form(setting, targets), setting.classes, smoothing)
+            wanted = soft_labels(_in_form(setting, targets, scores), setting.classes, smoothing)
             return focal(scores, wanted, gamma=recipe.loss.gamma, weights=counted)
         return brier(scores, _compared(setting, targets, smoothing), weights=counted)
 
@@ -147,12 +147,12 @@ def _over_classes(setting: _Setting) -> _Built:
     )
 
 
-def _in_form(setting: _Setting, targets: Tensor) -> Tensor:
+def _in_form(setting: _Setting, targets: Tensor, scores: Tensor) -> Tensor:
     """Return targets as `loss.labels` says: indices, or a row of shares for each image."""
     if setting.shares:
-        return _as_shares(targets)
+        return _as_shares(targets.to(scores))
     if setting.recipe.task != "classify":
-        return targets.float()
+        return targets.to(scores)
     if setting.chosen.labels == "index" and targets.dtype != torch.long:
         raise DataError(
             f"loss.labels=index takes one class index per image, not {tuple(targets.shape)} shares.",
