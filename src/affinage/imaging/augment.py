@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from affinage.imaging.effects import blurred, erased, noisy, recolour
+from affinage.imaging.policies import random_changes
 from affinage.imaging.resize import Box, resize_box, view_box
 from affinage.records.preprocessing import Interpolation, Preprocessing
 from affinage.records.recipe import AugmentSettings
@@ -58,13 +60,14 @@ def augment(
     with everything else off too the two views are equal.
 
     Shrinking is anti-aliased. A rotation is one warp with crop, flips and resize; what it takes
-    from beyond the border is the image reflected there. Brightness and contrast come last.
+    from beyond the border is the image reflected there. Then the policy's changes, colour, light,
+    blur, noise and the erased rectangle, in this order.
 
     Args:
         pixels: RGB, shape (height, width, 3), any size from 1 × 1.
         preprocessing: Gives the size and the filter of the view.
         settings: What may change, and how far.
-        random: Of this image and epoch: see `generator`. Always 9 numbers are drawn.
+        random: Of this image and epoch: see `generator`. Always 35 numbers are drawn.
 
     Returns:
         RGB, shape (preprocessing.height, preprocessing.width, 3).
@@ -72,7 +75,8 @@ def augment(
     Source:
         Szegedy et al., Going Deeper with Convolutions, 2015, section 6, for crop and aspect.
     """
-    chance = Chance(*random.random(9).tolist())
+    drawn = random.random(DRAWN)
+    chance = Chance(*drawn[:9].tolist())
     height, width = pixels.shape[:2]
     box = (
         view_box(height, width, preprocessing)
@@ -91,7 +95,30 @@ def augment(
         view = resize(pixels, box, preprocessing)[:: flips[1], :: flips[0]]
     brightness = 1 + (2 * chance.brightness - 1) * settings.brightness
     contrast = 1 + (2 * chance.contrast - 1) * settings.contrast
-    return _relight(np.ascontiguousarray(view), brightness, contrast)
+    view = np.ascontiguousarray(view)
+    if settings.policy != "none":
+        view = random_changes(
+            view, settings.policy, count=settings.policy_changes,
+            magnitude=settings.policy_magnitude, chance=drawn[20:],
+        )  # fmt: skip
+    view = recolour(view, *_colours(settings, drawn[9:12]))
+    view = _relight(view, brightness, contrast)
+    view = blurred(view, settings.blur * drawn[12])
+    view = noisy(view, 255 * settings.noise * drawn[13], int(drawn[14] * 2**32))
+    if drawn[15] < settings.erase:
+        view = erased(view, *drawn[16:20].tolist())
+    return view
+
+
+DRAWN = 35
+"""Numbers for each view: 9 of the warp and the light, 11 of the other effects, 15 of the policy."""
+
+
+def _colours(settings: AugmentSettings, drawn: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the factor of the saturation and the turn of the hue."""
+    saturation = 1 + (2 * drawn[0] - 1) * settings.saturation
+    hue = (2 * drawn[1] - 1) * settings.hue
+    return (0.0 if drawn[2] < settings.grey else float(saturation)), float(hue)
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,6 +54,8 @@ def view_box(height: int, width: int, preprocessing: Preprocessing) -> Box:
         width: Of the image, pixels.
         preprocessing: What the backbone wants.
     """
+    if preprocessing.whole:
+        return (0, 0, width, height)
     scaled_height, scaled_width = _scaled_size(height, width, preprocessing)
     # Python's round, half to even, is what torchvision's CenterCrop uses.
     top = round((scaled_height - preprocessing.height) / 2)

@@ -21,6 +21,8 @@ class Preprocessing:
         interpolation: Filter of the resize.
         mean: Mean per channel R, G, B, on the scale 0..1.
         std: Standard deviation per channel R, G, B, on the scale 0..1.
+        whole: Squeeze the whole frame to `width` × `height` instead of cutting its centre out: nothing at
+            the border is lost, where objects are to be counted.
         whitening: Weights of a convolution that follows, by output channel, input channel, row and
             column (3 × 3 × k × k, k odd; beyond the edges the pixels repeat); empty = none.
     """
@@ -31,4 +33,5 @@ class Preprocessing:
     interpolation: Interpolation = "bicubic"
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    whole: bool = False
     whitening: tuple[tuple[tuple[tuple[float, ...], ...], ...], ...] = ()

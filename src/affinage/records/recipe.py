@@ -267,6 +267,27 @@ class AugmentSettings(_Section):
     rotation: float = Field(0.0, ge=0, le=180, description="Largest rotation, degrees.")
     brightness: float = Field(0.0, ge=0, lt=1, description="Largest relative change.")
     contrast: float = Field(0.0, ge=0, lt=1, description="Largest relative change.")
+    saturation: float = Field(
+        0.0, ge=0, le=1, description="Largest relative change of the distance from grey."
+    )
+    hue: float = Field(
+        0.0, ge=0, le=0.5, description="Largest turn of the colours, share of the colour circle."
+    )
+    grey: float = Field(0.0, ge=0, le=1, description="Share of views without colour.")
+    blur: float = Field(
+        0.0, ge=0, le=20, description="Largest Gaussian blur: standard deviation, px of the input."
+    )
+    noise: float = Field(
+        0.0, ge=0, le=0.5, description="Strongest Gaussian noise: deviation, share of the range."
+    )
+    erase: float = Field(
+        0.0, ge=0, le=1, description="Share of views with a rectangle of their mean colour on them."
+    )
+    policy: Literal["none", "randaugment", "trivialaugment"] = Field(
+        "none", description="Changes drawn from a list of fourteen, after the crop."
+    )
+    policy_changes: int = Field(2, ge=1, le=5, description="For randaugment: changes a view.")
+    policy_magnitude: int = Field(9, ge=0, le=30, description="For randaugment: their strength.")
     mixup: float = Field(
         0.0,
         ge=0,
@@ -460,6 +481,9 @@ def _training_problems(recipe: Recipe) -> Iterator[str]:
             f"augment.crop={augment.crop:g} cuts objects out of the image, and the counts would be those of "
             "the whole one: leave it at 1 for task=count"
         )
+    if recipe.task == "count" and (augment.erase or augment.policy != "none"):
+        what = "augment.erase covers" if augment.erase else f"augment.policy={augment.policy} moves"
+        yield f"{what} objects, and the counts would be those of the whole image: not for task=count"
     if recipe.task == "count" and augment.rotation:
         yield (
             f"augment.rotation={augment.rotation:g} turns objects out of the frame, and the counts would be "
