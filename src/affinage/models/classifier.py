@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from affinage.models.heads import DropBefore, HiddenHead, last_layer, make_head
+from affinage.models.heads import HiddenHead, last_layer, make_head
 from affinage.records.networks import HeadSettings
 from affinage.records.preprocessing import Preprocessing
 
@@ -38,11 +38,7 @@ class Classifier(nn.Module):
         self.backbone = backbone
         self.pool = pool or nn.Identity()
         self.head = make_head(features, outputs, head or HeadSettings())
-        self.drop = (
-            DropBefore(dropout, self.head)
-            if isinstance(self.head, HiddenHead)
-            else nn.Dropout(dropout)
-        )
+        self.drop = nn.Dropout(dropout)
         self.preprocessing = preprocessing
         mean = torch.tensor(preprocessing.mean).view(1, 3, 1, 1) * 255.0
         std = torch.tensor(preprocessing.std).view(1, 3, 1, 1) * 255.0

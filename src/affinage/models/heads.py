@@ -107,15 +107,6 @@ class HiddenHead(nn.Sequential):
         self.in_features = features
 
 
-class DropBefore(nn.Dropout):
-    """Dropout before a head with hidden layers; their dropouts follow its mode."""
-
-    def __init__(self, share: float, head: HiddenHead) -> None:
-        super().__init__(share)
-        inner = [layer for layer in head if isinstance(layer, nn.Dropout)]
-        self.inner = nn.ModuleList(inner)  # The head's own: one switch sets the mode of all.
-
-
 def make_pool(settings: HeadSettings) -> nn.Module | None:
     """Return what pools maps (n, channels, height, width); None where the backbone does it."""
     match settings.pooling:
