@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from affinage.workflows.evaluate import evaluate
     from affinage.workflows.exclude import exclude
     from affinage.workflows.include import decisions, include
+    from affinage.workflows.layers import layers
     from affinage.workflows.models import list_models
     from affinage.workflows.predict import predict
     from affinage.workflows.relabel import relabel
@@ -59,6 +60,7 @@ _HOMES = {
     "evaluate": "workflows.evaluate",
     "exclude": "workflows.exclude",
     "include": "workflows.include",
+    "layers": "workflows.layers",
     "list_models": "workflows.models",
     "predict": "workflows.predict",
     "relabel": "workflows.relabel",
@@ -87,6 +89,7 @@ __all__ = [
     "evaluate",
     "exclude",
     "include",
+    "layers",
     "list_models",
     "predict",
     "relabel",

@@ -19,6 +19,7 @@ from affinage.records.box import ClassCounts, CountsResult
 from affinage.records.decision import Decision, DecisionResult, NumberedDecision
 from affinage.records.evaluation import Evaluation, Look
 from affinage.records.finding import Finding
+from affinage.records.layers import Layer, LayerTable
 from affinage.records.prediction import Prediction
 from affinage.records.run import Environment, ModelCard, RunRecord, StageResult
 from affinage.records.source import SourceReport
@@ -207,6 +208,8 @@ def test_the_json_of_a_run_is_documented_key_by_key():
         ("evaluate.md", "key", EvaluationResult, ("format", "command")),
         ("env.md", "key", Environment, ("format", "command")),
         ("models.md", "key of `models[]`", Entry, ()),
+        ("layers.md", "key", LayerTable, ("format", "command")),
+        ("layers.md", "key of `layers[]`", Layer, ()),
         ("audit.md", "key", AuditResult, ("format", "command")),
         ("audit.md", "key of `source_reports[]`", SourceReport, ()),
         ("collect.md", "key", CollectResult, ("format", "command")),

@@ -15,6 +15,7 @@ from affinage.cli.env import env
 from affinage.cli.evaluate import evaluate
 from affinage.cli.exclude import exclude
 from affinage.cli.include import include
+from affinage.cli.layers import layers
 from affinage.cli.models import models
 from affinage.cli.predict import predict
 from affinage.cli.relabel import relabel
@@ -29,7 +30,7 @@ MISTAKE, INTERRUPTED = 2, 130
 PANELS = {
     "Model": (train, predict, evaluate, show),
     "Data": (collect, counts, audit, sample, exclude, include, relabel, split),
-    "About": (models, env, demo),
+    "About": (models, layers, env, demo),
 }
 """As `--help` lists them."""
 
