@@ -47,8 +47,9 @@ class Objective:
         loss: Raw outputs (n, outputs) and targets to losses (n,), with smoothing, weights and
             adjustments as the recipe says; of labels and counts the mean over the classes.
         plain: The same without smoothing and weights, for curves.
-        hit: 1 where the class is right; the share of labels, or of counts once rounded, that are; (n,).
-        predict: Raw outputs to probabilities (n, K), or expected counts (n, K), none below 0.
+        hit: 1 where the class is right; the share of labels, or of counts once rounded, that are; of
+            shares how much they overlap; (n,).
+        predict: Raw outputs to probabilities (n, K), or expected counts or shares (n, K), none below 0.
     """
 
     outputs: int
@@ -105,7 +106,7 @@ def make_objective(recipe: Recipe, *, classes: int, targets: Targets) -> Objecti
         outputs=built.outputs,
         loss=built.loss,
         plain=built.plain,
-        hit=partial(_hit, recipe, predict),
+        hit=partial(_hit, setting, predict),
         predict=predict,
     )
 
@@ -235,20 +236,21 @@ def _predict(setting: _Setting, values: Callable[[Tensor], Tensor], raw: Tensor)
         return positive / positive.sum(dim=1, keepdim=True)
     if setting.recipe.task == "multilabel":
         return found.clamp(0, 1)
-    if setting.shares:  # Shares of the mean number of objects: how many there are they do not say.
-        found = found * float(setting.targets.sum(axis=1).mean())
     return found.clamp(min=0)
 
 
 def _hit(
-    recipe: Recipe, predict: Callable[[Tensor], Tensor], raw: Tensor, targets: Tensor
+    setting: _Setting, predict: Callable[[Tensor], Tensor], raw: Tensor, targets: Tensor
 ) -> Tensor:
+    recipe = setting.recipe
     if recipe.task == "classify":
         truth = targets if targets.ndim == 1 else targets.argmax(dim=1)
         return (raw.argmax(dim=1) == truth).float()
     found = predict(raw)
     if recipe.task == "multilabel":
         return ((found >= 0.5) == (targets >= 0.5)).float().mean(dim=1)
+    if setting.shares:
+        return torch.minimum(found, _as_shares(targets.to(found))).sum(dim=1).clamp(max=1)
     half = 0.5 if recipe.count.rounding == "nearest" else 0.0
     return ((found + half).floor() == targets.round()).float().mean(dim=1)
 
