@@ -12,6 +12,7 @@ from affinage.imaging.batches import Item
 from affinage.models.classifier import Classifier
 from affinage.models.freeze import layer_groups, set_modes, set_trainable, thawed
 from affinage.records.recipe import Recipe
+from affinage.training.batch_mean import BatchMean, batch_mean
 from affinage.training.feeding import Batch, Feed, Targets, seed_of
 from affinage.training.losses import Objective
 from affinage.training.mixing import Mix, draw_mix, mix_images, mix_targets
@@ -93,7 +94,7 @@ def training_steps(
         model=model, optimizer=optimizer, objective=objective, recipe=recipe, device=device,
         precision=precision_of(recipe.compute), processes=processes, phase=phase,
         scaler=scaler or make_scaler(device, precision_of(recipe.compute)),
-        trained=_trained(model, optimizer),
+        trained=_trained(model, optimizer), mean=batch_mean(recipe, objective),
     )  # fmt: skip
     rate_at = rate or scheduled(recipe, plan)
     for number, batch in enumerate(feed.batches(start), start=start):
@@ -144,6 +145,7 @@ class _Work:
     model: Classifier
     optimizer: torch.optim.Optimizer
     objective: Objective
+    mean: BatchMean
     recipe: Recipe
     device: torch.device
     precision: str
@@ -177,7 +179,7 @@ class _Work:
             with autocast(self.device, self.precision):
                 outputs = self.model(image)
             outputs = outputs.float()
-            loss = self.objective.loss(outputs, target).sum() / batch.whole
+            loss = self.mean(outputs, target, batch.whole)
             torch.autograd.backward(self.scaler.scale(loss))
             with torch.no_grad():
                 sums[0] += self.objective.plain(outputs, target).sum()
