@@ -60,10 +60,12 @@ def save_training(
                 tensors[f"optimizer.{index}.{key}"] = _own(value)
             else:
                 scalars.setdefault(str(index), {})[key] = value
-    groups = [
-        {key: value for key, value in group.items() if key != "params"}
-        for group in state["param_groups"]
-    ]
+    groups: list[dict[str, Any]] = []
+    for index, group in enumerate(state["param_groups"]):
+        own = {key: value for key, value in group.items() if key != "params"}
+        counted = {key: value for key, value in own.items() if isinstance(value, Tensor)}
+        tensors |= {f"group.{index}.{key}": _own(value) for key, value in counted.items()}
+        groups.append({key: value for key, value in own.items() if key not in counted})
     _save(path, tensors, {"format": FORMAT, "scalars": scalars, "groups": groups, **facts})
 
 
@@ -105,7 +107,8 @@ def load_training(
     if len(whole) != len(facts["groups"]):
         raise _foreign(path, f"{len(facts['groups'])} parameter groups, not {len(whole)}")
     groups = [
-        {**own, **_as_before(own, saved)} for own, saved in zip(whole, facts["groups"], strict=True)
+        {**own, **_as_before(own, saved), **_part(tensors, f"group.{index}.")}
+        for index, (own, saved) in enumerate(zip(whole, facts["groups"], strict=True))
     ]
     try:
         optimizer.load_state_dict({"state": state, "param_groups": groups})
