@@ -1,5 +1,6 @@
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -32,7 +33,7 @@ class Verb:
 
 def decide(verb, **flags):
     chosen = {"dry_run": False, "yes": False, "json": False} | flags
-    run("exclude", verb, **chosen)
+    run("exclude", verb, Path("affinage-data/my fungi"), **chosen)
 
 
 def test_the_classes_that_change_are_shown_with_the_way_back(capsys):
@@ -45,7 +46,7 @@ def test_the_classes_that_change_are_shown_with_the_way_back(capsys):
     assert "1 other class unchanged" in out
     assert "! A class is small." in out
     assert "1,200 images taken out; 4,000 kept after it." in out
-    assert "affinage include DATA --number 3" in out
+    assert "affinage include 'affinage-data/my fungi' --number 3" in out
 
 
 def test_a_dry_run_says_so(capsys):

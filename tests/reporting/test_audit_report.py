@@ -54,6 +54,12 @@ def test_pairs_are_wanted_as_pairs_and_many_images_are_cut_to_a_dozen():
     assert len(wanted) == 1 + 12
 
 
+def test_where_not_all_is_pictured_the_page_says_how_to_see_more():
+    pictures = {(f"{i:064x}",): PIXEL for i in range(30)}
+    text = to_markdown(audit_report(result(guess()), pictures=pictures))
+    assert "12 of 30. More: affinage sample DATA" in text.replace("\\", "")
+
+
 def test_names_in_the_page_are_escaped_and_pictures_are_within_it():
     paths = {"1" * 64: "<script>a.png", "2" * 64: "b.png"}
     page = to_html(

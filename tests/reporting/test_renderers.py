@@ -88,7 +88,9 @@ def report_of(block: Block, text: str, *, folded: bool = False) -> Report:
 
 def shown(renderable, *, width: int = 80, soft_wrap: bool = False) -> str:
     out = StringIO()
-    Console(file=out, width=width, highlight=False, soft_wrap=soft_wrap).print(renderable)
+    Console(file=out, width=width, highlight=False, soft_wrap=soft_wrap).print(
+        renderable, crop=False
+    )
     return out.getvalue()
 
 
@@ -148,6 +150,30 @@ def test_a_long_finding_keeps_all_its_text_where_lines_may_run_on():
         code="c", severity="note", subject="s", evidence=("e " * 200 + "END",), remedy="r " * 200
     )
     assert "END" in shown(findings_to_terminal([finding]), soft_wrap=True)
+
+
+@pytest.mark.parametrize("soft_wrap", [False, True])
+def test_a_command_is_one_line_so_that_it_can_be_pasted(soft_wrap):
+    remedy = "Look at them, then: affinage exclude DATA --finding off-topic --reason 'no mushroom'"
+    finding = Finding(code="c", severity="note", subject="s", remedy=remedy)
+    printed = shown(findings_to_terminal([finding]), width=40, soft_wrap=soft_wrap)
+    assert f"  → {remedy}" in printed.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("lines", "last", "said"),
+    [
+        (5, "", None),
+        (7, "", "and 2 more, all in the report"),
+        (5, "and 1,067 more", "and 1,067 more"),
+        (8, "and 67 more", "and 70 more"),
+    ],
+)
+def test_what_is_not_shown_is_counted_with_what_the_evidence_leaves_out(lines, last, said):
+    evidence = (*(f"line {n}" for n in range(lines)), *([last] if last else []))
+    finding = Finding(code="c", severity="note", subject="s", evidence=evidence)
+    told = [line.strip() for line in shown(findings_to_terminal([finding])).splitlines()]
+    assert [line for line in told if line.startswith("and ")] == ([said] if said else [])
 
 
 def test_a_terminal_shows_no_more_columns_than_asked(png_picture):

@@ -1,8 +1,6 @@
 """`affinage audit`."""
 
 import dataclasses
-import re
-import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -100,12 +98,8 @@ def audit(
 
 
 def _named(result: "AuditResult") -> "AuditResult":
-    """Return the result with commands that can be pasted: the folder's name for DATA and SOURCE."""
-    folder = shlex.quote(result.folder)
-    findings = tuple(
-        dataclasses.replace(
-            finding, remedy=re.sub(r"\b(DATA|SOURCE)\b", lambda _: folder, finding.remedy)
-        )
-        for finding in result.findings
-    )
+    """Return the result with commands that can be pasted."""
+    from affinage.cli.pasting import with_pasted_remedies
+
+    findings = with_pasted_remedies(result.findings, result.folder)
     return dataclasses.replace(result, findings=findings)

@@ -28,8 +28,8 @@ def out() -> Console:
 
 
 def show(content: RenderableType) -> None:
-    """Print a result."""
-    out().print(content)
+    """Print a result; a line that may not be broken, such as a command, runs on at the edge."""
+    out().print(content, crop=False)
 
 
 def show_json(value: Any) -> None:

@@ -1,7 +1,9 @@
 """What the commands that decide print: each class before and after, and how to go back."""
 
+import shlex
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -19,6 +21,7 @@ _DONE = {
 def run(
     command: str,
     call: "Callable[..., DecisionResult]",
+    data: Path,
     *,
     dry_run: bool,
     yes: bool,
@@ -29,26 +32,31 @@ def run(
     Args:
         command: Name of the verb.
         call: The verb with all its arguments but `dry_run`.
+        data: The data set as the user named it.
         dry_run: Stop after showing.
         yes: Do not ask.
         json: Print the result as JSON, and do not ask.
     """
+    from affinage.cli.pasting import remedies_pasted
+
     if not (dry_run or yes or json) and sys.stdin.isatty() and sys.stdout.isatty():
-        shown = call(dry_run=True)
-        show_result(command, shown, dry_run=True)
+        with remedies_pasted(data):
+            shown = call(dry_run=True)
+        show_result(command, shown, data, dry_run=True)
         if not shown.images or not typer.confirm("Do it?"):
             return
-    result = call(dry_run=dry_run)
+    with remedies_pasted(data):
+        result = call(dry_run=dry_run)
     if json:
         from affinage.cli.console import show_json
         from affinage.records.plain import to_plain
 
         show_json({"format": 1, "command": command, **to_plain(result)})
         return
-    show_result(command, result, dry_run=dry_run)
+    show_result(command, result, data, dry_run=dry_run)
 
 
-def show_result(command: str, result: "DecisionResult", *, dry_run: bool) -> None:
+def show_result(command: str, result: "DecisionResult", data: Path, *, dry_run: bool) -> None:
     """Print the classes before and after a decision, what to know, and how to take it back."""
     from rich.table import Table
     from rich.text import Text
@@ -73,5 +81,6 @@ def show_result(command: str, result: "DecisionResult", *, dry_run: bool) -> Non
     would = "would be " if dry_run else ""
     show(Text(f"{result.images:,} {noun} {would}{_DONE[command]}; {result.kept:,} kept after it."))
     if result.made:
-        show(Text(f"Decision {result.number} is in the log. Take it back: ", style="dim")
-             + Text(f"affinage include DATA --number {result.number}"))  # fmt: skip
+        back = f"affinage include {shlex.quote(str(data))} --number {result.number}"
+        show(Text(f"Decision {result.number} is in the log. Take it back:", style="dim"))
+        show(Text(back, no_wrap=True, overflow="ignore"))

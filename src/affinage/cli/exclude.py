@@ -54,5 +54,6 @@ def exclude(
             images=image or (),
             reason=reason,
         ),
+        data,
         dry_run=dry_run, yes=yes, json=json,
     )  # fmt: skip

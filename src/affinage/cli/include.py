@@ -52,9 +52,12 @@ def include(
 
     import affinage
     from affinage.cli.deciding import run
+    from affinage.cli.pasting import remedies_pasted
 
     if list_:
-        _show_log(affinage.decisions(data), json=json)
+        with remedies_pasted(data):
+            entries = affinage.decisions(data)
+        _show_log(entries, json=json)
         return
     run(
         "include",
@@ -68,6 +71,7 @@ def include(
             number=number,
             reason=reason,
         ),
+        data,
         dry_run=dry_run, yes=yes, json=json,
     )  # fmt: skip
 

@@ -65,5 +65,6 @@ def relabel(
             new_class=new_class,
             reason=reason,
         ),
+        data,
         dry_run=dry_run, yes=yes, json=json,
     )  # fmt: skip

@@ -37,8 +37,9 @@ def sample(
       affinage sample affinage-data/fungi --finding off-topic -n 100
     """
     from affinage.cli.console import reporter, show, show_json
+    from affinage.cli.pasting import remedies_pasted
 
-    with reporter() as told:
+    with remedies_pasted(data), reporter() as told:
         import affinage
 
         result = affinage.sample(

@@ -1,5 +1,7 @@
 """`affinage split`."""
 
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,11 +62,13 @@ def split(
 
       affinage split affinage-data/cells --group slide --folds 5
     """
-    from affinage.cli.console import reporter, show_json
+    from affinage.cli.console import reporter, show, show_json
+    from affinage.cli.pasting import remedies_pasted
     from affinage.cli.severity import check_fail_on, exit_on_findings
 
     check_fail_on(fail_on)
-    with reporter() as told:
+    asked = data or (source[0] if len(source) == 1 else None)
+    with remedies_pasted(asked or "DATA"), reporter() as told:
         import affinage
 
         result = affinage.split(
@@ -85,15 +89,34 @@ def split(
 
         show_json({"format": 1, "command": "split", **to_plain(result)})
     else:
-        _show(result)
+        from rich.text import Text
+
+        folder = asked or Path("affinage-data", result.data)
+        _show(result, folder)
+        if folds is None and name is None:
+            given = {"group": group, "validation": validation, "test": test, "seed": seed}
+            command = _training(folder, given, recut=recut)
+            show(Text(f"\ntrain   {command}", no_wrap=True, overflow="ignore"))
     exit_on_findings(fail_on, result.findings)
 
 
-def _show(result: "SplitResult") -> None:
+def _training(folder: Path, given: Mapping[str, object], *, recut: bool) -> str:
+    """Return the command that trains on this cut."""
+    words = ["affinage", "train", str(folder)]
+    if recut:
+        words += ["--set", "split.given=false"]
+    for setting, value in given.items():
+        if value is not None:
+            words += ["--set", f"split.{setting}={value}"]
+    return shlex.join(words)
+
+
+def _show(result: "SplitResult", folder: Path) -> None:
     from rich.table import Table
     from rich.text import Text
 
     from affinage.cli.console import show
+    from affinage.cli.pasting import with_pasted_remedies
     from affinage.reporting.terminal import findings_to_terminal
 
     parts = list(result.images)
@@ -108,7 +131,7 @@ def _show(result: "SplitResult") -> None:
         counts = (f"{result.groups[part]:,}" for part in parts)
         table.add_row(Text(f"values of {result.group}"), *counts, style="dim")
     show(table)
-    show(findings_to_terminal(result.findings))
+    show(findings_to_terminal(with_pasted_remedies(result.findings, folder)))
     together = (
         f"; {result.kept_together:,} images with near-duplicates" if result.kept_together else ""
     )

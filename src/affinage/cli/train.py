@@ -1,6 +1,7 @@
 """`affinage train`."""
 
 import contextlib
+import dataclasses
 import os
 import shlex
 import signal
@@ -192,15 +193,18 @@ def train(
             on_begin=begun.append,
         )
     record = run.record
+    named = data or (source[0] if source and len(source) == 1 else None)
     if json:
         from affinage.workflows.show import show_json as as_json
 
         show_json(as_json(record, command="train"))
     else:
+        from affinage.cli.pasting import with_pasted_remedies
         from affinage.reporting.run_report import run_report
         from affinage.reporting.terminal import to_terminal
 
-        show(to_terminal(run_report(record)))
+        findings = with_pasted_remedies(record.findings, named) if named else record.findings
+        show(to_terminal(run_report(dataclasses.replace(record, findings=findings))))
         show(_where(run))
     exit_on(fail_on, record)
 

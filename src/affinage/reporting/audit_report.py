@@ -120,7 +120,11 @@ def _findings(result: AuditResult, sheet: _Sheet) -> tuple[Block, ...]:
         blocks.append(Findings(items=(finding,)))
         keys = _keys(finding)
         everything = len(finding.pairs) or len(finding.ids)
-        caption = f"{len(keys)} of {count(everything)}." if everything > len(keys) else ""
+        caption = (
+            f"{len(keys)} of {count(everything)}. More: affinage sample DATA --finding {finding.code}"
+            if everything > len(keys)
+            else ""
+        )
         blocks.extend(sheet.gallery(keys, caption))
     return tuple(blocks)
 

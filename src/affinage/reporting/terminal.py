@@ -1,5 +1,6 @@
 """A report on the terminal: the verdict, the facts, the tables, the findings."""
 
+import re
 from collections.abc import Iterable, Sequence
 
 from rich.console import Group, RenderableType
@@ -27,6 +28,7 @@ from affinage.reporting.titles import ESSENTIAL
 from affinage.reporting.words import guess, one_line, visible
 
 MOST_EVIDENCE = 5
+_LEFT_OUT = re.compile(r"and ([\d,]+) more")
 _WIDEST_NUMBER = 14
 _TONES = {"good": "bold green", "caution": "bold yellow", "bad": "bold red", "neutral": "bold"}
 _SEVERITIES = {"blocking": "bold red", "warning": "yellow", "note": "dim"}
@@ -148,14 +150,29 @@ def _finding(finding: Finding) -> RenderableType:
     parts += [
         _indented(one_line(line), by=4, style="dim") for line in finding.evidence[:MOST_EVIDENCE]
     ]
-    hidden = len(finding.evidence) - MOST_EVIDENCE
-    if hidden > 0:
-        parts.append(_indented(f"and {hidden:,} more, all in the report", by=4, style="dim"))
+    if len(finding.evidence) > MOST_EVIDENCE:
+        parts.append(_indented(_more(finding.evidence), by=4, style="dim"))
     if finding.hit_rate is not None:
         parts.append(_indented(guess(finding), by=4, style="dim"))
     if finding.remedy:
-        parts.append(_indented(f"→ {one_line(finding.remedy)}", by=2))
+        parts.append(_remedy(f"→ {one_line(finding.remedy)}"))
     return Group(*parts)
+
+
+def _more(evidence: Sequence[str]) -> str:
+    """Return how much is not shown, with what the evidence itself leaves out."""
+    hidden = evidence[MOST_EVIDENCE:]
+    left_out = _LEFT_OUT.fullmatch(hidden[-1])
+    if left_out is None:
+        return f"and {len(hidden):,} more, all in the report"
+    return f"and {len(hidden) - 1 + int(left_out[1].replace(',', '')):,} more"
+
+
+def _remedy(text: str) -> RenderableType:
+    """Return what to do; a command is one line, which the terminal wraps: so it can be pasted."""
+    if "affinage " not in text:
+        return _indented(text, by=2)
+    return Words(f"  {text}", no_wrap=True, overflow="ignore")
 
 
 def _indented(text: str, *, by: int, style: str = "") -> RenderableType:
