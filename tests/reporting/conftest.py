@@ -28,7 +28,7 @@ from affinage.records.evaluation import (
 from affinage.records.finding import Finding
 from affinage.records.preprocessing import Preprocessing
 from affinage.records.recipe import dump_recipe, parse_recipe
-from affinage.records.run import Environment, ModelCard, RunRecord, StageResult
+from affinage.records.run import Calibration, Environment, ModelCard, RunRecord, StageResult
 from affinage.records.signals import Point, Signals
 
 FLOWERS = (
@@ -196,7 +196,7 @@ def model_card(classes: Sequence[str]) -> ModelCard:
         parameters=3_371_024 + 1281 * len(classes),
         preprocessing=Preprocessing(mean=(0.498, 0.498, 0.498), std=(0.502, 0.502, 0.502)),
         classes=tuple(classes),
-        temperature=1.31,
+        calibration=Calibration(temperature=1.31),
     )
 
 
@@ -270,7 +270,8 @@ def make_run(
     card = model_card(classes)
     if binary:
         evaluations = {name: with_curve(value) for name, value in evaluations.items()}
-        card = replace(card, positive=classes[1], threshold=0.93)
+        calibration = replace(card.calibration, positive=classes[1], threshold=0.93)
+        card = replace(card, calibration=calibration)
     tested = per_class * size if test else 0
     return RunRecord(
         name=f"{data}-1",

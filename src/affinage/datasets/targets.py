@@ -1,6 +1,5 @@
 """What each image is to be predicted as: a label, a set of labels, or counts, from a manifest's columns."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -10,10 +9,9 @@ from numpy.typing import NDArray
 
 from affinage.datasets.labels import in_order
 from affinage.errors import DataError
-from affinage.records.manifest import COUNT, LABELS, TAG, Manifest
+from affinage.records.manifest import COUNT, LABELS, TAG, Manifest, split_labels
 from affinage.records.task import Task
 
-_BETWEEN = re.compile(r"[;|,]")
 _YES, _NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no")
 
 
@@ -103,7 +101,7 @@ def strata(manifest: Manifest) -> pl.Series:
         ]
         return pl.Series("label", [name.replace(TAG, "") for name in sets])
     if LABELS in table.columns:
-        return pl.Series("label", [_set(_tags(text)) for text in table[LABELS].to_list()])
+        return pl.Series("label", [_set(split_labels(text)) for text in table[LABELS].to_list()])
     return table["label"].fill_null("")
 
 
@@ -146,7 +144,7 @@ def _tag_names(manifest: Manifest) -> tuple[str, ...]:
         return tagged
     if LABELS in table.columns:
         kept = manifest.kept[LABELS].to_list()
-        return in_order({tag for text in kept for tag in _tags(text)})
+        return in_order({tag for text in kept for tag in split_labels(text)})
     return manifest.label_order  # One label each is a set of labels too.
 
 
@@ -159,7 +157,7 @@ def _values(
     if all(f"{TAG}{name}" in table.columns for name in names):
         return _switches(table, names)
     if LABELS in table.columns:
-        sets = [_tags(text) for text in table[LABELS].to_list()]
+        sets = [split_labels(text) for text in table[LABELS].to_list()]
     elif all(f"{COUNT}{name}" in table.columns for name in names):
         counts, reasons = _counts(table, names)
         return (counts > 0).astype(np.float32), reasons
@@ -221,11 +219,6 @@ def _without_contradictions(table: pl.DataFrame, values: NDArray[np.float32]) ->
         pl.when(hit).then(pl.lit("excluded")).otherwise("status").alias("status"),
         pl.when(hit).then(why).otherwise("reason").alias("reason"),
     )
-
-
-def _tags(text: str | None) -> tuple[str, ...]:
-    """Return the labels that a cell lists, each once, between `;`, `|` or `,`."""
-    return tuple(dict.fromkeys(tag.strip() for tag in _BETWEEN.split(text or "") if tag.strip()))
 
 
 def _is_yes(text: str | None) -> bool:

@@ -6,8 +6,9 @@ import re
 
 from affinage.errors import RecipeError
 from affinage.metrics.intervals import wilson_bounds
+from affinage.records.any_evaluation import AnyEvaluation
 from affinage.records.estimate import Estimate
-from affinage.records.evaluation import Evaluation, Goal, GoalAnswer
+from affinage.records.evaluation import Goal, GoalAnswer
 from affinage.records.task import Task
 
 MET, NOT_MET, UNSURE = "met", "not met", "too few images to say"
@@ -50,7 +51,7 @@ def parse_goal(text: str, task: Task) -> Goal:
     return Goal(metric=name, at_least=value)
 
 
-def answer_goal(goal: Goal, evaluation: Evaluation) -> GoalAnswer:
+def answer_goal(goal: Goal, evaluation: AnyEvaluation) -> GoalAnswer:
     """Return whether a measurement reaches a goal, or is too small to say.
 
     It is met where the interval's low end reaches the goal, not met where its high end stays

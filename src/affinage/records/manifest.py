@@ -1,5 +1,6 @@
 """Manifest: every image of a data set, where it is, what it shows, and whether it is used."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -11,6 +12,7 @@ Status = Literal["kept", "excluded", "failed"]
 COUNT, TAG, LABELS = "count:", "label:", "labels"
 """How the columns of counts and of 0/1 labels begin, and the name of the one that lists labels."""
 
+_BETWEEN = re.compile(r"[;|,]")
 PARTS = ("train", "validation", "test")
 
 SCHEMA: dict[str, pl.DataType] = {
@@ -63,3 +65,8 @@ class Manifest:
     def kept(self) -> pl.DataFrame:
         """The rows that are used."""
         return self.table.filter(pl.col("status") == "kept")
+
+
+def split_labels(text: str | None) -> tuple[str, ...]:
+    """Return the labels that a cell of the column `labels` lists, each once, between `;`, `|` or `,`."""
+    return tuple(dict.fromkeys(tag.strip() for tag in _BETWEEN.split(text or "") if tag.strip()))

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 
-from affinage.records.evaluation import Evaluation, GoalAnswer, Look
+from affinage.records.any_evaluation import AnyEvaluation
+from affinage.records.evaluation import GoalAnswer, Look
 from affinage.records.finding import Finding
 from affinage.records.preprocessing import Preprocessing
 from affinage.records.signals import Signals
@@ -26,7 +27,7 @@ class StageResult:
     kept: bool
     summary: str
     facts: dict[str, str | float | int | bool | None] = field(default_factory=dict)
-    validation: Evaluation | None = None
+    validation: AnyEvaluation | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,12 +68,20 @@ class Calibration:
         positive: Of two classes, the one that a threshold is on; empty otherwise.
         threshold: Probability of `positive` from which it is called; None for the plain maximum.
         rule: How the threshold was chosen, in words.
+        thresholds: Several labels: probability of each from which it is given, in the order of classes.
+        largest: Counts: the largest of each class in the training part.
+        margins: Counts: what is taken from and added to each expected count for its interval.
+        coverage: Counts: share of new counts that these intervals are to hold.
     """
 
     temperature: float = 1.0
     positive: str = ""
     threshold: float | None = None
     rule: str = ""
+    thresholds: tuple[float, ...] = ()
+    largest: tuple[float, ...] = ()
+    margins: tuple[tuple[float, float], ...] = ()
+    coverage: float = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +97,7 @@ class ModelCard:
         parameters: Number of weights, head included.
         preprocessing: What the network wants to see.
         classes: Label names in the order of the outputs.
+        outputs: Numbers that the head gives per image; 0 where it is one for each class.
         calibration: How its outputs are to be read.
     """
 
@@ -99,6 +109,7 @@ class ModelCard:
     parameters: int
     preprocessing: Preprocessing
     classes: tuple[str, ...]
+    outputs: int = 0
     calibration: Calibration = Calibration()
 
 
@@ -146,7 +157,7 @@ class RunRecord:
     carved: bool
     stages: tuple[StageResult, ...]
     choice: str
-    evaluations: dict[str, Evaluation]
+    evaluations: dict[str, AnyEvaluation]
     goal: GoalAnswer | None
     looks: tuple[Look, ...]
     findings: tuple[Finding, ...]

@@ -3,8 +3,8 @@
 from affinage.records.report import Block, Code, Fact, Facts, Table, Text
 from affinage.records.run import RunRecord
 from affinage.reporting.curve_blocks import STAGES
-from affinage.reporting.words import NOTHING, count, duration, interval, label, moment, number
-from affinage.reporting.words import estimated as value_of
+from affinage.reporting.voices import headline as headline_of
+from affinage.reporting.words import NOTHING, count, duration, label, moment, number
 
 PARTS = ("train", "validation", "test")
 MOST_CLASSES_OPEN = 40
@@ -83,14 +83,15 @@ def stage_blocks(run: RunRecord) -> tuple[Block, ...]:
     """Return what each stage did and scored, which model was kept, and why."""
     if not run.stages:
         return (Text(paragraphs=(run.choice or "No stage was run.",)),)
+    names = [headline_of(stage.validation)[0] for stage in run.stages if stage.validation]
+    scored = names[0] if names else "accuracy"
     table = Table(
-        columns=("Stage", "Time", "Validation accuracy", "95 % interval", "Kept"),
+        columns=("Stage", "Time", f"Validation {scored}", "95 % interval", "Kept"),
         rows=tuple(
             (
                 STAGES.get(stage.name, label(stage.name)),
                 duration(stage.seconds),
-                value_of(stage.validation.accuracy) if stage.validation else NOTHING,
-                interval(stage.validation.accuracy) if stage.validation else NOTHING,
+                *(headline_of(stage.validation)[1:] if stage.validation else (NOTHING, NOTHING)),
                 "kept" if stage.kept else "no",
             )
             for stage in run.stages

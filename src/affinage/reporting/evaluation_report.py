@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from affinage.records.any_evaluation import AnyEvaluation
 from affinage.records.evaluation import Evaluation
 from affinage.records.finding import Finding
 from affinage.records.report import Block, Findings, Report, Section, Text
@@ -14,12 +15,13 @@ from affinage.reporting.score_blocks import (
 )
 from affinage.reporting.titles import FINDINGS, SCORES
 from affinage.reporting.verdict import evaluation_verdict
+from affinage.reporting.voices import classifiers, voice_of
 from affinage.reporting.words import label
 
 
 def evaluation_report(
     run: str,
-    evaluation: Evaluation,
+    evaluation: AnyEvaluation,
     findings: Sequence[Finding] = (),
     *,
     thumbnails: Mapping[str, bytes] | None = None,
@@ -33,17 +35,11 @@ def evaluation_report(
         thumbnails: JPEG bytes by image id, for the mistakes.
     """
     verdict, tone = evaluation_verdict(label(run), evaluation)
-    parts = {evaluation.part: evaluation}
-    binary = evaluation.binary
+    shown = thumbnails or {}
     sections = [
-        Section(title=SCORES, blocks=(score_table(parts),)),
+        Section(title=SCORES, blocks=_scores(evaluation)),
         Section(title=FINDINGS, blocks=_findings(findings)),
-        Section(title="What is taken for what", blocks=confusion_blocks(evaluation)),
-        *([Section(title="The threshold", blocks=threshold_blocks(binary))] if binary else []),
-        Section(title="Each class", blocks=(class_table(evaluation),)),
-        Section(
-            title="The most confident mistakes", blocks=mistake_blocks(parts, thumbnails or {})
-        ),
+        *_more(evaluation, shown),
     ]
     return Report(
         title=f"{label(run)} on {label(evaluation.part)}",
@@ -51,6 +47,29 @@ def evaluation_report(
         tone=tone,
         sections=tuple(sections),
     )
+
+
+def _scores(evaluation: AnyEvaluation) -> tuple[Block, ...]:
+    voice = voice_of(evaluation)
+    if voice is not None:
+        return voice.scores({evaluation.part: evaluation})
+    return (score_table(classifiers({evaluation.part: evaluation})),)
+
+
+def _more(evaluation: AnyEvaluation, thumbnails: Mapping[str, bytes]) -> list[Section]:
+    voice = voice_of(evaluation)
+    if voice is not None:
+        blocks = voice.mistakes(evaluation, thumbnails)
+        return [*voice.sections(evaluation), Section(title=voice.mistakes_title, blocks=blocks)]
+    assert isinstance(evaluation, Evaluation)
+    binary = evaluation.binary
+    mistakes = mistake_blocks({evaluation.part: evaluation}, thumbnails)
+    return [
+        Section(title="What is taken for what", blocks=confusion_blocks(evaluation)),
+        *([Section(title="The threshold", blocks=threshold_blocks(binary))] if binary else []),
+        Section(title="Each class", blocks=(class_table(evaluation),)),
+        Section(title="The most confident mistakes", blocks=mistakes),
+    ]
 
 
 def _findings(findings: Sequence[Finding]) -> tuple[Block, ...]:

@@ -3,10 +3,14 @@
 import math
 
 from affinage.errors import RecipeError
+from affinage.records.any_evaluation import AnyEvaluation
+from affinage.records.evaluation import Evaluation
+from affinage.records.pairings import resolve
 from affinage.records.preprocessing import Preprocessing
 from affinage.records.recipe import AugmentSettings, Recipe, load_recipe
 from affinage.records.run import RunRecord, StageResult
 from affinage.reporting.verdict import METRICS, deciding, goal_clause, validation_chose
+from affinage.reporting.voices import voice_of
 from affinage.reporting.words import (
     count,
     estimated,
@@ -81,15 +85,26 @@ def _backbone(run: RunRecord, recipe: Recipe | None) -> str:
 
 def _preprocessing(run: RunRecord) -> str:
     view: Preprocessing = run.model.preprocessing
+    if view.whole:
+        return (
+            f"Images were squeezed as a whole to {view.width} × {view.height} pixels with "
+            f"{view.interpolation} interpolation and anti-aliasing, {_scaled(view)}"
+        )
     if view.width == view.height:
         resized = f"to {math.floor(view.width / view.crop)} pixels on their shorter side"
     else:
         resized = f"so that the crop keeps {100 * view.crop:.4g} % of each side"
-    means, deviations = (listed([f"{v:.4g}" for v in values]) for values in (view.mean, view.std))
     return (
         f"Images were resized with {view.interpolation} interpolation and anti-aliasing {resized}, "
-        f"cropped at the centre to {view.width} × {view.height} pixels, scaled to 0–1, and "
-        f"standardised per channel (means {means}; standard deviations {deviations})"
+        f"cropped at the centre to {view.width} × {view.height} pixels, {_scaled(view)}"
+    )
+
+
+def _scaled(view: Preprocessing) -> str:
+    means, deviations = (listed([f"{v:.4g}" for v in values]) for values in (view.mean, view.std))
+    return (
+        "scaled to 0–1, and standardised per channel "
+        f"(means {means}; standard deviations {deviations})"
     )
 
 
@@ -106,7 +121,8 @@ def _training(run: RunRecord, recipe: Recipe | None) -> list[str]:
 
 
 def _features(stage: StageResult, recipe: Recipe | None) -> str:
-    text = "With the backbone frozen, a linear softmax head was fitted on its features by L-BFGS"
+    kind = "softmax " if recipe is None or recipe.task == "classify" else ""
+    text = f"With the backbone frozen, a linear {kind}head was fitted on its features by L-BFGS"
     penalty = stage.facts.get("penalty")
     if isinstance(penalty, int | float):
         text += f" with an L2 penalty of {number(penalty)}"
@@ -123,18 +139,21 @@ def _finetune(stage: StageResult, recipe: Recipe | None, *, after_features: bool
     if recipe is None:
         return [f"{start}, the network was fine-tuned", stage.summary]
     settings, optimizer = recipe.finetune, recipe.optimizer
-    name = {"adamw": "AdamW", "sgd": f"SGD with Nesterov momentum {optimizer.momentum:g}"}
     epochs = stage.facts.get("epochs")
     length = f" for {_epochs(epochs)}" if isinstance(epochs, int | float) else ""
     clip = f", gradients clipped at norm {optimizer.clip:g}" if optimizer.clip else ""
-    norms = {"frozen": "kept as pretrained", "adapt": "adapted to the training images"}
-    loss = "cross-entropy"
-    if settings.label_smoothing:
+    norms = {
+        "frozen": "kept as pretrained",
+        "adapt": "adapted to the training images",
+        "recompute": "adapted, and measured anew on training images at the end",
+    }
+    loss = _loss(recipe)
+    if settings.label_smoothing and recipe.task == "classify":
         loss += f" with label smoothing {settings.label_smoothing:g}"
     first = (
         f"{start}, {_blocks(stage)} and the head were trained on {loss} with "
-        f"{name[optimizer.name]}{length} in batches of {settings.batch_size} (highest learning rate "
-        f"{number(optimizer.lr)}, lowered by the factor {settings.layer_decay:g} from each block to "
+        f"{_optimizer(recipe)}{length} in batches of {settings.batch_size} (highest learning rate "
+        f"{_rate(recipe)}, lowered by the factor {settings.layer_decay:g} from each block to "
         f"the one before it; weight decay {optimizer.weight_decay:g}{clip}; "
         f"{_schedule(recipe)}); BatchNorm statistics were {norms[settings.batchnorm]}"
     )
@@ -156,13 +175,40 @@ def _epochs(epochs: float) -> str:
     return f"{epochs:.3g} {'epoch' if epochs == 1 else 'epochs'}"
 
 
+def _loss(recipe: Recipe) -> str:
+    resolved = resolve(recipe.chosen_loss())
+    name = {
+        "cross_entropy": "cross-entropy",
+        "bce": "binary cross-entropy",
+        "mse": "squared error",
+        "mae": "absolute error",
+        "poisson": "the Poisson log likelihood",
+        "focal": f"the focal loss (γ = {recipe.loss.gamma:g})",
+    }.get(resolved.loss, f"the {resolved.loss.replace('_', ' ')} log likelihood")
+    balance = "" if recipe.loss.balance == "none" else f", balanced by {recipe.loss.balance}"
+    return f"{name} ({resolved.output} outputs{balance})"
+
+
+def _optimizer(recipe: Recipe) -> str:
+    settings = recipe.optimizer
+    names = {"adamw": "AdamW", "adam": "Adam", "nadam": "NAdam", "adamax": "Adamax", "lion": "Lion"}
+    if settings.name != "sgd":
+        return names.get(settings.name, settings.name) + (" (AMSGrad)" if settings.amsgrad else "")
+    nesterov = "Nesterov " if settings.nesterov is not False else ""
+    return f"SGD with {nesterov}momentum {settings.momentum:g}" if settings.momentum else "SGD"
+
+
+def _rate(recipe: Recipe) -> str:
+    return "found by a range test" if recipe.optimizer.lr == "auto" else number(recipe.optimizer.lr)
+
+
 def _schedule(recipe: Recipe) -> str:
-    warmup = recipe.schedule.warmup
-    if recipe.schedule.name != "one_cycle":
-        warmup = min(warmup, 0.05)
-    name = {"one_cycle": "one-cycle", "cosine": "cosine", "constant": "constant"}
+    settings = recipe.schedule
+    name = settings.name.replace("_", "-")
+    usual = 0.25 if settings.name == "one_cycle" else 0.05
+    warmup = usual if settings.warmup is None else settings.warmup
     rise = f", rising over the first {100 * warmup:.3g} % of the planned steps" if warmup else ""
-    return f"{name[recipe.schedule.name]} schedule{rise}"
+    return f"{name} schedule{rise}"
 
 
 def _augmentation(settings: AugmentSettings) -> str:
@@ -179,6 +225,19 @@ def _augmentation(settings: AugmentSettings) -> str:
         changes.append(f"changes of brightness by up to {100 * settings.brightness:.3g} %")
     if settings.contrast:
         changes.append(f"changes of contrast by up to {100 * settings.contrast:.3g} %")
+    colours = {
+        "saturation": settings.saturation,
+        "hue": settings.hue,
+        "greyness": settings.grey,
+        "blur": settings.blur,
+        "noise": settings.noise,
+        "erased rectangles": settings.erase,
+        "mixup": settings.mixup,
+        "cutmix": settings.cutmix,
+    }
+    changes += [f"{name} ({value:g})" for name, value in colours.items() if value]
+    if settings.policy != "none":
+        changes.append(settings.policy)
     if not changes:
         return "Training images were not augmented"
     return f"Training images were augmented by {listed(changes)}"
@@ -214,6 +273,14 @@ def _evaluation(run: RunRecord) -> list[str]:
     evaluation = deciding(run)
     if evaluation is None:
         return []
+    return [*_scored(evaluation), *_trust(run, evaluation)]
+
+
+def _scored(evaluation: AnyEvaluation) -> list[str]:
+    voice = voice_of(evaluation)
+    if voice is not None:
+        return voice.methods(evaluation)
+    assert isinstance(evaluation, Evaluation)
     images = count(evaluation.n, f"{evaluation.part} image")
     opening = (
         f"On the same {count(evaluation.n, 'image')} that it was trained on"
@@ -242,6 +309,12 @@ def _evaluation(run: RunRecord) -> list[str]:
             if value.value is not None
         ]
         sentences.append(f"On the same images, {listed(rivals)}" if rivals else "")
+    return sentences
+
+
+def _trust(run: RunRecord, evaluation: AnyEvaluation) -> list[str]:
+    """Return how often these images were measured, and whether they had a say in the model."""
+    sentences: list[str] = []
     if evaluation.part == "test":
         n = len(run.looks)
         if n == 1:

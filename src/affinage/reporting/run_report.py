@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from affinage.records.any_evaluation import AnyEvaluation
 from affinage.records.evaluation import Evaluation
 from affinage.records.report import Block, Fact, Facts, Findings, Report, Section, Text
 from affinage.records.run import RunRecord
@@ -27,6 +28,7 @@ from affinage.reporting.score_blocks import (
 )
 from affinage.reporting.titles import AT_A_GLANCE, DECISIONS, FINDINGS, SCORES
 from affinage.reporting.verdict import deciding, goal_text, run_verdict, validation_chose
+from affinage.reporting.voices import classifiers, voice_of
 from affinage.reporting.words import (
     count,
     duration,
@@ -75,10 +77,7 @@ def _sections(run: RunRecord, thumbnails: Mapping[str, bytes]) -> list[Section]:
             title="Learning curves", blocks=curve_blocks(run.signals, penalties=_penalties(run))
         ),
         *(_about(shown) if shown is not None else []),
-        Section(
-            title="The most confident mistakes",
-            blocks=mistake_blocks(_speaking(evaluations), thumbnails),
-        ),
+        *_mistakes(evaluations, thumbnails),
         Section(
             title="The data",
             blocks=data_blocks(run),
@@ -93,7 +92,24 @@ def _sections(run: RunRecord, thumbnails: Mapping[str, bytes]) -> list[Section]:
     ]
 
 
-def _about(evaluation: Evaluation) -> list[Section]:
+def _mistakes(
+    evaluations: Mapping[str, AnyEvaluation], thumbnails: Mapping[str, bytes]
+) -> list[Section]:
+    """Return the mistakes of the part that speaks: test, else what there is."""
+    part = next((part for part in _PARTS if part in evaluations), "")
+    shown = evaluations.get(part)
+    voice = voice_of(shown) if shown is not None else None
+    if voice is not None:
+        return [Section(title=voice.mistakes_title, blocks=voice.mistakes(shown, thumbnails))]
+    chosen = classifiers(evaluations if shown is None else {part: shown})
+    return [Section(title="The most confident mistakes", blocks=mistake_blocks(chosen, thumbnails))]
+
+
+def _about(evaluation: AnyEvaluation) -> list[Section]:
+    voice = voice_of(evaluation)
+    if voice is not None:
+        return voice.sections(evaluation)
+    assert isinstance(evaluation, Evaluation)
     many = len(evaluation.classes) > MOST_CLASSES_OPEN
     sections = [Section(title="What is taken for what", blocks=confusion_blocks(evaluation))]
     if evaluation.binary is not None:
@@ -102,15 +118,7 @@ def _about(evaluation: Evaluation) -> list[Section]:
     return sections
 
 
-def _speaking(evaluations: Mapping[str, Evaluation]) -> dict[str, Evaluation]:
-    """Return the part whose mistakes are shown: test, else what there is."""
-    for part in _PARTS:
-        if part in evaluations:
-            return {part: evaluations[part]}
-    return dict(evaluations)
-
-
-def _scores(run: RunRecord, evaluations: Mapping[str, Evaluation]) -> tuple[Block, ...]:
+def _scores(run: RunRecord, evaluations: Mapping[str, AnyEvaluation]) -> tuple[Block, ...]:
     if not evaluations:
         return (Text(paragraphs=("Nothing was measured.",)),)
     notes = []
@@ -129,7 +137,10 @@ def _scores(run: RunRecord, evaluations: Mapping[str, Evaluation]) -> tuple[Bloc
     if run.closed_set:
         notes.append("Validation is the training images: a memory test, no forecast.")
     text = (Text(paragraphs=(" ".join(notes),)),) if notes else ()
-    return (score_table(evaluations), *text)
+    voice = voice_of(next(iter(evaluations.values())))
+    if voice is not None:
+        return (*voice.scores(evaluations), *text)
+    return (score_table(classifiers(evaluations)), *text)
 
 
 def _findings(run: RunRecord) -> tuple[Block, ...]:
@@ -141,7 +152,10 @@ def _findings(run: RunRecord) -> tuple[Block, ...]:
 def _glance(run: RunRecord) -> Facts:
     shown = deciding(run)
     items: list[Fact] = []
-    if shown is not None:
+    voice = voice_of(shown) if shown is not None else None
+    if voice is not None:
+        items += voice.glance(shown)
+    elif isinstance(shown, Evaluation):
         kind = "Memory of the training images" if shown.memory_test else f"Accuracy on {shown.part}"
         detail = f"95 % interval {interval(shown.accuracy)}, n = {count(shown.n)}"
         items.append(Fact(name=kind, value=estimated(shown.accuracy), detail=detail))

@@ -2,9 +2,11 @@
 
 from typing import Literal
 
+from affinage.records.any_evaluation import AnyEvaluation
 from affinage.records.estimate import Estimate
 from affinage.records.evaluation import Evaluation, GoalAnswer
 from affinage.records.run import RunRecord
+from affinage.reporting.voices import voice_of
 from affinage.reporting.words import count, estimated, interval, label, percent
 
 Tone = Literal["good", "caution", "bad", "neutral"]
@@ -21,7 +23,7 @@ BASELINES = {
 }
 
 
-def deciding(run: RunRecord) -> Evaluation | None:
+def deciding(run: RunRecord) -> AnyEvaluation | None:
     """Return the scores that speak for the run: of test, else of validation."""
     return run.evaluations.get("test") or run.evaluations.get("validation")
 
@@ -33,8 +35,7 @@ def run_verdict(run: RunRecord) -> tuple[str, Tone]:
         return "Nothing was measured, so nothing can be said of this model.", "caution"
     blocking = sum(finding.severity == "blocking" for finding in run.findings)
     clauses = [
-        _core(run, evaluation),
-        *_against_baselines(evaluation),
+        *_core_and_baselines(run, evaluation),
         *_looks(run, evaluation),
         *([goal_clause(run.goal)] if run.goal is not None else []),
     ]
@@ -48,8 +49,21 @@ def run_verdict(run: RunRecord) -> tuple[str, Tone]:
     return f"{text}.", _tone(run, evaluation, blocking=blocking)
 
 
-def evaluation_verdict(run: str, evaluation: Evaluation) -> tuple[str, Tone]:
+def _core_and_baselines(run: RunRecord, evaluation: AnyEvaluation) -> list[str]:
+    voice = voice_of(evaluation)
+    if voice is not None:
+        return [voice.core(evaluation), *voice.against_baselines(evaluation)]
+    assert isinstance(evaluation, Evaluation)
+    return [_core(run, evaluation), *_against_baselines(evaluation)]
+
+
+def evaluation_verdict(run: str, evaluation: AnyEvaluation) -> tuple[str, Tone]:
     """Return what a finished model's score on other images says, and its tone."""
+    voice = voice_of(evaluation)
+    if voice is not None:
+        clauses = [voice.core(evaluation), *voice.against_baselines(evaluation)]
+        return f"{run}: {'; '.join(clauses)}.", "neutral" if voice.useful(evaluation) else "bad"
+    assert isinstance(evaluation, Evaluation)
     if evaluation.memory_test:
         core = _memory(evaluation)
     else:
@@ -165,22 +179,39 @@ def _beats(evaluation: Evaluation, name: str) -> bool:
     return evaluation.accuracy.low is not None and evaluation.accuracy.low > baseline.value
 
 
-def _looks(run: RunRecord, evaluation: Evaluation) -> list[str]:
+def _looks(run: RunRecord, evaluation: AnyEvaluation) -> list[str]:
     if evaluation.part != "test" or len(run.looks) < 2:
         return []
     return [f"this test part has been looked at {len(run.looks)} times, so expect a little less"]
 
 
-def _tone(run: RunRecord, evaluation: Evaluation, *, blocking: int) -> Tone:
+def _tone(run: RunRecord, evaluation: AnyEvaluation, *, blocking: int) -> Tone:
     not_met = run.goal is not None and run.goal.verdict == "not met"
-    if blocking or not_met or not _beats(evaluation, "largest_class"):
+    if blocking or not_met or not _useful(evaluation):
         return "bad"
     undecided = run.goal is not None and run.goal.verdict != "met"
-    worse_than_a_rival = any(
+    unproved = evaluation.part != "test" or evaluation.memory_test or len(run.looks) > 1
+    return "caution" if undecided or _doubtful(evaluation) or unproved else "good"
+
+
+def _useful(evaluation: AnyEvaluation) -> bool:
+    """Return whether it is better than knowing nothing of the image: for counts, for any class."""
+    voice = voice_of(evaluation)
+    if voice is not None:
+        return voice.useful(evaluation)
+    assert isinstance(evaluation, Evaluation)
+    return _beats(evaluation, "largest_class")
+
+
+def _doubtful(evaluation: AnyEvaluation) -> bool:
+    """Return whether a baseline is as good: for counts, for any class."""
+    voice = voice_of(evaluation)
+    if voice is not None:
+        return not voice.sure(evaluation)
+    assert isinstance(evaluation, Evaluation)
+    return any(
         baseline.value is not None
         and evaluation.accuracy.value is not None
         and evaluation.accuracy.value <= baseline.value
         for baseline in evaluation.baselines.values()
     )
-    unproved = evaluation.part != "test" or evaluation.memory_test or len(run.looks) > 1
-    return "caution" if undecided or worse_than_a_rival or unproved else "good"

@@ -12,9 +12,10 @@ import polars as pl
 from safetensors import SafetensorError, safe_open
 
 from affinage.errors import RunError
-from affinage.records.evaluation import Evaluation, GoalAnswer, Look
+from affinage.records.any_evaluation import EVALUATION
+from affinage.records.evaluation import GoalAnswer, Look
 from affinage.records.finding import Finding
-from affinage.records.manifest import Manifest
+from affinage.records.manifest import COUNT, LABELS, TAG, Manifest, split_labels
 from affinage.records.plain import from_plain, to_plain
 from affinage.records.recipe import Recipe, dump_recipe, load_recipe
 from affinage.records.run import Environment, ModelCard, RunRecord, StageResult
@@ -320,7 +321,7 @@ class RunFolder:
             stages=tuple(self.stages()),
             choice=results["choice"],
             evaluations={
-                part: from_plain(Evaluation, value) for part, value in results["parts"].items()
+                part: from_plain(EVALUATION, value) for part, value in results["parts"].items()
             },
             goal=from_plain(GoalAnswer, results["goal"]) if results["goal"] else None,
             looks=tuple(from_plain(Look, look) for look in results["looks"]),
@@ -339,16 +340,44 @@ def split_sizes(split: Split) -> dict[str, int]:
 
 
 def class_counts(manifest: Manifest, split: Split) -> dict[str, dict[str, int]]:
-    """Return the number of images by class, then by part."""
-    counts = {
-        label: dict.fromkeys(("train", "validation", "test"), 0) for label in manifest.label_order
+    """Return the number of images by class, then by part.
+
+    Where images have counts or sets of labels, those are counted that show a class at all.
+    """
+    kept = manifest.kept.unique("image", keep="first", maintain_order=True)
+    shown = _shown(kept, manifest)
+    parts = ("train", "validation", "test")
+    return {
+        name: {part: len(images & getattr(split, part)) for part in parts}
+        for name, images in shown.items()
     }
-    kept = manifest.kept.unique("image", keep="first").select("image", "label")
-    for image, label in kept.iter_rows():
-        for part in ("train", "validation", "test"):
-            if image in getattr(split, part) and label in counts:
-                counts[label][part] += 1
-    return counts
+
+
+def _shown(kept: pl.DataFrame, manifest: Manifest) -> dict[str, set[str]]:
+    """Return the images that show each class."""
+    if manifest.label_order:
+        shown: dict[str, set[str]] = {label: set() for label in manifest.label_order}
+        for image, label in kept.select("image", "label").iter_rows():
+            if label in shown:
+                shown[label].add(image)
+        return shown
+    begin = COUNT if any(name.startswith(COUNT) for name in kept.columns) else TAG
+    columns = [name for name in kept.columns if name.startswith(begin)]
+    if columns:
+        nothing = ("", "0", "0.0", "false", "no")
+        return {
+            name.removeprefix(begin): {
+                image
+                for image, value in kept.select("image", name).iter_rows()
+                if (value or "").strip().lower() not in nothing
+            }
+            for name in columns
+        }
+    listed: dict[str, set[str]] = {}
+    for image, text in kept.select("image", LABELS).iter_rows() if LABELS in kept.columns else ():
+        for label in split_labels(text):
+            listed.setdefault(label, set()).add(image)
+    return dict(sorted(listed.items()))
 
 
 def left_out(manifest: Manifest, split: Split) -> dict[str, int]:

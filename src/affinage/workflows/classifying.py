@@ -19,21 +19,32 @@ from affinage.records.recipe import Recipe
 from affinage.records.run import Calibration
 from affinage.records.signals import Point
 from affinage.records.task import CLASSIFY, Task
+from affinage.training.losses import make_objective
 from affinage.training.stopping import Scores
 from affinage.workflows.work import FittedHead, Learnt, Measured, Outputs
 
 
 class Classifying:
-    """How classifiers are fitted, judged and asked."""
+    """How classifiers are fitted, judged and asked.
+
+    Args:
+        recipe: Settings.
+        classes: Class names.
+        targets: Class indices of the training part, shape (n,).
+    """
+
+    def __init__(self, recipe: Recipe, classes: tuple[str, ...], targets: NDArray[Any]) -> None:
+        self._recipe, self._classes = recipe, classes
+        self.objective = make_objective(recipe, classes=len(classes), targets=targets)
 
     @property
     def task(self) -> Task:
         """One label per image."""
         return CLASSIFY
 
-    def fit(self, recipe: Recipe, learnt: Learnt) -> FittedHead:
+    def fit(self, learnt: Learnt) -> FittedHead:
         """Choose the L2 penalty on these images and fit the head to its optimum."""
-        classes = len(learnt.classes)
+        recipe, classes = self._recipe, len(learnt.classes)
         choice = choose_penalty(
             learnt.features,
             learnt.targets,
@@ -49,16 +60,14 @@ class Classifying:
             head=head, start=_start(recipe, learnt, head), points=cross_validated(choice)
         )
 
-    def refit(self, recipe: Recipe, learnt: Learnt, head: LinearHead) -> LinearHead:
+    def refit(self, learnt: Learnt, head: LinearHead) -> LinearHead:
         """Fit the chosen head again."""
-        del recipe
         return fit_linear(
             learnt.features, learnt.targets, len(learnt.classes), penalty=head.penalty
         )
 
-    def scores(self, recipe: Recipe, outputs: Outputs, targets: NDArray[Any]) -> Scores:
+    def scores(self, outputs: Outputs, targets: NDArray[Any]) -> Scores:
         """Return cross-entropy, accuracy, and the loss at the best temperature."""
-        del recipe
         tensor, wanted = torch.from_numpy(outputs), torch.from_numpy(targets)
         loss = torch.nn.functional.cross_entropy(tensor, wanted)
         accuracy = (tensor.argmax(1) == wanted).float().mean()
@@ -68,20 +77,16 @@ class Classifying:
             rising=frozenset({"accuracy"}),
         )
 
-    def choose(
-        self, recipe: Recipe, head: Outputs, finetuned: Outputs, targets: NDArray[Any]
-    ) -> tuple[bool, str]:
+    def choose(self, head: Outputs, finetuned: Outputs, targets: NDArray[Any]) -> tuple[bool, str]:
         """Return whether the fine-tuned model's log loss at its best temperature is the lower one."""
-        del recipe
         choice = choose_between(head, finetuned, targets)
         return choice.winner == "finetuned", choice.reason
 
-    def calibrate(
-        self, recipe: Recipe, classes: tuple[str, ...], outputs: Outputs, targets: NDArray[Any]
-    ) -> Calibration:
+    def calibrate(self, outputs: Outputs, targets: NDArray[Any]) -> Calibration:
         """Return the temperature, and for two classes the threshold, that validation asks for."""
         table = np.asarray(outputs, dtype=np.float64)
         calibration = Calibration(temperature=fit_temperature(table, targets))
+        recipe, classes = self._recipe, self._classes
         positive = positive_class(recipe, classes)
         if positive is None:
             return calibration
@@ -125,15 +130,10 @@ class Classifying:
         return pl.DataFrame(columns)
 
     def answer(
-        self,
-        path: str,
-        outputs: Outputs,
-        classes: tuple[str, ...],
-        calibration: Calibration,
-        notes: tuple[str, ...],
+        self, path: str, outputs: Outputs, calibration: Calibration, notes: tuple[str, ...]
     ) -> Prediction:
         """Return the most probable class, or what the threshold on one of two says."""
-        row = _probabilities(outputs[None], calibration)[0]
+        row, classes = _probabilities(outputs[None], calibration)[0], self._classes
         index = int(row.argmax())
         if calibration.threshold is not None:
             positive = classes.index(calibration.positive)

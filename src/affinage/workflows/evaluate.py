@@ -15,7 +15,8 @@ from affinage.errors import DataError
 from affinage.evaluation.comparison import prediction_fingerprint
 from affinage.imaging.batches import Item
 from affinage.inference.forward import compute_logits
-from affinage.records.evaluation import Evaluation, Look
+from affinage.records.any_evaluation import AnyEvaluation
+from affinage.records.evaluation import Look
 from affinage.records.finding import Finding
 from affinage.records.manifest import Manifest
 from affinage.records.split import Split
@@ -25,7 +26,6 @@ from affinage.workflows.moment import now
 from affinage.workflows.opened import is_data_folder, open_data
 from affinage.workflows.places import place
 from affinage.workflows.reporter import Reporter, Silent
-from affinage.workflows.tasks import work_of
 from affinage.workflows.trained import Trained, load_trained
 from affinage.workflows.work import Measured
 
@@ -44,7 +44,7 @@ class EvaluationResult:
 
     run: str
     source: str
-    evaluation: Evaluation
+    evaluation: AnyEvaluation
     findings: tuple[Finding, ...]
     looks: tuple[Look, ...]
 
@@ -68,7 +68,7 @@ def evaluate(
     """
     told = reporter or Silent()
     trained = load_trained(run)
-    work = work_of(trained.recipe)
+    work = trained.work
     data = trained.folder.data()
     split = data[1] if data else None
     manifest = for_task(_manifest(Path(source), trained, told), work.task)
@@ -141,14 +141,16 @@ def _manifest(source: Path, trained: Trained, told: Reporter) -> Manifest:
     threads = trained.engine.threads
     if is_data_folder(source):
         opened = open_data(
-            [source], None, reporter=told, threads=threads, beside=Path(), classes_needed=1
-        )
+            [source], None, reporter=told, threads=threads, beside=Path(),
+            classes_needed=1, counts=trained.recipe.count.columns,
+        )  # fmt: skip
         return opened.manifest
     return scan(
         [source],
         threads=threads,
         progress=lambda done, total: told.phase("reading images", done, total),
         classes_needed=1,
+        counts=trained.recipe.count.columns,
     ).manifest
 
 

@@ -13,7 +13,6 @@ from affinage.imaging.resize import prepare
 from affinage.inference.forward import logits_of_pixels
 from affinage.records.prediction import Prediction
 from affinage.workflows.reporter import Reporter, Silent
-from affinage.workflows.tasks import work_of
 from affinage.workflows.trained import Trained, load_trained
 
 
@@ -61,16 +60,14 @@ def _batch(trained: Trained, paths: list[Path]) -> list[Prediction]:
             continue
         notes[path] = decoded.notes
         pixels.append(prepare(decoded.pixels, trained.card.preprocessing))
-    work = work_of(trained.recipe)
+    work = trained.work
     rows = iter(_outputs(trained, pixels))
     return [
         Prediction(
             path=str(path), label=None, confidence=None, probabilities={}, reason=reasons[path]
         )
         if path in reasons
-        else work.answer(
-            str(path), next(rows), trained.card.classes, trained.card.calibration, notes[path]
-        )
+        else work.answer(str(path), next(rows), trained.card.calibration, notes[path])
         for path in paths
     ]
 

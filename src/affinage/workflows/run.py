@@ -10,7 +10,7 @@ from affinage.records.run import RunRecord
 from affinage.store.run_folder import RunFolder
 
 if TYPE_CHECKING:
-    from affinage.records.evaluation import Evaluation
+    from affinage.records.any_evaluation import AnyEvaluation
     from affinage.records.prediction import Prediction
 
 
@@ -48,7 +48,7 @@ class Run:
         return self._folder.record()
 
     @property
-    def evaluation(self) -> dict[str, Evaluation]:
+    def evaluation(self) -> dict[str, AnyEvaluation]:
         """Scores by part: `validation`, and `test` where there is one."""
         return self.record.evaluations
 
@@ -58,7 +58,7 @@ class Run:
 
         return predict(self.path, images)
 
-    def evaluate(self, source: str | Path) -> Evaluation:
+    def evaluate(self, source: str | Path) -> AnyEvaluation:
         """Return the model's scores on other labelled images; see `affinage.evaluate`."""
         from affinage.workflows.evaluate import evaluate  # noqa: PLC0415 - loads torch.
 

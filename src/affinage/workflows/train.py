@@ -15,11 +15,13 @@ from affinage.models.build import Backbone, build_backbone, check_name
 from affinage.models.process import usable_cores
 from affinage.records.recipe import Recipe
 from affinage.records.run import RunRecord
+from affinage.records.task import task_named
 from affinage.store.dataset_folder import DatasetFolder
 from affinage.store.run_folder import RunFolder
 from affinage.workflows.classifying import positive_class
 from affinage.workflows.clock import Clock
 from affinage.workflows.env import env
+from affinage.workflows.frames import fitted
 from affinage.workflows.moment import now
 from affinage.workflows.opened import data_folder, is_data_folder
 from affinage.workflows.places import data_set_name, default_run_folder
@@ -212,16 +214,18 @@ def _work(session: Session, sources: Sequence[Path]) -> RunRecord:
     """All phases in order; each takes up what an earlier sitting has left."""
     try:
         backbone = build_backbone(session.recipe.model, seed=session.recipe.seed)
-        work = work_of(session.recipe)
-        data = read_data(session, sources, work.task)
+        task = task_named(session.recipe.task)
+        data = read_data(session, sources, task)
         _check_positive(session.recipe, data)
+        backbone = fitted(session, data.manifest, backbone, task)
+        work = work_of(session.recipe, data.classes, data.train.targets)
         data = _fit_to_budget(session, data, backbone, work)
         if session.folder.data() is None:
             session.folder.save_findings_so_far(session.findings)
             session.folder.save_data(data.manifest, data.split)
         session.folder.save_environment(session.environment)
         with session.phase("features"):
-            frozen = open_features(session, data, backbone)
+            frozen = open_features(session, data, backbone, work)
         session.folder.event("features", computed=frozen.computed, of=len(data.both))
         head = _features_stage(session, data, frozen, work)
         tuned = _finetune_stage(session, data, frozen, head, work)
@@ -319,7 +323,7 @@ def _fit_to_budget(
     if session.recipe.budget is None or session.folder.data() is not None:
         return data
     total = len(data.both) + len(data.test)
-    share = images_affordable(session, data, backbone) / total
+    share = images_affordable(session, data, backbone, work) / total
     if share >= 1:
         return data
     less = within(data, share, work.task)

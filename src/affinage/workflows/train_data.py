@@ -36,6 +36,7 @@ def read_data(session: Session, sources: Sequence[Path], task: Task) -> Training
             reporter=session.reporter,
             threads=session.engine.threads,
             beside=Path(),
+            counts=session.recipe.count.columns,
         )
         manifest = for_task(opened.manifest, task)
     with session.phase("audit"):

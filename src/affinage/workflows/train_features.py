@@ -12,7 +12,7 @@ from affinage.inference.features import CachedFeatures, cache_facts, cached_feat
 from affinage.inference.forward import compute_features
 from affinage.models.build import Backbone, stack
 from affinage.models.classifier import Classifier
-from affinage.records.evaluation import Evaluation
+from affinage.records.any_evaluation import AnyEvaluation
 from affinage.records.run import Calibration, StageResult
 from affinage.store.feature_cache import FeatureCache
 from affinage.workflows.session import Part, Session, TrainingData
@@ -53,14 +53,14 @@ class FeaturesOutcome:
     start: LinearHead
     """What fine-tuning starts from: the same head, or one with a stronger penalty."""
     logits: NDArray[np.float64]
-    evaluation: Evaluation
+    evaluation: AnyEvaluation
 
 
-def open_cache(session: Session, data: TrainingData, backbone: Backbone) -> FrozenFeatures:
+def open_cache(session: Session, backbone: Backbone, work: TaskWork) -> FrozenFeatures:
     """Return the frozen backbone with its cache, and no features yet."""
-    model = stack(backbone, classes=len(data.classes), dropout=session.recipe.model.dropout).to(
-        session.engine.device
-    )
+    model = stack(
+        backbone, classes=work.objective.outputs, dropout=session.recipe.model.dropout
+    ).to(session.engine.device)
     versions = {"timm": backbone.timm_version}
     facts = cache_facts(backbone, session.engine, versions=versions)
     return FrozenFeatures(
@@ -71,9 +71,11 @@ def open_cache(session: Session, data: TrainingData, backbone: Backbone) -> Froz
     )
 
 
-def open_features(session: Session, data: TrainingData, backbone: Backbone) -> FrozenFeatures:
+def open_features(
+    session: Session, data: TrainingData, backbone: Backbone, work: TaskWork
+) -> FrozenFeatures:
     """Compute, or take from the cache, the features of train and validation."""
-    frozen = open_cache(session, data, backbone)
+    frozen = open_cache(session, backbone, work)
     both = data.both
     found = frozen.cached(session, both, "features of the frozen backbone")
     position = {image: index for index, image in enumerate(both.images)}
@@ -90,9 +92,11 @@ SHARE_FOR_FEATURES = 0.75
 SECONDS_FOR_THE_REST = 5.0
 
 
-def images_affordable(session: Session, data: TrainingData, backbone: Backbone) -> float:
+def images_affordable(
+    session: Session, data: TrainingData, backbone: Backbone, work: TaskWork
+) -> float:
     """Return how many images the budget can pay features of, measured on a few of them."""
-    trial = open_cache(session, data, backbone)
+    trial = open_cache(session, backbone, work)
     every = [*data.both.items, *data.test.items]
     cached = len(trial.cache.load(item.image for item in every))
     if cached == len(every):
@@ -110,7 +114,7 @@ def fit_head(
     session: Session, data: TrainingData, frozen: FrozenFeatures, work: TaskWork
 ) -> FeaturesOutcome:
     """Choose the penalty on the training part, fit the head, and score it on validation."""
-    fitted = work.fit(session.recipe, learnt(data.train, frozen.train, data))
+    fitted = work.fit(learnt(data.train, frozen.train, data))
     for point in fitted.points:
         session.observe(point)
     outputs = fitted.head.logits(frozen.validation)
@@ -129,7 +133,7 @@ def refit_head(
     """Fit the chosen head again, on train and validation together."""
     both = data.both
     rows = frozen.of(session, both, "features of the frozen backbone")
-    return work.refit(session.recipe, learnt(both, rows, data), head)
+    return work.refit(learnt(both, rows, data), head)
 
 
 def learnt(part: Part, features: NDArray[np.float32], data: TrainingData) -> Learnt:

@@ -16,7 +16,8 @@ from affinage.imaging.hashing import thumbnail
 from affinage.inference.forward import compute_logits
 from affinage.models.build import Backbone
 from affinage.models.classifier import Classifier
-from affinage.records.evaluation import Evaluation, Look
+from affinage.records.any_evaluation import AnyEvaluation
+from affinage.records.evaluation import Look
 from affinage.records.finding import Finding
 from affinage.records.run import ModelCard, RunRecord
 from affinage.reporting.html import to_html
@@ -62,9 +63,8 @@ def keep_model(
         parameters=sum(parameter.numel() for parameter in chosen.model.parameters()),
         preprocessing=backbone.preprocessing,
         classes=data.classes,
-        calibration=work.calibrate(
-            session.recipe, data.classes, chosen.validation_logits, data.validation.targets
-        ),
+        outputs=work.objective.outputs,
+        calibration=work.calibrate(chosen.validation_logits, data.validation.targets),
     )
     save_model(session.folder.model, chosen.model, backbone=backbone.name)
     session.folder.save_model_card(card)
@@ -78,9 +78,9 @@ def measure_parts(
     chosen: Chosen,
     card: ModelCard,
     work: TaskWork,
-) -> dict[str, Evaluation]:
+) -> dict[str, AnyEvaluation]:
     """Score validation by the model that it chose, and test, for the first time, by the final one."""
-    evaluations: dict[str, Evaluation] = {}
+    evaluations: dict[str, AnyEvaluation] = {}
     tables: list[pl.DataFrame] = []
 
     def add(part: Part, outputs: NDArray[np.floating], features: NDArray[np.float32]) -> None:
@@ -130,7 +130,7 @@ def finish(
     session: Session,
     data: TrainingData,
     card: ModelCard,
-    evaluations: dict[str, Evaluation],
+    evaluations: dict[str, AnyEvaluation],
     choice: str,
     work: TaskWork,
 ) -> RunRecord:
@@ -185,7 +185,9 @@ def write_report(path: Path, record: RunRecord, data: TrainingData) -> None:
     write_text(path, to_html(run_report(record, thumbnails=pictures)))
 
 
-def _verdict_findings(evaluations: dict[str, Evaluation], looks: tuple[Look, ...]) -> list[Finding]:
+def _verdict_findings(
+    evaluations: dict[str, AnyEvaluation], looks: tuple[Look, ...]
+) -> list[Finding]:
     findings: list[Finding] = []
     if "test" not in evaluations:
         findings.append(

@@ -14,12 +14,11 @@ from affinage.heads.linear import LinearHead
 from affinage.inference.forward import compute_logits
 from affinage.models.classifier import Classifier
 from affinage.models.freeze import frozen_state, layer_groups, set_trainable
-from affinage.records.evaluation import Evaluation
+from affinage.records.any_evaluation import AnyEvaluation
 from affinage.records.finding import Finding
 from affinage.records.run import Calibration, StageResult
 from affinage.training.finetune import Finetuned, Observed, finetune
 from affinage.training.loop import training_steps
-from affinage.training.losses import make_objective
 from affinage.training.optimizer import build_optimizer
 from affinage.training.plan import Plan, make_plan
 from affinage.training.stopping import Scores
@@ -44,7 +43,7 @@ class FinetuneOutcome:
 
     model: Classifier
     logits: NDArray[np.float32]
-    evaluation: Evaluation
+    evaluation: AnyEvaluation
     result: StageResult
     better: bool
     choice: str
@@ -101,7 +100,7 @@ def run_finetune(
     start = time.monotonic()
     difference = parity(session, data, frozen, head.start) if head is not None else None
     model = stacked(frozen, head.start if head is not None else None)
-    plan = _plan_within_budget(session, data, model, required=head is None)
+    plan = _plan_within_budget(session, data, model, work, required=head is None)
     if plan is None:
         return None
     fixed = _fixed_state(session, model)
@@ -167,7 +166,7 @@ def _train(
 
     def scores(on: Part) -> Scores:
         logits = compute_logits(model, on.items, session.engine)
-        return work.scores(session.recipe, logits, on.targets)
+        return work.scores(logits, on.targets)
 
     observed = Observed(
         evaluate=(lambda _: scores(data.validation)) if validate else None,
@@ -184,7 +183,7 @@ def _train(
         model,
         part.items,
         part.targets,
-        objective=make_objective(session.recipe, classes=len(data.classes), targets=part.targets),
+        objective=work.objective,
         recipe=session.recipe,
         plan=plan,
         observed=observed,
@@ -196,13 +195,13 @@ def _train(
 
 
 def _plan_within_budget(
-    session: Session, data: TrainingData, model: Classifier, *, required: bool
+    session: Session, data: TrainingData, model: Classifier, work: TaskWork, *, required: bool
 ) -> Plan | None:
     """Return how many steps to take; with a budget, as many as it allows, frozen into the recipe."""
     plan = make_plan(session.recipe.finetune, len(data.train))
     if session.recipe.budget is None or session.recipe.finetune.steps is not None:
         return plan
-    rates = measure(session, data, model)
+    rates = measure(session, data, model, work)
     steps = affordable_steps(session, data, plan, rates)
     if steps < STEPS_WORTH_TAKING and not required:
         session.findings.append(
@@ -236,7 +235,7 @@ def affordable_steps(session: Session, data: TrainingData, plan: Plan, rates: Ra
     return max(0, int(left * 0.93 / per_step))
 
 
-def measure(session: Session, data: TrainingData, model: Classifier) -> Rates:
+def measure(session: Session, data: TrainingData, model: Classifier, work: TaskWork) -> Rates:
     """Return how long a step and an evaluated image take; the model is left as it was."""
     trial = copy.deepcopy(model)
     groups = layer_groups(trial, unfreeze=session.recipe.finetune.unfreeze)
@@ -253,9 +252,7 @@ def measure(session: Session, data: TrainingData, model: Classifier) -> Rates:
         time.monotonic()
         for _ in training_steps(
             trial, optimizer, part.items, part.targets,
-            objective=make_objective(
-                session.recipe, classes=len(data.classes), targets=part.targets
-            ),
+            objective=work.objective,
             recipe=session.recipe, plan=plan, device=engine.device, threads=engine.threads,
             phase="measure",
         )
@@ -282,7 +279,7 @@ def _better(
         )
     if head is None:
         return True, "Only the stage finetune was asked for, so its model was kept."
-    better, reason = work.choose(session.recipe, head.logits, logits, data.validation.targets)
+    better, reason = work.choose(head.logits, logits, data.validation.targets)
     if session.recipe.finetune.always:
         numbers = reason.partition(": ")[2]
         return True, f"The recipe asks to keep the fine-tuned model always: {numbers}"

@@ -8,12 +8,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from affinage.heads.linear import LinearHead
-from affinage.records.evaluation import Evaluation
+from affinage.records.any_evaluation import AnyEvaluation
 from affinage.records.prediction import Prediction
-from affinage.records.recipe import Recipe
 from affinage.records.run import Calibration
 from affinage.records.signals import Point
 from affinage.records.task import Task
+from affinage.training.losses import Objective
 from affinage.training.stopping import Scores
 
 Outputs = NDArray[Any]
@@ -86,33 +86,34 @@ class TaskWork(Protocol):
     def task(self) -> Task:
         """What is predicted."""
 
-    def fit(self, recipe: Recipe, learnt: Learnt) -> FittedHead:
+    @property
+    def objective(self) -> Objective:
+        """What a training makes small."""
+
+    def fit(self, learnt: Learnt) -> FittedHead:
         """Choose the penalty by cross-validation and fit the head."""
 
-    def refit(self, recipe: Recipe, learnt: Learnt, head: LinearHead) -> LinearHead:
+    def refit(self, learnt: Learnt, head: LinearHead) -> LinearHead:
         """Fit the chosen head again on more images."""
 
-    def scores(self, recipe: Recipe, outputs: Outputs, targets: NDArray[Any]) -> Scores:
+    def scores(self, outputs: Outputs, targets: NDArray[Any]) -> Scores:
         """Return what a curve shows, and what weights are kept by."""
 
-    def choose(
-        self, recipe: Recipe, head: Outputs, finetuned: Outputs, targets: NDArray[Any]
-    ) -> tuple[bool, str]:
+    def choose(self, head: Outputs, finetuned: Outputs, targets: NDArray[Any]) -> tuple[bool, str]:
         """Return whether the fine-tuned model is the better one, and why, in a sentence."""
 
-    def calibrate(
-        self, recipe: Recipe, classes: tuple[str, ...], outputs: Outputs, targets: NDArray[Any]
-    ) -> Calibration:
+    def calibrate(self, outputs: Outputs, targets: NDArray[Any]) -> Calibration:
         """Return what validation says of how far outputs can be believed."""
 
-    def score(self, measured: Measured, outputs: Outputs, calibration: Calibration) -> Evaluation:
+    def score(
+        self, measured: Measured, outputs: Outputs, calibration: Calibration
+    ) -> AnyEvaluation:
         """Return the scores of a model's outputs."""
 
     def table(self, measured: Measured, outputs: Outputs, calibration: Calibration) -> pl.DataFrame:
         """Return predictions as a table: image, part, truth, what was predicted."""
 
     def answer(
-        self, path: str, outputs: Outputs, classes: tuple[str, ...], calibration: Calibration,
-        notes: tuple[str, ...],
-    ) -> Prediction:  # fmt: skip
+        self, path: str, outputs: Outputs, calibration: Calibration, notes: tuple[str, ...]
+    ) -> Prediction:
         """Return what the model says of one image, from its row of outputs."""
