@@ -21,6 +21,8 @@ if TYPE_CHECKING:
         RecipeError,
         RunError,
     )
+    from affinage.models.contracts.checking import check_part
+    from affinage.models.parts import Parts
     from affinage.records.recipe import Recipe
     from affinage.workflows.audit import audit
     from affinage.workflows.collect import collect
@@ -49,9 +51,11 @@ _HOMES = {
     "ModelError": "errors",
     "RecipeError": "errors",
     "RunError": "errors",
+    "Parts": "models.parts",
     "Recipe": "records.recipe",
     "Run": "workflows.run",
     "audit": "workflows.audit",
+    "check_part": "models.contracts.checking",
     "collect": "workflows.collect",
     "counts": "workflows.counts",
     "decisions": "workflows.include",
@@ -75,12 +79,14 @@ __all__ = [
     "DataError",
     "ImageError",
     "ModelError",
+    "Parts",
     "Recipe",
     "RecipeError",
     "Run",
     "RunError",
     "__version__",
     "audit",
+    "check_part",
     "collect",
     "counts",
     "decisions",
