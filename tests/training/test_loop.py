@@ -148,7 +148,8 @@ def test_threads_change_no_number(items, tmp_path):
         model = fresh(recipe)
         finetune(
             model, *items, objective=objective_of(recipe, items), recipe=recipe,
-            plan=make_plan(recipe.finetune, 60), observed=silent(), folder=tmp_path / str(threads), device=CPU, threads=threads,
+            plan=make_plan(recipe.finetune, 60), observed=silent(), folder=tmp_path / str(threads),
+            device=CPU, threads=threads,
         )  # fmt: skip
         states.append(model.state_dict())
     for name, tensor in states[0].items():

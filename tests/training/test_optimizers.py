@@ -150,8 +150,8 @@ def test_plain_descent_is_plain():
         reference.zero_grad()
         loss_of(reference).backward()
         with torch.no_grad():
-            for p in reference.parameters():
-                p -= 0.1 * p.grad
+            for parameter in reference.parameters():
+                parameter.sub_(0.1 * parameter.grad)
     for own, other in zip(model.parameters(), reference.parameters(), strict=True):
         assert torch.allclose(own, other, atol=1e-7)
 

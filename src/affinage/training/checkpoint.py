@@ -114,7 +114,17 @@ def load_training(
         optimizer.load_state_dict({"state": state, "param_groups": groups})
     except (ValueError, KeyError) as error:
         raise _foreign(path, str(error)) from None
+    _lay_out_as_weights(optimizer)
     return facts
+
+
+@torch.no_grad()
+def _lay_out_as_weights(optimizer: torch.optim.Optimizer) -> None:
+    """Order the memory of the state as that of the weights: a norm is a sum, and rounds by its order."""
+    for parameter, state in optimizer.state.items():
+        for key, value in state.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                state[key] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def _as_before(own: Mapping[str, Any], saved: Mapping[str, Any]) -> dict[str, Any]:

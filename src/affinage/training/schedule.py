@@ -74,7 +74,7 @@ class Plateau:
             settings: Factor, patience, threshold, cooldown, minimum.
             value: The lower the better.
         """
-        if self.best is None or value < self.best - settings.threshold * abs(self.best):
+        if self.best is None or value < _bettered(self.best, settings.threshold):
             self.best, self.flat = value, 0
         else:
             self.flat += 1
@@ -84,3 +84,8 @@ class Plateau:
         if self.flat >= settings.patience:
             self.factor = max(self.factor * settings.factor, settings.minimum)
             self.flat, self.cooling = 0, settings.cooldown
+
+
+def _bettered(best: float, threshold: float) -> float:
+    """Return what is better by a share; scores of which more is better come with a minus sign."""
+    return best * (1 - threshold) if best > 0 else best * (1 + threshold)
