@@ -20,6 +20,8 @@ NO_IMAGES = {
     "html in latin-1": ("<html><p>déjà".encode("latin-1"), "an HTML page"),
     "html in utf-16": ("<html><p>déjà".encode("utf-16"), "an HTML page"),
     "svg": (b"<?xml version='1.0'?>\n<svg width='3'></svg>", "an SVG drawing"),
+    "svg with a script": (b"<svg width='3'><script>alert(1)</script></svg>", "an SVG drawing"),
+    "page with an svg": (b"<html><body><svg width='3'></svg></body></html>", "an HTML page"),
     "xml": (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "an XML document"),
     "json": (b'{"error": "not found"}', "a JSON text"),
     "text": ("Größe, 3\n".encode() * 500, "a text, not an image"),

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import random
+import shlex
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 
 from affinage.datasets.collect import guard, shelf
 from affinage.datasets.collect.ledger import Ledger
+from affinage.datasets.collect.tally import Standing
 from affinage.errors import AffinageError, DataError, Interrupted, RecipeError
 from affinage.store.dataset_folder import DatasetFolder
 from affinage.workflows import collect as module
@@ -310,6 +312,9 @@ def test_redirects_inward_are_refused(site, tmp_path, monkeypatch):
     )
     result = collect(table, tmp_path / "d", timeout=2.0, retries=0)
     assert (result.kept, result.failed) == (1, 1)
+    assert result.failures[0].reason.startswith(
+        "redirected to a place that cannot be asked: its host"
+    )
     assert "loopback" in result.failures[0].reason
     assert {host for _, host, _ in site.times} == {"127.0.0.7"}
 
@@ -446,7 +451,9 @@ def test_the_command_prints_how_to_go_on_and_the_json(site, tmp_path):
     assert (printed["kept"], printed["failures"][0]["rows"]) == (1, 1)
     shown = subprocess.run(arguments, capture_output=True, check=True).stdout.decode()
     assert "answered 404 Not Found" in shown
-    assert "1 kept, 1 failed" in shown
+    assert "2 rows: 1 kept, 1 failed" in shown
+    again = shlex.join(map(str, arguments[3:]))
+    assert f"retry   affinage {again} --retry-failed" in shown.splitlines()
     stalling = write(tmp_path, [(site.url("stall", 1), "x")], file="u.csv")
     arguments[3] = stalling
     work = subprocess.Popen(arguments, stderr=subprocess.PIPE)
@@ -456,6 +463,30 @@ def test_the_command_prints_how_to_go_on_and_the_json(site, tmp_path):
     _, errors = work.communicate(timeout=180)
     assert work.returncode == 130
     assert "Go on: affinage" in errors.decode()
+
+
+def test_where_nothing_was_had_the_command_says_what_may_help(site, tmp_path):
+    rows = [(site.url("ok", 1), "x"), (site.url("nothing\x1b[2J", 2), "x\x1b[31m")]
+    table = write(tmp_path, rows)
+    code = "from affinage.cli.collect import collect; import typer; typer.run(collect)"
+    arguments = [sys.executable, "-c", code, table, "--into", tmp_path / "d"]
+    shown = subprocess.run(arguments, capture_output=True, check=True).stdout.decode()
+    assert "with --allow-private" in shown
+    assert "affinage train" not in shown
+    again = [*arguments, "--allow-private", "--retry-failed"]
+    shown += subprocess.run(again, capture_output=True, check=True).stdout.decode()
+    assert "1 kept, 1 failed" in shown
+    assert "\x1b" not in shown
+
+
+@pytest.mark.parametrize(
+    ("resting", "rest", "told"),
+    [(0, 0.0, "5 images/s"), (1, 110.0, "5 images/s; 1 host rests, for 1 min 50 s more"),
+     (2, 9.0, "5 images/s; 2 hosts rest, for 9 s more")],
+)  # fmt: skip
+def test_progress_says_who_rests(resting, rest, told):
+    standing = Standing(done=9, waiting=0, kept=9, per_second=5.0, resting=resting, rest=rest)
+    assert module.sentence(standing) == told
 
 
 def test_a_full_disk_is_told_and_the_same_call_goes_on(site, tmp_path, monkeypatch):

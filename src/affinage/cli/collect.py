@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 _MANNERS = "Manners"
 _SAFETY = "Safety"
+_CLASSES = 40  # That are listed at the end.
+_REFUSED = "which is not asked"  # How the reason of a refused address ends.
 
 
 def collect(
@@ -156,7 +158,7 @@ def collect(
 
         show_json({"format": 1, "command": "collect", **to_plain(result)})
     else:
-        for part in _report(result):
+        for part in [*_report(result), *_next(result, allow_private=allow_private)]:
             show(part)
 
 
@@ -165,28 +167,50 @@ def _report(result: "CollectResult") -> "list[RenderableType]":
     from rich.table import Table
     from rich.text import Text
 
+    from affinage.reporting.words import label, one_line
+
     parts: list[RenderableType] = []
     if result.failures:
         failures = Table("rows", "failed because", "for example", box=None, padding=(0, 2, 0, 0))
         for one in result.failures:
-            failures.add_row(f"{one.rows:,}", Text(one.reason), Text(" ".join(one.examples)))
+            examples = one_line(" ".join(one.examples))
+            failures.add_row(f"{one.rows:,}", Text(one_line(one.reason)), Text(examples))
         parts += [failures, ""]
     if result.per_class:
         classes = Table("images", "class", box=None, padding=(0, 2, 0, 0))
-        for label, images in list(result.per_class.items())[:40]:
-            classes.add_row(f"{images:,}", Text(label))
-        if len(result.per_class) > 40:
-            classes.add_row("…", f"and {len(result.per_class) - 40:,} more classes")
+        for name, images in list(result.per_class.items())[:_CLASSES]:
+            classes.add_row(f"{images:,}", Text(label(name)))
+        hidden = len(result.per_class) - _CLASSES
+        if hidden > 0:
+            classes.add_row("…", f"and {hidden:,} more {'class' if hidden == 1 else 'classes'}")
         parts += [classes, ""]
-    again = f" ({result.repeated:,} rows say it again)" if result.repeated else ""
+    again = f" ({_rows(result.repeated)} more say it again)" if result.repeated else ""
     parts.append(
-        f"{result.rows:,} rows{again}: {result.kept:,} kept, {result.failed:,} failed, "
+        f"{_rows(result.rows)}{again}: {result.kept:,} kept, {result.failed:,} failed, "
         f"{result.excluded:,} excluded; {result.images:,} different images; "
         f"{result.images_per_second:,.0f} images/s"
     )
-    data = shlex.quote(result.data)
-    parts.append(Text(f"\naudit   affinage audit {data}\ntrain   affinage train {data}"))
     return parts
+
+
+def _next(result: "CollectResult", *, allow_private: bool) -> "list[RenderableType]":
+    """Return the commands that may follow, each on a line of its own."""
+    from rich.text import Text
+
+    lines = []
+    if result.failed:
+        again = [word for word in sys.argv[1:] if word != "--retry-failed"] + ["--retry-failed"]
+        if not allow_private and any(one.reason.endswith(_REFUSED) for one in result.failures):
+            lines.append("Servers of your own network are asked only with --allow-private.")
+        lines.append(f"retry   affinage {shlex.join(again)}")
+    if result.images:
+        data = shlex.quote(result.data)
+        lines += [f"audit   affinage audit {data}", f"train   affinage train {data}"]
+    return ["", *(Text(line, no_wrap=True, overflow="ignore") for line in lines)] if lines else []
+
+
+def _rows(number: int) -> str:
+    return "1 row" if number == 1 else f"{number:,} rows"
 
 
 def _interrupt(number: int, frame: object) -> None:

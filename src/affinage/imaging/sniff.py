@@ -63,7 +63,7 @@ _BRANDS = (
 )
 
 _HTML = re.compile(r"<(!doctype\s+html|html|head|body|script|title|meta)\b", re.IGNORECASE)
-_SVG = re.compile(r"<svg\b", re.IGNORECASE)
+_TAG = re.compile(r"<(!doctype\s+html|html|head|body|script|title|meta|svg)\b", re.IGNORECASE)
 _LFS = "version https://git-lfs.github.com/"
 
 
@@ -137,9 +137,10 @@ def _text(data: bytes) -> str | None:
         return None
     if start.startswith(_LFS):
         return "a Git LFS pointer: the image itself was never fetched."
+    tag = _TAG.search(start) if start[0] == "<" else None
     kinds = (
-        (start[0] == "<" and _HTML.search(start), "an HTML page, not an image."),
-        (start[0] == "<" and _SVG.search(start), "an SVG drawing, not pixels."),
+        (tag and tag[1].lower() != "svg", "an HTML page, not an image."),
+        (tag, "an SVG drawing, not pixels."),  # A script in it makes no page of it.
         (start[0] == "<", "an XML document, not an image."),
         (start[0] in "{[", "a JSON text, not an image."),
     )

@@ -189,7 +189,9 @@ def _watch(running: Running, told: Reporter) -> bool:
     try:
         while not running.wait(0.2):
             standing = running.download.standing()
-            told.phase("collecting", standing.done, standing.done + standing.waiting)
+            known = standing.per_second > 0 or not standing.resting
+            total = standing.done + standing.waiting if known else None
+            told.phase("collecting", standing.done, total)
             if time.monotonic() - spoken > _EVERY:
                 spoken = time.monotonic()
                 told.say(sentence(standing))
@@ -218,7 +220,8 @@ def sentence(standing: Standing) -> str:
         hosts = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in standing.slowest)
         parts.append(f"slowest: {hosts}")
     if standing.resting:
-        parts.append(f"{standing.resting} hosts asked to wait")
+        rest = f"{standing.resting} host{'s rest' if standing.resting > 1 else ' rests'}"
+        parts.append(f"{rest}, for {duration(standing.rest)} more")
     return "; ".join(parts)
 
 

@@ -22,6 +22,8 @@ from affinage.errors import DataError
             ["http://host.example/full/1.jpg", "http://host.example/Thumbs/1.jpg"],
         ),
         ("host.example/*size=small*", ["http://host.example/a?size=small"], ["http://host.example/a"]),
+        ("http://127.0.0.1:8000/", ["http://127.0.0.1/a"], ["http://127.0.0.11/a"]),
+        ("host.example:8080/a/*", ["http://host.example/a/b"], ["http://host.example/b"]),
         ("bücher.example", ["http://xn--bcher-kva.example/a"], ["http://bucher.example/a"]),
         ("127.0.0.1", ["http://127.0.0.1:80/a"], ["http://127.0.0.11/a"]),
     ],

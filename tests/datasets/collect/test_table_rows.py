@@ -53,6 +53,12 @@ def test_rows_that_are_too_long_say_so_and_short_ones_are_filled(tmp_path):
         ("t.parquet", b"PAR1 not really", "cannot be read as Parquet"),
         ("t.xlsx", b"PK", "is no table"),
         ("t.csv", b'url,label\n"' + b"x" * 200_000, "at line"),
+        ("t.csv", b'url,label\nhttp://a/1,"x\nhttp://a/2,y\nhttp://a/3,z\n', "mark at line 2"),
+        (
+            "t.csv",
+            b'label,url,n\n"x,http://a/1,\ny,http://a/2,\n"z",http://a/3,\n',
+            "mark at line 2",
+        ),
     ],
 )
 def test_what_is_no_table_of_addresses_is_refused(tmp_path, name, data, why):
@@ -61,3 +67,17 @@ def test_what_is_no_table_of_addresses_is_refused(tmp_path, name, data, why):
         list(open_table(tmp_path / name).rows)
     with pytest.raises(DataError, match="There is no table"):
         open_table(tmp_path / "none.csv")
+
+
+def test_a_field_may_go_over_several_lines(tmp_path):
+    text = 'url,label,note\nhttp://a/1,"x\ny","see\nhttp://b, there"\nhttp://a/2,z,\n'
+    (tmp_path / "t.csv").write_text(text)
+    rows = list(open_table(tmp_path / "t.csv").rows)
+    assert [row[1] for row in rows] == ["x\ny", "z"]
+
+
+def test_of_two_columns_of_one_name_one_is_to_stay(tmp_path):
+    (tmp_path / "t.csv").write_text("url,URL,label\n")
+    with pytest.raises(DataError) as raised:
+        open_table(tmp_path / "t.csv")
+    assert raised.value.remedy == "Keep one 'url', and give the others other names."

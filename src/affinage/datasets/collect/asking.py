@@ -60,6 +60,7 @@ class Failure:
         reached: Whether the server answered at all.
         wait: Seconds that the server asked to wait; None where it did not.
         throttled: Whether the server said that it is asked too much.
+        refused: Whether the host is at an address that is not asked.
     """
 
     reason: str
@@ -67,6 +68,7 @@ class Failure:
     reached: bool = True
     wait: float | None = None
     throttled: bool = False
+    refused: bool = False
 
 
 Answer = Body | Moved | Failure
@@ -82,6 +84,7 @@ _MEANINGS: tuple[tuple[type[Exception], Failure], ...] = (
         Failure(reason="cut off: less arrived than was announced", passing=True),
     ),
     (aiohttp.ClientResponseError, Failure(reason="an answer that is not HTTP", passing=True)),
+    (UnicodeError, Failure(reason="a host name that cannot be")),
     (ValueError, Failure(reason="an answer that is not HTTP")),
 )
 _UNREACHED: tuple[tuple[type[Exception], str], ...] = (
@@ -161,7 +164,7 @@ def described(error: Exception, limits: Limits) -> Failure:
     """Return what an exception of a request means, in words for people."""
     inner = getattr(error, "os_error", None)
     if isinstance(inner, RefusedAddress):
-        return Failure(reason=f"its host is at {inner}, which is not asked")
+        return Failure(reason=f"its host is at {inner}, which is not asked", refused=True)
     for kind, failure in _MEANINGS:
         if isinstance(error, kind):
             return failure
@@ -199,7 +202,9 @@ def _moved(response: aiohttp.ClientResponse) -> Answer:
     if not place:
         return Failure(reason=f"answered {response.status} without saying where to")
     try:
-        return Moved(to=response.url.join(loosely_read(place)))
+        to = response.url.join(loosely_read(place))
+        _ = to.port  # Parsed late, and may raise.
+        return Moved(to=to)
     except ValueError:
         return Failure(reason="redirected to an address that cannot be read")
 

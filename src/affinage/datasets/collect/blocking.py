@@ -11,6 +11,7 @@ from affinage.datasets.collect.addresses import host_of
 from affinage.errors import DataError
 
 _SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*://")
+_PORT = re.compile(r":[0-9]*$")
 
 
 class Blocklist:
@@ -19,7 +20,8 @@ class Blocklist:
     A domain stands for itself and all its subdomains. `*` and `?` match as in file names.
 
     Args:
-        patterns: As the user wrote them; a scheme before them, case and order do not matter.
+        patterns: As the user wrote them; a scheme before them, a port, a slash at the end, case and
+            order do not matter.
 
     Raises:
         DataError: If a pattern has no domain.
@@ -75,7 +77,7 @@ def read_patterns(file: Path) -> list[str]:
 def _plain(pattern: str) -> str:
     host, slash, path = _SCHEME.sub("", pattern.strip().lower()).partition("/")
     path = pattern.strip()[len(pattern.strip()) - len(path) :] if path else ""  # Paths have case.
-    host = host.removeprefix("*.").removeprefix("www.").strip(".")
+    host = _PORT.sub("", host).removeprefix("*.").removeprefix("www.").strip(".")
     if not host or any(letter.isspace() for letter in host):
         raise DataError(
             f"'{pattern}' is no pattern of a domain.",
@@ -88,7 +90,7 @@ def _plain(pattern: str) -> str:
             raise DataError(
                 f"'{pattern}' is no domain.", remedy="Write it as mycoportal.org"
             ) from None
-    return f"{host}{slash}{path}"
+    return f"{host}{slash}{path}" if path else host
 
 
 def _matches(host: str, rule: str) -> bool:

@@ -109,11 +109,8 @@ class Download:
         """Return how it is going; any thread may ask."""
         hosts = [host for host in list(self._turns.hosts.values()) if host.latency is not None]
         slow = sorted(hosts, key=lambda host: -(host.latency or 0.0))[:3]
-        now = self._clock()
-        return self.tally.standing(
-            slowest=[(host.name, host.latency or 0.0) for host in slow],
-            resting=sum(bool(host.waiting) and host.resumes > now + 1 for host in hosts),
-        )
+        slowest = [(host.name, host.latency or 0.0) for host in slow]
+        return self.tally.standing(slowest=slowest, rests=self._turns.rests())
 
     async def run(self) -> None:
         """Fetch.
@@ -293,7 +290,7 @@ class Download:
             wait = failure.wait
             if wait is None:
                 wait = self._jittered(2.0 ** min(job.throttled, 6))
-            self._turns.throttled(host, job, min(wait, self._limits.longest_wait), failure.reason)
+            self._turns.throttled(host, job, wait, failure.reason)
             again = job.throttled <= _OFTEN_ENOUGH
         else:
             if failure.reached:
@@ -303,7 +300,8 @@ class Download:
             job.failed += 1
             again = failure.passing and job.failed <= self._limits.retries
         if not again:
-            self._fail(job, failure.reason)
+            where = "redirected to a place that cannot be asked: " if failure.refused else ""
+            self._fail(job, f"{where if job.trail else ''}{failure.reason}")
         elif failure.throttled:
             self._turns.add(job, host.name, first=True)
         else:

@@ -106,7 +106,15 @@ def _text_rows(file: Path, encoding: str, delimiter: str, names: Sequence[str]) 
             for fields in reader:
                 if any(field.strip() for field in fields):
                     break  # The header.
+            before = reader.line_num
             for fields in reader:
+                if reader.line_num > before + 1 and _holds_rows(fields, delimiter, names):
+                    raise DataError(
+                        f"The table '{file}' has a quotation mark at line {before + 1} that is not"
+                        " closed there: it would hide the rows that follow.",
+                        remedy="Close it at the end of its field, or delete it.",
+                    )
+                before = reader.line_num
                 if any(fields):
                     yield make([field if field.strip() else None for field in fields])
         except (csv.Error, UnicodeDecodeError) as error:
@@ -114,6 +122,17 @@ def _text_rows(file: Path, encoding: str, delimiter: str, names: Sequence[str]) 
                 f"The table '{file}' cannot be read at line {reader.line_num + 1}: {error}.",
                 remedy="Mend that line; a quotation mark that is never closed is the usual cause.",
             ) from None
+
+
+def _holds_rows(fields: Sequence[str], delimiter: str, names: Sequence[str]) -> bool:
+    """Return whether a field that goes over several lines holds other rows of the table."""
+    at = names.index("url")
+    lines = (line for field in fields for line in field.splitlines()[1:])
+    inner = (_fields(line, delimiter) for line in lines)
+    return any(
+        len(one) == len(names) and one[at].strip().lower().startswith(("http:", "https:"))
+        for one in inner
+    )
 
 
 def _survey(file: Path) -> tuple[str, str]:
@@ -161,6 +180,8 @@ def _names(header: Sequence[str], file: Path) -> list[str]:
             found = ", ".join(f"'{name[:40]}'" for name in plain[:12]) or "none"
             near = difflib.get_close_matches(needed, lower, n=1)
             hint = f"Rename '{near[0]}' to '{needed}'" if near else "Begin it with a line url,label"
+            if needed in lower:
+                hint = f"Keep one '{needed}', and give the others other names"
             raise DataError(
                 f"The table '{file}' has {lower.count(needed)} columns '{needed}', but needs one"
                 f" (its columns: {found}).",

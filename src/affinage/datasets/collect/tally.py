@@ -18,7 +18,8 @@ class Standing:
         per_second: Images a second, over the last seconds.
         failures: Reasons and how often each, the most frequent first.
         slowest: Hosts with the longest answers and their seconds, the longest first.
-        resting: Hosts that are not asked at the moment.
+        resting: Hosts that have something to give and are not asked at the moment.
+        rest: Seconds until the last of them is asked again.
     """
 
     done: int
@@ -28,6 +29,7 @@ class Standing:
     failures: tuple[tuple[str, int], ...] = ()
     slowest: tuple[tuple[str, float], ...] = ()
     resting: int = 0
+    rest: float = 0.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -60,8 +62,11 @@ class Tally:
         while now - self.marks[0][0] > _WINDOW:
             self.marks.popleft()
 
-    def standing(self, slowest: Iterable[tuple[str, float]] = (), resting: int = 0) -> Standing:
-        """Return the numbers as they are now."""
+    def standing(
+        self, slowest: Iterable[tuple[str, float]] = (), rests: Iterable[float] = ()
+    ) -> Standing:
+        """Return the numbers as they are now, with the hosts' last seconds and the rests that are left."""
+        left = list(rests)
         marks = list(self.marks)
         seconds = marks[-1][0] - marks[0][0] if marks else 0.0
         images = marks[-1][1] - marks[0][1] if marks else 0
@@ -72,5 +77,6 @@ class Tally:
             per_second=images / seconds if seconds > 0 else 0.0,
             failures=tuple(Counter(dict(self.reasons)).most_common(5)),
             slowest=tuple(slowest),
-            resting=resting,
+            resting=len(left),
+            rest=max(left, default=0.0),
         )

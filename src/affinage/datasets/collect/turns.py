@@ -172,7 +172,8 @@ class Turns:
     def throttled(self, host: Host, job: Job, wait: float, reason: str) -> None:
         """Say that a host asked to be left alone for some seconds; the others go on.
 
-        It is given up where it says nothing else for as long as anyone is waited for.
+        It is given up where it says nothing else for as long as anyone is waited for, and where it
+        was waited for so long and then asks for more than that.
         """
         self._ended(host, job)
         now = self._clock()
@@ -180,10 +181,11 @@ class Turns:
             host.refused_since = host.refused_since if host.refusals else now
             host.refusals += 1
             self._shrink(host)
-        waited = now - host.refused_since
-        if host.refusals > self._limits.patience and waited > self._limits.longest_wait:
+        longest = self._limits.longest_wait
+        lasting = host.refusals > self._limits.patience or wait > longest
+        if host.refusals > 1 and lasting and now - host.refused_since >= longest:
             host.down = reason
-        self._pause(host, wait)
+        self._pause(host, min(wait, longest))
         self._line_up(host)
 
     def wake(self) -> float | None:
@@ -195,6 +197,12 @@ class Turns:
                 host.waiting.append(job)
             self._line_up(host)
         return self._later[0][0] if self._later else None
+
+    def rests(self) -> list[float]:
+        """Return for each host that rests, a second or more, how long it still does; any thread may ask."""
+        now = self._clock()
+        hosts = list(self.hosts.values())
+        return [host.resumes - now for host in hosts if host.waiting and host.resumes > now + 1]
 
     def withdraw(self, host: Host) -> list[Job]:
         """Return all jobs that wait for a host, and have them wait no more."""
