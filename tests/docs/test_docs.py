@@ -16,12 +16,10 @@ from affinage.cli.main import COMMANDS, app
 from affinage.models.catalogue import Entry
 from affinage.records.audit import AuditResult
 from affinage.records.box import ClassCounts, CountsResult
-from affinage.records.count_evaluation import CountEvaluation
 from affinage.records.decision import Decision, DecisionResult, NumberedDecision
 from affinage.records.evaluation import Evaluation, Look
 from affinage.records.finding import Finding
 from affinage.records.layers import Layer, LayerTable
-from affinage.records.multilabel_evaluation import MultilabelEvaluation
 from affinage.records.prediction import Prediction
 from affinage.records.run import Calibration, Environment, ModelCard, RunRecord, StageResult
 from affinage.records.source import SourceReport
@@ -203,8 +201,6 @@ def test_the_json_of_a_run_is_documented_key_by_key():
     [
         ("show.md", "key of `stages[]`", StageResult, ()),
         ("show.md", "key of `evaluation.PART`", Evaluation, ()),
-        ("show.md", "key of `evaluation.PART`, counts", CountEvaluation, ()),
-        ("show.md", "key of `evaluation.PART`, labels", MultilabelEvaluation, ()),
         ("show.md", "key of `model`", ModelCard, ()),
         ("show.md", "key of `calibration`", Calibration, ()),
         ("show.md", "key of `findings[]`", Finding, ()),

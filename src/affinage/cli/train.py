@@ -58,9 +58,24 @@ def train(
             show_default=False,
         ),
     ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="RUN",
+            help="Go on from a trained model with more data, other settings or more classes.",
+            rich_help_panel=_RECIPE,
+            show_default=False,
+        ),
+    ] = None,
     task: Annotated[
         str | None,
-        typer.Option(help="What is predicted: classify.", rich_help_panel=_RECIPE),
+        typer.Option(
+            help="What is predicted: classify (one label), multilabel (any number of labels), or count "
+            "(how many of each class). Default: classify.",
+            rich_help_panel=_RECIPE,
+            show_default=False,
+        ),
     ] = None,
     group: Annotated[
         str | None,
@@ -125,6 +140,14 @@ def train(
             rich_help_panel=_RECIPE,
         ),
     ] = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="Train with settings that contradict each other; the run is marked.",
+            rich_help_panel=_RECIPE,
+        ),
+    ] = False,
     settings: Annotated[
         bool, typer.Option("--settings", help="Print every setting of a recipe, then end.")
     ] = False,
@@ -168,7 +191,14 @@ def train(
         resolve_recipe(
             recipe,
             setting or (),
-            {"task": task, "budget": budget, "stages": stages, "goal": goal, "seed": seed},
+            {
+                "task": task,
+                "budget": budget,
+                "stages": stages,
+                "goal": goal,
+                "seed": seed,
+                "force": force or None,
+            },
         )  # A mistake is told before torch is loaded.
     with reporter() as told, _interruptible(resume) as begun:
         told.say("loading torch")
@@ -187,6 +217,8 @@ def train(
             goal=goal,
             seed=seed,
             closed_set=closed_set or None,
+            force=force or None,
+            start=start,
             resume=resume,
             reporter=told,
             started=STARTED,

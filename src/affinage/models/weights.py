@@ -9,7 +9,7 @@ from typing import Literal
 
 from affinage.errors import ModelError
 
-Origin = Literal["package", "cache", "hub", "random", "own"]
+Origin = Literal["package", "cache", "hub", "random", "own", "run"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

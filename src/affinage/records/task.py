@@ -54,7 +54,7 @@ COUNT = Task(
     summary="How many objects of each class an image shows.",
     target="counts",
     metrics=("mae", "rmse", "bias", "within_one", "exact"),
-    goals=("mae", "within_one", "exact"),
+    goals=("within_one", "exact"),
     baselines=("mean", "median", "mode"),
     whole_frame=True,
 )

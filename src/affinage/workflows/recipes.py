@@ -7,7 +7,7 @@ from typing import Any
 from affinage.errors import RecipeError
 from affinage.evaluation.goals import parse_goal
 from affinage.records.recipe import Recipe, load_recipe, parse_recipe
-from affinage.records.task import CLASSIFY
+from affinage.records.task import task_named
 from affinage.workflows.clock import parse_duration
 
 
@@ -37,7 +37,7 @@ def resolve_recipe(
     else:
         resolved = parse_recipe(recipe, overrides)
     if resolved.goal:
-        parse_goal(resolved.goal, CLASSIFY)
+        parse_goal(resolved.goal, task_named(resolved.task))
     return resolved
 
 

@@ -11,9 +11,13 @@ import numpy as np
 import torch
 
 from affinage.errors import DataError, ModelError, RecipeError, RunError
-from affinage.models.build import Backbone, build_backbone, check_name
+from affinage.heads.linear import LinearHead
+from affinage.models.build import Backbone, check_name
+from affinage.models.parts import Parts, require_parts
 from affinage.models.process import usable_cores
-from affinage.records.recipe import Recipe
+from affinage.records.finding import Finding
+from affinage.records.networks import ModelSettings
+from affinage.records.recipe import Recipe, forced_pairings
 from affinage.records.run import RunRecord
 from affinage.records.task import task_named
 from affinage.store.dataset_folder import DatasetFolder
@@ -21,8 +25,8 @@ from affinage.store.run_folder import RunFolder
 from affinage.workflows.classifying import positive_class
 from affinage.workflows.clock import Clock
 from affinage.workflows.env import env
-from affinage.workflows.frames import fitted
 from affinage.workflows.moment import now
+from affinage.workflows.network import first_backbone, network_for
 from affinage.workflows.opened import data_folder, is_data_folder
 from affinage.workflows.places import data_set_name, default_run_folder
 from affinage.workflows.recipes import resolve_recipe
@@ -71,6 +75,9 @@ def train(
     goal: str | None = None,
     seed: int | None = None,
     closed_set: bool | None = None,
+    force: bool | None = None,
+    start: str | Path | None = None,
+    parts: Parts | None = None,
     resume: str | Path | None = None,
     reporter: Reporter | None = None,
     started: float | None = None,
@@ -85,14 +92,18 @@ def train(
         output: The run's folder; `affinage-runs/NAME-1`, … by default.
         recipe: A recipe, a YAML file, or nested settings.
         settings: `key=value`, laid over the recipe.
-        task: What is predicted: `classify`.
+        task: What is predicted: `classify`, `multilabel` or `count`.
         group: Column whose values must not straddle parts.
         stages: `features`, `finetune`, or both.
         budget: Seconds, or such as `10m`, that the whole may take.
         goal: Such as `accuracy >= 0.95`, answered at the end.
         seed: Seed of every random number.
         closed_set: Validation is the training images on purpose.
-        resume: A run's folder to go on with, instead of all of the above.
+        force: Train with settings that contradict each other; the run is marked by a finding.
+        start: A finished run to go on from: its weights, and of its head the rows of labels that both
+            know. Its model's settings are taken where the recipe has none of its own.
+        parts: A network, loss, metrics or transform of your own; see the page on own parts.
+        resume: A run's folder to go on with, instead of all of the above but `parts`.
         reporter: Told of progress; plain lines on standard error by default.
         started: `time.monotonic()` when the command began, so that a budget counts all of it.
         on_begin: Told the run's folder as soon as it can be resumed.
@@ -105,10 +116,11 @@ def train(
         given = {
             "source": source, "data": data, "output": output, "recipe": recipe, "task": task,
             "group": group, "stages": stages, "budget": budget, "goal": goal, "seed": seed,
-            "closed_set": closed_set, "settings": tuple(settings) or None,
+            "closed_set": closed_set, "settings": tuple(settings) or None, "start": start,
+            "force": force,
         }  # fmt: skip
         return _resume(
-            Path(resume), told, [name for name, value in given.items() if value is not None]
+            Path(resume), told, [name for name, value in given.items() if value is not None], parts
         )
     if source is None:
         raise DataError(
@@ -117,10 +129,12 @@ def train(
     sources = [Path(one) for one in ([source] if isinstance(source, (str, Path)) else source)]
     flags = {
         "task": task, "split.group": group, "stages": stages, "budget": budget, "goal": goal,
-        "seed": seed, "split.closed_set": closed_set,
+        "seed": seed, "split.closed_set": closed_set, "force": force,
     }  # fmt: skip
     resolved = resolve_recipe(recipe, settings, flags)
-    check_name(resolved.model.backbone)
+    resolved = _as_the_start(resolved, start)
+    if parts is None or parts.model is None:
+        check_name(resolved.model.backbone)
     clock = Clock(resolved.budget, started=started)
     folder, dataset = _places(sources, data, output)
     with folder.locked():
@@ -130,13 +144,15 @@ def train(
                 "data": dataset.path.name,
                 "data_folder": str(dataset.path.resolve()),
                 "sources": [str(one.resolve()) for one in sources],
+                "start": str(Path(start).resolve()) if start is not None else None,
+                "parts": parts.names if parts is not None else {},
             },
             resolved,
         )
         if on_begin is not None:
             on_begin(folder.path)
         with _without_trace_of_mistakes(folder):
-            _work(_session(folder, dataset, resolved, clock, told), sources)
+            _work(_session(folder, dataset, resolved, clock, told), sources, parts)
     return Run(folder.path)
 
 
@@ -191,7 +207,22 @@ def _session(
     )
 
 
-def _resume(path: Path, reporter: Reporter, given: Sequence[str]) -> Run:
+def _as_the_start(recipe: Recipe, start: str | Path | None) -> Recipe:
+    """Return the recipe with the model's settings of the run to go on from, where it has none.
+
+    Raises:
+        RunError: If that is no finished run.
+    """
+    if start is None:
+        return recipe
+    before = RunFolder(Path(start))
+    before.model_card()
+    if recipe.model != ModelSettings():
+        return recipe
+    return recipe.model_copy(update={"model": before.recipe().model})
+
+
+def _resume(path: Path, reporter: Reporter, given: Sequence[str], parts: Parts | None) -> Run:
     folder = RunFolder(path)
     state = folder.state()
     if given:
@@ -202,23 +233,26 @@ def _resume(path: Path, reporter: Reporter, given: Sequence[str]) -> Run:
     if folder.finished:
         reporter.say(f"The run '{folder.name}' is finished already.")
         return Run(path)
+    require_parts(state.get("parts", {}), parts, to="go on")
     recipe = folder.recipe()
     dataset = DatasetFolder(Path(state["data_folder"]))
     with folder.locked():
         session = _session(folder, dataset, recipe, Clock(recipe.budget), reporter)
-        _work(session, [Path(source) for source in state["sources"]])
+        _work(session, [Path(source) for source in state["sources"]], parts)
     return Run(path)
 
 
-def _work(session: Session, sources: Sequence[Path]) -> RunRecord:
+def _work(session: Session, sources: Sequence[Path], parts: Parts | None) -> RunRecord:
     """All phases in order; each takes up what an earlier sitting has left."""
     try:
-        backbone = build_backbone(session.recipe.model, seed=session.recipe.seed)
+        backbone = first_backbone(session, parts)
         task = task_named(session.recipe.task)
         data = read_data(session, sources, task)
         _check_positive(session.recipe, data)
-        backbone = fitted(session, data.manifest, backbone, task)
         work = work_of(session.recipe, data.classes, data.train.targets)
+        _mark_forced(session)
+        network = network_for(session, data, backbone, work, parts)
+        backbone = network.backbone
         data = _fit_to_budget(session, data, backbone, work)
         if session.folder.data() is None:
             session.folder.save_findings_so_far(session.findings)
@@ -228,7 +262,7 @@ def _work(session: Session, sources: Sequence[Path]) -> RunRecord:
             frozen = open_features(session, data, backbone, work)
         session.folder.event("features", computed=frozen.computed, of=len(data.both))
         head = _features_stage(session, data, frozen, work)
-        tuned = _finetune_stage(session, data, frozen, head, work)
+        tuned = _finetune_stage(session, data, frozen, head, work, network.head)
         chosen = _choose(session, data, frozen, head, tuned, work)
         with session.phase("evaluation"):
             card = keep_model(session, data, backbone, chosen, work)
@@ -236,6 +270,23 @@ def _work(session: Session, sources: Sequence[Path]) -> RunRecord:
         return finish(session, data, card, evaluations, chosen.reason, work)
     finally:
         session.close()
+
+
+def _mark_forced(session: Session) -> None:
+    """Mark a run whose settings contradict each other, once."""
+    forced = forced_pairings(session.recipe)
+    if not forced or any(finding.code == "forced-settings" for finding in session.findings):
+        return
+    session.findings.append(
+        Finding(
+            code="forced-settings",
+            severity="warning",
+            subject="This run was trained with settings that contradict each other, because --force was"
+            " given: do not take its score for what the method can do.",
+            evidence=forced,
+            remedy="Use the right pairing that is named here, without --force.",
+        )
+    )
 
 
 def _features_stage(
@@ -264,11 +315,12 @@ def _finetune_stage(
     frozen: FrozenFeatures,
     head: FeaturesOutcome | None,
     work: TaskWork,
+    carried: LinearHead | None,
 ) -> FinetuneOutcome | None:
     if "finetune" not in session.recipe.stages:
         return None
     with session.phase("finetune"):
-        outcome = run_finetune(session, data, frozen, head, work)
+        outcome = run_finetune(session, data, frozen, head, work, carried)
     if outcome is not None:
         session.keep_stage(outcome.result)
     return outcome

@@ -95,11 +95,12 @@ def run_finetune(
     frozen: FrozenFeatures,
     head: FeaturesOutcome | None,
     work: TaskWork,
+    carried: LinearHead | None = None,
 ) -> FinetuneOutcome | None:
     """Fine-tune on train, watched by validation; None where a budget leaves no time for it."""
     start = time.monotonic()
     difference = parity(session, data, frozen, head.start) if head is not None else None
-    model = stacked(frozen, head.start if head is not None else None)
+    model = stacked(frozen, head.start if head is not None else carried)
     plan = _plan_within_budget(session, data, model, work, required=head is None)
     if plan is None:
         return None

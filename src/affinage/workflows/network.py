@@ -1,0 +1,160 @@
+"""The network that a training starts from: its weights, its view of the images, what it goes on from."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from affinage.errors import RunError
+from affinage.heads.linear import LinearHead
+from affinage.imaging.batches import prepared_batches
+from affinage.imaging.hashing import content_id
+from affinage.models.build import Backbone, build_backbone, stack
+from affinage.models.carry_over import carry_over
+from affinage.models.normalise import fit_preprocessing
+from affinage.models.parts import Parts, own_backbone
+from affinage.models.weights import Weights
+from affinage.records.carried_over import CarriedOver
+from affinage.records.finding import Finding
+from affinage.records.run import ModelCard
+from affinage.store.run_folder import RunFolder
+from affinage.workflows.frames import fitted
+from affinage.workflows.session import Session, TrainingData
+from affinage.workflows.work import TaskWork
+
+STATISTICS_IMAGES = 2_000
+"""Training images that normalisation is measured on at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """A backbone that is ready to train, and the head's rows that were carried over.
+
+    Attributes:
+        backbone: With its preprocessing.
+        head: Rows carried over from another run; None without.
+    """
+
+    backbone: Backbone
+    head: LinearHead | None = None
+
+
+def first_backbone(session: Session, parts: Parts | None) -> Backbone:
+    """Return the backbone as its settings have it: a mistake in them is told before images are read.
+
+    Raises:
+        ModelError: If it cannot be built or its weights cannot be had.
+    """
+    settings = session.recipe.model
+    if parts is not None and parts.model is not None:
+        return own_backbone(parts.model, settings)
+    return build_backbone(settings, seed=session.recipe.seed)
+
+
+def network_for(
+    session: Session, data: TrainingData, backbone: Backbone, work: TaskWork, parts: Parts | None
+) -> Network:
+    """Return the network for these images: whole frames for counts, normalised, its weights carried over.
+
+    Raises:
+        ModelError: If the weights of the run that it goes on from are of another network.
+    """
+    own = parts is not None and parts.model is not None
+    if not own:
+        backbone = fitted(session, data.manifest, backbone, work.task)
+    backbone = _normalised(session, data, backbone)
+    before = session.folder.state().get("start")
+    if before is None:
+        return Network(backbone=backbone)
+    return _carried(session, data, backbone, work, Path(str(before)))
+
+
+def _normalised(session: Session, data: TrainingData, backbone: Backbone) -> Backbone:
+    if session.recipe.model.normalise == "backbone":
+        return backbone
+    batches = prepared_batches(
+        data.train.items[:STATISTICS_IMAGES],
+        backbone.preprocessing,
+        batch_size=session.engine.batch_size,
+        threads=session.engine.threads,
+    )
+    fitting = fit_preprocessing(backbone.preprocessing, batches, session.recipe.model)
+    return dataclasses.replace(backbone, preprocessing=fitting)
+
+
+def _carried(
+    session: Session, data: TrainingData, backbone: Backbone, work: TaskWork, run: Path
+) -> Network:
+    folder, card = _trained(run)
+    model = stack(backbone, classes=work.objective.outputs)
+    said = carry_over(load_file(folder.model), card.classes, model, data.classes)
+    session.findings.extend(
+        one for one in _findings(folder, said, data) if one not in session.findings
+    )
+    weights = Weights(
+        origin="run",
+        path=folder.model,
+        sha256=content_id(folder.model.read_bytes()),
+        description=f"the run {folder.name}, which started from {card.weights}",
+        licence=card.licence,
+    )
+    preprocessing = backbone.preprocessing
+    if session.recipe.model.width is None and session.recipe.model.height is None:
+        preprocessing = card.preprocessing
+    head = None
+    if said.kept:
+        bias, rows = getattr(model.last, "bias", None), model.last.out_features
+        with torch.no_grad():
+            head = LinearHead(
+                weight=model.last.weight.double().numpy().copy(),
+                bias=(bias.double().numpy().copy() if bias is not None else np.zeros(rows)),
+                penalty=0.0,
+            )
+    return Network(
+        backbone=dataclasses.replace(
+            backbone, weights=weights, preprocessing=preprocessing,
+            identity=f"{backbone.identity}, going on from {weights.sha256}",
+        ),
+        head=head,
+    )  # fmt: skip
+
+
+def _trained(run: Path) -> tuple[RunFolder, ModelCard]:
+    folder = RunFolder(run)
+    if not folder.path.is_dir():
+        raise RunError(
+            f"The run to go on from, '{run.name}', is not there any more.",
+            remedy="Put it back where it was, or train without --from.",
+        )
+    return folder, folder.model_card()
+
+
+def _findings(run: RunFolder, said: CarriedOver, data: TrainingData) -> list[Finding]:
+    found = [
+        Finding(
+            code="carried-over",
+            severity="note",
+            subject=f"The training goes on from the run '{run.name}'. {said.summary}",
+        )
+    ]
+    before = run.data()
+    learnt = before[1].train | before[1].validation if before else frozenset()
+    seen = sorted(learnt & set(data.test.images))
+    if seen:
+        found.append(
+            Finding(
+                code="start-has-seen-test",
+                severity="blocking",
+                subject=f"{len(seen):,} of {len(data.test):,} test images taught the run that it goes on"
+                " from: their score is a memory test.",
+                evidence=tuple(data.shown[image] for image in seen[:5]),
+                remedy="Train on the same data set's folder, whose parts stay as they are, or measure "
+                "on new images: affinage evaluate RUN SOURCE",
+                ids=tuple(seen),
+                images=tuple(data.shown[image] for image in seen),
+            )
+        )
+    return found
