@@ -1,9 +1,11 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from affinage.auditing.checks import CHECKS, audit
 from affinage.auditing.evidence import gather
+from affinage.auditing.groups import suggested_group
 from affinage.datasets.sources import scan
 from affinage.records.finding import Finding
 
@@ -34,6 +36,14 @@ def test_unreadable_images_are_listed_by_reason():
     assert finding.subject.startswith("8 files of 32")
     assert finding.evidence == ("7 × cut off: a/x0, a/x1, a/x2 and 4 more", "1 × empty: b/y")
     assert len(finding.images) == 8
+    assert "intact copies" in finding.remedy
+
+
+def test_what_was_not_downloaded_is_to_be_tried_again():
+    row = {"status": "failed", "reason": "answered 503", "path": "", "url": "http://a.example/1"}
+    finding = found(row)["unreadable-images"]
+    assert finding.evidence == ("1 × answered 503: http://a.example/1",)
+    assert "--retry-failed" in finding.remedy
 
 
 def test_an_image_under_two_labels_is_listed_with_both():
@@ -42,6 +52,7 @@ def test_an_image_under_two_labels_is_listed_with_both():
     rows = [{**conflict, "label": n, "path": n} for n in ("rose", "tulip")]
     finding = found(*rows)["conflicting-labels"]
     assert finding.evidence == ("rose = tulip (under rose, tulip)",)
+    assert finding.remedy.endswith("affinage relabel DATA --image PATH --label LABEL")
     assert "1 image under several labels at once (2 files)" in finding.subject
 
 
@@ -79,6 +90,12 @@ def test_imbalance_is_told_above_ten_to_one():
 def test_a_column_that_looks_like_a_group_is_suggested(column):
     rows = [{"label": "a", column: f"v{n // 3}"} for n in range(12)]
     assert f"--group {column}" in found(*rows)["suggested-group"].remedy
+
+
+def test_a_column_that_is_judged_already_is_not_suggested():
+    rows = [{"label": "a", "slide": f"v{n // 3}", "site": f"v{n // 3}"} for n in range(12)]
+    evidence = replace(gather(manifest_of(*healthy(), *rows)), group="slide")
+    assert ["'site'" in finding.subject for finding in suggested_group(evidence)] == [True]
 
 
 @pytest.mark.parametrize(

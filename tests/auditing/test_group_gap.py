@@ -53,6 +53,7 @@ def test_groups_at_random_make_no_gap(seed):
     [note] = group_gap(replace(evidence, group="patient"))
     assert (note.severity, note.cost) == ("note", 0)
     assert "would hardly have flattered" in note.subject
+    assert "-0.0" not in note.evidence[0]
 
 
 def test_both_kinds_of_folds_have_as_many_of_each_class():

@@ -23,6 +23,13 @@ def test_a_tiny_image_is_told_where_the_others_are_not():
     assert found(tiny_images, *MIXED, (60, 48), (50, 40)) == ("031", "030")
 
 
+def test_the_usual_size_is_told_truly_where_all_share_it():
+    rows = [{"label": "ab"[n % 2], "width": 224, "height": 224} for n in range(40)]
+    rows.append({"label": "a", "width": 30, "height": 30})
+    [finding] = tiny_images(gather(manifest_of(*rows)))
+    assert "a shorter side of 224 px or more" in finding.subject
+
+
 @pytest.mark.parametrize(
     "sizes", [[(32, 32)] * 40, [*[(200, 200)] * 40, (60, 60)], [*MIXED, (90, 68)]]
 )

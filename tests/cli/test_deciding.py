@@ -24,7 +24,7 @@ class Verb:
             images=1200,
             kept=4000,
             classes=(
-                ClassChange(label="[bold]bufo", before=1300, after=100),
+                ClassChange(label="[bold]bufo\x1b[2J", before=1300, after=100),
                 ClassChange(label="other", before=3900, after=3900),
             ),
             messages=("A class is small.",),
@@ -42,6 +42,7 @@ def test_the_classes_that_change_are_shown_with_the_way_back(capsys):
     out = capsys.readouterr().out
     assert verb.dry_runs == [False]
     assert "[bold]bufo" in out
+    assert "\x1b" not in out
     assert "−1,200" in out
     assert "1 other class unchanged" in out
     assert "! A class is small." in out
@@ -62,7 +63,7 @@ def test_json_is_the_whole_result(capsys):
     decide(Verb(), json=True)
     printed = json.loads(capsys.readouterr().out)
     assert (printed["format"], printed["command"]) == (1, "exclude")
-    assert printed["classes"][0] == {"label": "[bold]bufo", "before": 1300, "after": 100}
+    assert printed["classes"][0] == {"label": "[bold]bufo\x1b[2J", "before": 1300, "after": 100}
 
 
 @pytest.mark.parametrize(("answer", "calls"), [("y", [True, False]), ("n", [True])])

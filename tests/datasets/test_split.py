@@ -399,6 +399,15 @@ def test_twins_that_were_parted_before_are_told_and_stay(given_parts, remedy):
     assert set(finding.ids) == {one, two}
     assert "1 of them in test" in finding.subject
     assert remedy in finding.remedy
+    assert finding.severity == "blocking"  # 1 of 24.
+
+
+def test_few_twins_in_a_large_test_part_are_a_warning():
+    rows = flat("a", 300) + flat("b", 300)
+    first, _ = cut(rows)
+    together = dict.fromkeys((min(first.train), min(first.test)), "t")
+    _, [finding] = make_split(manifest_of(rows), SplitSettings(), earlier=first, together=together)
+    assert (finding.code, finding.severity) == ("twins-across-parts", "warning")
 
 
 def test_twins_too_many_for_the_shares_are_told():

@@ -97,3 +97,10 @@ def test_a_finding_of_no_audit_is_told(data):
     with pytest.raises(DataError, match="found no 'blank'") as caught:
         exclude(data.path, finding="blank")
     assert "affinage audit" in caught.value.remedy
+
+
+def test_a_finding_that_the_audit_did_not_make_is_told_with_those_that_it_made(data):
+    data.save_findings([Finding(code="blurred-images", severity="note", subject="s")])
+    with pytest.raises(DataError, match="it found blurred-images") as raised:
+        exclude(data.path, finding="off-topic")
+    assert raised.value.remedy.startswith("Name one of these")

@@ -163,3 +163,15 @@ def test_a_data_sets_folder_joins_no_other_source(source, tmp_path):
 def test_a_manifest_of_another_program_makes_no_data_set(source):
     (source / "manifest.parquet").write_bytes(b"PAR1 or so")
     assert not is_data_folder(source)
+
+
+def test_images_with_copies_that_no_decision_strikes_are_not_counted_as_left_out(source, tmp_path):
+    first, second = sorted((source / "0").iterdir())[:2]
+    shutil.copy(first, source / "0" / "copy.png")
+    opened(source, tmp_path / "data")
+    exclude(tmp_path / "data", where="path=0/copy.png", reason="twice")
+    assert opened(tmp_path / "data").findings == ()
+    exclude(tmp_path / "data", images=[f"0/{second.name}"], reason="smudged")
+    [finding] = opened(tmp_path / "data").findings
+    assert finding.subject.startswith("1 image is left out")
+    assert finding.evidence == ("1 × smudged",)

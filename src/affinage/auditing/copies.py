@@ -27,7 +27,7 @@ def conflicting_labels(evidence: Evidence) -> Iterator[Finding]:
                 f"{' = '.join(paths)} (under {', '.join(labels)})"
                 for paths, labels in conflicts.select("paths", "labels").iter_rows()
             ),
-            remedy="Keep each under its right label only and delete the other file or row.",
+            remedy="Give each its right label: affinage relabel DATA --image PATH --label LABEL",
             images=_paths(conflicts),
         )
 

@@ -190,7 +190,7 @@ def _finding(
     *,
     large: bool,
 ) -> Finding:
-    value, low, high = (100 * (end or 0) for end in (gap.value, gap.low, gap.high))
+    value, low, high = (round(100 * (end or 0), 1) + 0.0 for end in (gap.value, gap.low, gap.high))
     scores = (
         f"accuracy {in_percent(at_random, 1)} with images dealt at random, {in_percent(together, 1)}"
         f" with each '{column}' kept together"

@@ -19,10 +19,13 @@ _TELLING = re.compile(
 
 
 def suggested_group(evidence: Evidence) -> Iterator[Finding]:
-    """Yield columns named like a patient, slide or place whose values several images share."""
+    """Yield columns named like a patient, slide or place whose values several images share.
+
+    The column that was named to be judged is none: what parting it does is measured.
+    """
     kept = evidence.manifest.kept
     for name in kept.columns:
-        if name in _OWN or not _TELLING.search(name):
+        if name in _OWN or name == evidence.group or not _TELLING.search(name):
             continue
         rows = kept.select("image", pl.col(name).alias("value")).drop_nulls().unique()
         sizes = rows.group_by("value").agg(pl.len().alias("n"))

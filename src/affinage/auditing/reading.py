@@ -46,7 +46,9 @@ def unreadable_images(evidence: Evidence) -> Iterator[Finding]:
             (f"{len(paths):,} × {why}: {first(paths, 3)}" for why, paths in reasons.iter_rows()),
             shown=2 * SHOWN,
         ),
-        remedy="Replace them by intact copies, or delete them.",
+        remedy="Try them again: give the collect command once more with --retry-failed."
+        if "url" in failed.columns
+        else "Replace them by intact copies, or delete them.",
         images=tuple(failed["path"].sort().to_list()),
     )
 

@@ -36,7 +36,7 @@ def tiny_images(evidence: Evidence) -> Iterator[Finding]:
             ordered(tiny, short),
             code="tiny-images",
             severity="note",
-            what=f"tiny (half of the images have a shorter side above {middle:.0f} px)",
+            what=f"tiny (half of the images have a shorter side of {middle:.0f} px or more)",
             remedy="affinage exclude DATA --finding tiny-images",
             detail=lambda place: f"{width[place]} × {height[place]}",
             harm=_TINY_HARM,

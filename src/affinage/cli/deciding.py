@@ -62,6 +62,7 @@ def show_result(command: str, result: "DecisionResult", data: Path, *, dry_run: 
     from rich.text import Text
 
     from affinage.cli.console import show
+    from affinage.reporting.words import label, one_line
 
     table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
     for column in ("class", "before", "after", "change"):
@@ -69,14 +70,14 @@ def show_result(command: str, result: "DecisionResult", data: Path, *, dry_run: 
     changed = [one for one in result.classes if one.before != one.after]
     for one in changed:
         difference = f"{one.after - one.before:+,}".replace("-", "−")
-        table.add_row(Text(one.label), f"{one.before:,}", f"{one.after:,}", difference)
+        table.add_row(Text(label(one.label)), f"{one.before:,}", f"{one.after:,}", difference)
     if changed:
         show(table)
     same = len(result.classes) - len(changed)
     if same and changed:
         show(Text(f"{same:,} other class{'es' if same > 1 else ''} unchanged", style="dim"))
     for message in result.messages:
-        show(Text(f"! {message}", style="yellow"))
+        show(Text(f"! {one_line(message)}", style="yellow"))
     noun = "image" if result.images == 1 else "images"
     would = "would be " if dry_run else ""
     show(Text(f"{result.images:,} {noun} {would}{_DONE[command]}; {result.kept:,} kept after it."))

@@ -81,6 +81,7 @@ def _show_log(entries: "list[NumberedDecision]", *, json: bool) -> None:
     from rich.text import Text
 
     from affinage.cli.console import show, show_json
+    from affinage.reporting.words import one_line
 
     if json:
         from affinage.records.plain import to_plain
@@ -99,5 +100,7 @@ def _show_log(entries: "list[NumberedDecision]", *, json: bool) -> None:
         struck = len(made.images) or len(made.labels)
         cells = [str(one.number), made.at[:16].replace("T", " "), made.by, made.action, what]
         cells += [f"{struck:,}" if struck else "", made.reason]
-        table.add_row(*(Text(cell) for cell in cells), style=None if one.stands else "dim strike")
+        table.add_row(
+            *(Text(one_line(cell)) for cell in cells), style=None if one.stands else "dim strike"
+        )
     show(table if entries else "No decision has been made.")

@@ -59,8 +59,10 @@ def sample(
         return
     from rich.text import Text
 
+    from affinage.reporting.words import label
+
     shares = list(result.classes.items())
-    most = ", ".join(f"{name} {size:,}" for name, size in shares[:6])
+    most = ", ".join(f"{label(name)} {size:,}" for name, size in shares[:6])
     more = f" and {len(shares) - 6:,} more classes" if len(shares) > 6 else ""
     show(Text(f"{len(result.images):,} images drawn from {result.among:,} ({most}{more})."))
     lost = sum(bool(one.problem) for one in result.images)

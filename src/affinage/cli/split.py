@@ -118,6 +118,7 @@ def _show(result: "SplitResult", folder: Path) -> None:
     from affinage.cli.console import show
     from affinage.cli.pasting import with_pasted_remedies
     from affinage.reporting.terminal import findings_to_terminal
+    from affinage.reporting.words import label
 
     parts = list(result.images)
     table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False)
@@ -125,7 +126,7 @@ def _show(result: "SplitResult", folder: Path) -> None:
     for part in parts:
         table.add_column(part, justify="right")
     for one in result.classes:
-        table.add_row(Text(one.label), *(f"{one.images[part]:,}" for part in parts))
+        table.add_row(Text(label(one.label)), *(f"{one.images[part]:,}" for part in parts))
     table.add_row("all images", *(f"{n:,}" for n in result.images.values()), style="bold")
     if result.group is not None:
         counts = (f"{result.groups[part]:,}" for part in parts)

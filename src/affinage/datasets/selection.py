@@ -143,7 +143,11 @@ def findings_of(code: str, findings: Sequence[Finding]) -> list[Finding]:
     near = nearest(code, codes)
     raise DataError(
         f"The last audit found no '{code}' (it found {', '.join(codes) or 'nothing'}).",
-        remedy=f"Do you mean --finding {near}?" if near else "Audit first: affinage audit DATA",
+        remedy=f"Do you mean --finding {near}?"
+        if near
+        else "Name one of these; or look again, if the data changed: affinage audit DATA"
+        if codes
+        else "Audit first: affinage audit DATA",
     )
 
 

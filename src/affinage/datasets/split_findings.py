@@ -10,6 +10,9 @@ from affinage.records.split import Folds, Split
 
 Paths = Mapping[str, tuple[str, ...]]
 _SHOWN = 5
+_TOLERABLE = (
+    0.02  # Share of the test part that may have near-duplicates elsewhere: as for an audit.
+)
 
 
 def crosses_parts(
@@ -115,7 +118,7 @@ def twins_across_parts(
     ]
     yield Finding(
         code="twins-across-parts",
-        severity="warning",
+        severity="warning" if judged <= _TOLERABLE * len(split.test) else "blocking",
         subject=f"{_images(len(there))} with near-duplicates in another part, {judged:,} of them in"
         " test: these parts were given, or cut before anyone knew.",
         evidence=_first(lines),

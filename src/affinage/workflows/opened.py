@@ -132,7 +132,8 @@ def open_data(
 def decided(manifest: Manifest, decisions: Sequence[Decision]) -> list[Finding]:
     """Return the finding that decisions leave images out, with their reasons."""
     rows = manifest.table.filter(manifest.table["reason"].str.starts_with(EXCLUDED))
-    if not rows.height:
+    rows = rows.filter(~pl.col("image").is_in(manifest.kept["image"].implode()))
+    if not rows.height:  # None, or all have copies where no decision holds.
         return []
     reasons = rows.group_by("reason").len().sort("len", "reason", descending=[True, False])
     images = rows["image"].n_unique()
