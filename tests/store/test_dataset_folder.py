@@ -149,7 +149,14 @@ def test_a_folder_is_a_data_set_where_affinage_keeps_a_manifest(folder, manifest
     folder.save_manifest(manifest)
     assert folder.exists
     assert not folder.audited
+
+
+def test_a_quick_look_is_no_audit_and_undoes_none(folder):
+    folder.keep_findings([], deeper=())
+    assert not folder.audited
     folder.save_findings([])
+    assert folder.audited
+    folder.keep_findings([], deeper=())
     assert folder.audited
 
 

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 import affinage
 from affinage.cli.main import app
 from affinage.errors import DataError
+from affinage.records.finding import Finding
 from affinage.store.dataset_folder import DatasetFolder
 from affinage.workflows.reporter import Silent
 from real_digits import write_digits
@@ -74,6 +75,27 @@ def test_a_second_audit_computes_nothing_anew_and_says_the_same(audited, digits)
 def test_quick_leaves_features_out(digits, tmp_path):
     result = affinage.audit(digits, data=tmp_path / "data", quick=True, reporter=Silent())
     assert result.looked_at == ("manifest", "pixels")
+    assert not DatasetFolder(tmp_path / "data").audited
+
+
+def test_a_quick_audit_keeps_the_near_duplicates_that_a_full_one_found(digits, tmp_path):
+    data = DatasetFolder(tmp_path / "data")
+    affinage.audit(digits, data=data.path, quick=True, reporter=Silent())
+    twins = Finding(code="near-duplicates", severity="note", subject="s")
+    data.save_findings([twins])
+    affinage.audit(data.path, quick=True, reporter=Silent())
+    assert data.audited
+    assert twins in data.load_findings()
+
+
+def test_the_gravest_comes_first_whatever_was_decided(digits, tmp_path):
+    data = tmp_path / "data"
+    affinage.audit(digits, data=data, quick=True, reporter=Silent())
+    affinage.exclude(data, images=["0/copy.png"], reason="twice")
+    result = affinage.audit(data, quick=True, reporter=Silent())
+    graver = [("blocking", "warning", "note").index(one.severity) for one in result.findings]
+    assert "left-out-by-decision" in [one.code for one in result.findings]
+    assert graver == sorted(graver)
 
 
 def test_an_unknown_column_is_a_mistake_that_names_the_columns(digits, tmp_path):

@@ -1,6 +1,6 @@
 """Every check of a data set, in the order in which its findings are told."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from affinage.auditing.balance import class_imbalance, small_classes
 from affinage.auditing.copies import conflicting_labels, exact_duplicates
@@ -79,6 +79,10 @@ def audit(evidence: Evidence) -> list[Finding]:
 
     A check whose evidence was not gathered (no features, no decode pass) yields nothing.
     """
-    findings = [finding for check in CHECKS for finding in check(evidence)]
+    return by_cost(finding for check in CHECKS for finding in check(evidence))
+
+
+def by_cost(findings: Iterable[Finding]) -> list[Finding]:
+    """Return findings in their order: the gravest and costliest first."""
     order = {severity: rank for rank, severity in enumerate(("blocking", "warning", "note"))}
     return sorted(findings, key=lambda finding: (order[finding.severity], -finding.cost))

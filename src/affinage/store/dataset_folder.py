@@ -17,7 +17,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 from pydantic import TypeAdapter, ValidationError
@@ -63,8 +63,8 @@ class DatasetFolder:
 
     @property
     def audited(self) -> bool:
-        """True where an audit or a training has kept what it found."""
-        return (self.path / "findings.json").exists()
+        """True where an audit has looked for what a quick look cannot see, such as near-duplicates."""
+        return self._findings().get("deep") is True
 
     @property
     def samples(self) -> Path:
@@ -220,10 +220,16 @@ class DatasetFolder:
                 looks.append(look)
         return looks
 
-    def save_findings(self, findings: Sequence[Finding]) -> None:
-        """Keep what the last audit found."""
+    def save_findings(self, findings: Sequence[Finding], *, deep: bool = True) -> None:
+        """Keep what the last audit found.
+
+        Args:
+            findings: All of them.
+            deep: Whether it has looked for what a quick look cannot see.
+        """
         document = {
             "format": FORMAT,
+            "deep": deep,
             "findings": _FINDINGS.dump_python(list(findings), mode="json"),
         }
         write_json(self.path / "findings.json", document)
@@ -236,7 +242,7 @@ class DatasetFolder:
             deeper: Codes of findings that a quick look cannot make: the last audit's still stand.
         """
         stand = [finding for finding in self.load_findings() if finding.code in deeper]
-        self.save_findings([*findings, *stand])
+        self.save_findings([*findings, *stand], deep=self.audited)
 
     def load_findings(self) -> list[Finding]:
         """Return what the last audit found; nothing where there was none.
@@ -244,15 +250,22 @@ class DatasetFolder:
         Raises:
             DataError: If the file is damaged or of a newer format.
         """
+        try:
+            return _FINDINGS.validate_python(self._findings()["findings"])
+        except (KeyError, TypeError, ValueError):
+            raise _damaged(self.path / "findings.json") from None
+
+    def _findings(self) -> dict[str, Any]:
+        """Return the document of what was found; one without findings where there was no audit."""
         file = self.path / "findings.json"
         if not file.exists():
-            return []
+            return {"findings": []}
         try:
             document = json.loads(file.read_text(encoding="utf-8"))
             _check_format(file, document["format"])
-            return _FINDINGS.validate_python(document["findings"])
         except (KeyError, TypeError, ValueError, OSError):
             raise _damaged(file) from None
+        return cast("dict[str, Any]", document)
 
     @property
     def _decisions(self) -> Path:

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from affinage.auditing.checks import DEEP, by_cost
 from affinage.auditing.checks import audit as run_checks
 from affinage.auditing.evidence import Evidence, gather
 from affinage.auditing.near_duplicates import find_near_duplicates
@@ -82,11 +83,14 @@ def audit(
     )
     with watch.phase("checks"):
         told.say("checking")
-        findings = [*opened.findings, *run_checks(evidence)]
+        findings = by_cost([*opened.findings, *run_checks(evidence)])
         reports = (
             source_reports(evidence) if evidence.group and evidence.features is not None else ()
         )
-    opened.dataset.save_findings(findings)
+    if evidence.near is None:
+        opened.dataset.keep_findings(findings, deeper=DEEP)
+    else:
+        opened.dataset.save_findings(findings)
     result = AuditResult(
         data=opened.dataset.name,
         images=len(evidence.ids),

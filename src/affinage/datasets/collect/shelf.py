@@ -7,6 +7,7 @@ import importlib
 import itertools
 import os
 import shutil
+import threading
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Protocol
@@ -55,6 +56,7 @@ class FolderShelf:
         self._numbers = itertools.count()
         self._staged: dict[str, str] = {}
         self._folders: set[str] = set()
+        self._naming = threading.Lock()
 
     def begin(self, kept: "Kept") -> None:
         """Remove what a killed run has left: files aside, and named ones that the ledger has not.
@@ -80,28 +82,25 @@ class FolderShelf:
     def take(self, path: str, data: bytes) -> int | None:
         """Fill a file aside; one that lies at its name already is whole."""
         final = f"{self.root}/{path}"
-        with contextlib.suppress(OSError):
-            there = os.stat(final)  # noqa: PTH116 - strings: once for each image, and five times faster.
-            if there.st_size == len(data):
-                return there.st_mtime_ns
+        there = _changed(final, len(data))
+        if there is not None:
+            return there
         aside = f"{self._aside}/{next(self._numbers)}"
         try:
             with open(aside, "xb") as file:  # noqa: PTH123
                 file.write(data)
-            modified = os.stat(aside).st_mtime_ns  # noqa: PTH116
         except OSError as error:
             raise _cannot_write(aside, error) from None
-        first = self._staged.setdefault(path, aside)
-        if first != aside:  # The same bytes arrived twice at once: the first copy gets the name.
-            os.unlink(aside)  # noqa: PTH108
-            for place in (first, final):
-                with contextlib.suppress(OSError):
-                    return os.stat(place).st_mtime_ns  # noqa: PTH116
-        return modified
+        with self._naming:  # The same bytes may arrive twice at once: the first copy gets the name.
+            there = _changed(final, len(data))
+            first = self._staged.setdefault(path, aside) if there is None else final
+            if first != aside:
+                os.unlink(aside)  # noqa: PTH108
+            return there or _changed(first, len(data))
 
     def settle(self, paths: Collection[str]) -> None:
         """Sync the files and give them their names."""
-        moves = {path: self._staged.pop(path) for path in sorted(paths) if path in self._staged}
+        moves = {path: self._staged[path] for path in sorted(paths) if path in self._staged}
         if not moves:
             return
         try:
@@ -110,7 +109,9 @@ class FolderShelf:
                 names.writelines(f"{path}\n" for path in moves)
             for path, aside in moves.items():
                 self._make_folder(path)
-                os.replace(aside, f"{self.root}/{path}")  # noqa: PTH105
+                with self._naming:
+                    os.replace(aside, f"{self.root}/{path}")  # noqa: PTH105
+                    del self._staged[path]
         except OSError as error:
             raise _cannot_write(self.root, error) from None
 
@@ -119,6 +120,15 @@ class FolderShelf:
         if folder not in self._folders:
             os.makedirs(f"{self.root}/{folder}", exist_ok=True)  # noqa: PTH103
             self._folders.add(folder)
+
+
+def _changed(file: str, size: int) -> int | None:
+    """Return the time of change, ns, of a file of a size; None where there is none."""
+    try:
+        there = os.stat(file)  # noqa: PTH116 - strings: once for each image, and five times faster.
+    except OSError:
+        return None
+    return there.st_mtime_ns if there.st_size == size else None
 
 
 class ObjectShelf:
