@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tiny_training import TINY
 
 from affinage.imaging.batches import Item
 from affinage.imaging.hashing import content_id
@@ -19,17 +20,6 @@ from affinage.training.finetune import Finetuned, Observed, finetune
 from affinage.training.losses import make_objective
 from affinage.training.plan import Plan, make_plan
 
-TINY = (
-    "model.backbone=test_resnet",
-    "model.pretrained=false",
-    "model.width=32",
-    "model.height=32",
-    "model.dropout=0.3",
-    "augment.horizontal_flip=false",
-    "finetune.batch_size=16",
-    "finetune.epochs=2",
-    "finetune.unfreeze=all",
-)
 CPU = torch.device("cpu")
 
 

@@ -85,7 +85,13 @@ def test_counts_are_not_mixed(name):
 @pytest.mark.parametrize("name", SETTINGS)
 def test_a_training_that_mixes_learns(name, small, tmp_path):
     settings = [f"augment.{key}={getattr(SETTINGS[name], key)}" for key in ("mixup", "cutmix")]
-    recipe = small.recipe(*settings, "optimizer.lr=0.01", "finetune.epochs=6", "model.dropout=0")
+    recipe = small.recipe(
+        *settings,
+        "optimizer.lr=0.01",
+        "finetune.epochs=6",
+        "model.dropout=0",
+        "finetune.batchnorm=adapt",
+    )
     points = []
     small.train(recipe, tmp_path, points=points)
     losses = [p.value for p in points if (p.series, p.on) == ("loss", "train (running)")]

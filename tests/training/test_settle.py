@@ -12,7 +12,7 @@ from affinage.training import batch_search
 from affinage.training.batch_search import find_batch_size, scaled_rate
 from affinage.training.initial import check_first_loss, guessed_losses
 from affinage.training.losses import make_objective
-from affinage.training.memory import bytes_per_image, free_bytes
+from affinage.training.memory import OVERHEAD, bytes_per_image, free_bytes
 from affinage.training.range_test import choose_rate, find_learning_rate, ramp
 from affinage.training.settle import is_settled, settle
 
@@ -170,7 +170,7 @@ def test_a_step_keeps_what_its_layers_keep():
             return self.head(self.backbone(images.permute(0, 3, 1, 2).float()).flatten(1))
 
     kept = (3 * 64 + 4 * 64) * 4  # The inputs of both layers, in fp32.
-    assert bytes_per_image(Two(), parse_recipe(), CPU) == pytest.approx(1.5 * kept)
+    assert bytes_per_image(Two(), parse_recipe(), CPU) == pytest.approx(OVERHEAD * kept)
 
 
 def test_frozen_layers_keep_nothing(small):

@@ -14,9 +14,10 @@ from affinage.training.precision import autocast, precision_of
 USABLE = 0.5
 """Share of the free memory that a step may take: allocators keep pieces, and images wait in line."""
 
-OVERHEAD = 1.5
+OVERHEAD = 2.0
 """What a step needs at its peak over what it keeps for the backward pass: the gradients of activations on
-their way, and scratch space. Measured on 2 cores at 1.1 to 1.3 for EfficientNet-Lite0 and ResNet-18."""
+their way, and scratch space. Measured on a processor: 1.2 for ViT-tiny, 1.4 for EfficientNet-Lite0, 1.7
+for ResNet-18 (growth of the peak from 8 to 40 images, docs/log.md)."""
 
 
 def bytes_per_image(model: Classifier, recipe: Recipe, device: torch.device) -> float:
