@@ -102,6 +102,19 @@ def test_what_is_no_image_is_counted_and_gets_no_row(two):
     ]
 
 
+@pytest.mark.parametrize(
+    ("name", "data", "reason"),
+    [
+        ("1.CR2", b"II*\0\x10\0\0\0CR\2\0", "a camera's raw file (CR2)"),
+        ("1.raf", b"FUJIFILMCCD-RAW 0201", "a camera's raw file (RAF)"),
+        ("1.dcm", bytes(128) + b"DICM" + bytes(9), "a DICOM file, which is not read"),
+    ],
+)
+def test_images_that_are_not_read_are_named_and_not_passed_over(two, name, data, reason):
+    (two / "cat" / name).write_bytes(data)
+    assert reasons(scan([two]))[f"cat/{name}"] == reason
+
+
 @pytest.mark.parametrize("name", ["cat/no_extension", "cat/picture.dat", "cat/1.jpg.bak"])
 def test_an_image_is_known_by_its_bytes(two, name):
     (two / name).write_bytes(picture("other", ".jpg"))

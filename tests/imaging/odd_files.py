@@ -74,7 +74,7 @@ def png16(values):
     return png(values.shape[1], values.shape[0], 16, 0 if values.ndim == 2 else 2, rows)
 
 
-def tiff(values, *, photometric, extra=(), sample_format=1, bits=None):
+def tiff(values, *, photometric, extra=(), sample_format=1, bits=None, subfile=None, dng=False):
     """Return an uncompressed little-endian TIFF of one strip; values (height, width, channels)."""
     height, width, channels = values.shape
     bits = bits or values.dtype.itemsize * 8
@@ -94,6 +94,10 @@ def tiff(values, *, photometric, extra=(), sample_format=1, bits=None):
     if extra:
         entries.append((338, 3, list(extra)))
     entries.append((339, 3, [sample_format] * channels))
+    if subfile is not None:
+        entries.insert(0, (254, 4, [subfile]))
+    if dng:
+        entries.append((50706, 4, [1]))
     start = 8 + len(strip)
     side_place = start + 2 + 12 * len(entries) + 4
     directory, side = struct.pack("<H", len(entries)), b""

@@ -93,6 +93,20 @@ def test_signed_numbers_are_refused():
         decode(tiff(np.zeros((8, 8, 1), "<i2"), photometric=1, sample_format=2))
 
 
+@pytest.mark.parametrize(
+    ("said", "reason"), [({"dng": True}, "raw file"), ({"subfile": 1}, "copy")]
+)
+def test_the_small_preview_in_a_cameras_raw_file_is_not_taken_for_the_photo(said, reason):
+    with pytest.raises(ImageError, match=reason) as refused:
+        decode(tiff(np.zeros((8, 8, 3), np.uint8), photometric=2, **said))
+    assert refused.value.remedy.startswith("Save it as PNG or JPEG")
+
+
+@pytest.mark.parametrize("subfile", [0, 2])
+def test_a_page_of_its_own_is_read(subfile):
+    assert decode(tiff(np.zeros((8, 8, 3), np.uint8), photometric=2, subfile=subfile)).notes == ()
+
+
 def test_a_fourth_channel_of_unknown_meaning_is_said():
     data = tiff(np.full((8, 8, 4), 9, np.uint8), photometric=2, extra=(0,))
     assert decode(data).notes == ("a channel of unknown meaning left out",)

@@ -37,6 +37,8 @@ NO_IMAGES = {
     "zip": (b"PK\x03\x04\x14\0", "a ZIP archive"),
     "psd": (b"8BPS\0\1", "a Photoshop file"),
     "cr2": (b"II*\0\x10\0\0\0CR\2\0", "a camera's raw file (CR2)"),
+    "raf": (b"FUJIFILMCCD-RAW 0201FF", "a camera's raw file (RAF)"),
+    "orf": (b"IIRO\x08\0\0\0", "a camera's raw file (ORF)"),
     "jpeg xl": (b"\xff\x0a\xfa", "a JPEG XL image"),
     "mac side file": (b"\0\5\x16\7\0\2\0\0Mac OS X", "a macOS side file"),
     "noise": (np.random.default_rng(5).bytes(999), "not an image that can be told"),

@@ -15,6 +15,9 @@ IMAGE_SUFFIXES = frozenset((
     ".avif", ".bmp", ".dib", ".gif", ".heic", ".heif", ".ico", ".j2k", ".jfif", ".jp2", ".jpe",
     ".jpeg", ".jpg", ".jxl", ".pbm", ".pcx", ".pgm", ".png", ".pnm", ".ppm", ".psd", ".svg", ".tga", ".tif",
     ".tiff", ".webp",
+    # Never read, as .heic above: so that each is named with the reason.
+    ".arw", ".cr2", ".cr3", ".crw", ".dcm", ".dng", ".exr", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf",
+    ".rw2", ".sr2", ".srw", ".x3f",
 ))
 # fmt: on
 LEAVES = "a link that leaves the folder"

@@ -7,6 +7,7 @@ from affinage.errors import ImageError
 
 REPLACE = "Replace the file by the image that it should be, or leave it out."
 CONVERT = "Save it as PNG or JPEG and scan again."
+RAW = "a camera's raw file"
 
 _PICTURES: tuple[tuple[bytes, str], ...] = (
     (b"\xff\xd8", "JPEG"),
@@ -42,6 +43,14 @@ _OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"ID3", "a sound (MP3)"),
     (b"\x93NUMPY", "a NumPy array"),
     (b"\x89HDF", "an HDF5 file"),
+    (b"FUJIFILMCCD-RAW", f"{RAW} (RAF)"),
+    (b"IIRO", f"{RAW} (ORF)"),
+    (b"IIRS", f"{RAW} (ORF)"),
+    (b"MMOR", f"{RAW} (ORF)"),
+    (b"IIU\x00", f"{RAW} (RW2)"),
+    (b"II\x1a\x00\x00\x00HEAPCCDR", f"{RAW} (CRW)"),
+    (b"\x00MRM", f"{RAW} (MRW)"),
+    (b"FOVb", f"{RAW} (X3F)"),
     (b"\x76\x2f\x31\x01", "an OpenEXR image, which is not read"),
     (b"\xff\x0a", "a JPEG XL image, which is not read"),
     (b"\x00\x00\x00\x0cJXL ", "a JPEG XL image, which is not read"),
@@ -59,7 +68,7 @@ _BRANDS = (
         "a HEIC image, which is not read",
     ),
     (("qt  ",), "a video (QuickTime)"),
-    (("crx ",), "a camera's raw file (CR3)"),
+    (("crx ",), f"{RAW} (CR3)"),
 )
 
 _HTML = re.compile(r"<(!doctype\s+html|html|head|body|script|title|meta)\b", re.IGNORECASE)
@@ -81,7 +90,7 @@ def kind_of(data: bytes) -> str:
     if not data:
         raise ImageError("an empty file (0 bytes).", remedy=REPLACE)
     if data[:4] in (b"II*\x00", b"MM\x00*") and data[8:10] == b"CR":
-        raise ImageError("a camera's raw file (CR2).", remedy=CONVERT)
+        raise ImageError(f"{RAW} (CR2).", remedy=CONVERT)
     for magic, kind in _PICTURES:
         if data.startswith(magic):
             return kind
@@ -127,6 +136,7 @@ def _remedy(data: bytes) -> str:
     if data.startswith(b"\x89PNG"):
         return "Copy it again, as binary."
     readable = data[4:8] == b"ftyp" or data[128:132] == b"DICM" or data.startswith(b"8BPS")
+    readable = readable or _what(data).startswith(RAW)
     return CONVERT if readable or _text(data) == "an SVG drawing, not pixels." else REPLACE
 
 

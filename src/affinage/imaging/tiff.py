@@ -8,7 +8,7 @@ import simplejpeg
 
 from affinage.errors import ImageError
 from affinage.imaging.raster import corrupt, truncated
-from affinage.imaging.sniff import CONVERT
+from affinage.imaging.sniff import CONVERT, RAW
 
 _LETTERS = {1: "B", 7: "B", 3: "H", 4: "I", 16: "Q"}
 _BYTES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
@@ -33,6 +33,8 @@ class Layout:
         compression: 1 none, 5 LZW, 7 JPEG, 8 deflate, ...
         strips: (start, stop) of each strip or tile of compressed pixels, in bytes of the file.
         tables: What the JPEG strips have in common.
+        raw: Whether it says that it is a camera's raw file (DNG).
+        preview: Whether it says that the first page is a small copy of another.
     """
 
     width: int
@@ -45,6 +47,8 @@ class Layout:
     compression: int
     strips: tuple[tuple[int, int], ...]
     tables: bytes
+    raw: bool
+    preview: bool
 
 
 def read_layout(data: bytes) -> Layout:
@@ -86,6 +90,8 @@ def read_layout(data: bytes) -> Layout:
         compression=one(259, 1),
         strips=strips,
         tables=bytes(tags.get(347, ())),
+        raw=50706 in tags,
+        preview=bool(one(254, 0) & 1),
     )
 
 
@@ -95,6 +101,13 @@ def check_layout(layout: Layout) -> tuple[str, ...]:
     Raises:
         ImageError: If channels or numbers have no known meaning as a picture.
     """
+    if layout.raw:
+        raise ImageError(f"{RAW} (DNG).", remedy=CONVERT)
+    if layout.preview:
+        raise ImageError(
+            "a TIFF whose first picture is a small copy of another, as in cameras' raw files.",
+            remedy=CONVERT,
+        )
     if layout.photometric in _UNREADABLE:
         name = _UNREADABLE[layout.photometric]
         raise ImageError(f"a TIFF in {name} colour, which is not read.", remedy=CONVERT)
