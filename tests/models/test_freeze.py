@@ -4,7 +4,13 @@ import torch
 from affinage.errors import ModelError
 from affinage.models.build import build_backbone, stack
 from affinage.models.classifier import batchnorms
-from affinage.models.freeze import frozen_state, layer_groups, set_modes, set_trainable
+from affinage.models.freeze import (
+    frozen_state,
+    layer_groups,
+    set_modes,
+    set_trainable,
+    thawed,
+)
 from affinage.records.recipe import ModelSettings
 
 FAMILIES = (
@@ -44,7 +50,7 @@ def test_groups_hold_every_weight_once(name):
     assert sorted(names) == sorted(name for name, _ in model.named_parameters())
 
 
-@pytest.mark.parametrize("batchnorm", ["frozen", "adapt"])
+@pytest.mark.parametrize("batchnorm", ["frozen", "adapt", "recompute"])
 @pytest.mark.parametrize("unfreeze", [0, 2])
 @pytest.mark.parametrize("name", FAMILIES)
 def test_nothing_frozen_moves_and_the_rest_does(name, unfreeze, batchnorm):
@@ -68,8 +74,9 @@ def test_frozen_batchnorm_is_in_evaluation_mode_in_a_training_step():
     set_modes(model, batchnorm="frozen")
     assert not any(layer.training for layer in batchnorms(model))
     assert model.drop.training
-    set_modes(model, batchnorm="adapt")
-    assert all(layer.training for layer in batchnorms(model))
+    for batchnorm in ("adapt", "recompute"):
+        set_modes(model, batchnorm=batchnorm)
+        assert all(layer.training for layer in batchnorms(model))
 
 
 def test_a_frozen_block_drops_nothing_out():
@@ -85,6 +92,14 @@ def test_a_frozen_block_drops_nothing_out():
     set_modes(model, batchnorm="frozen")
     images = torch.randint(0, 256, (4, 64, 64, 3), dtype=torch.uint8)
     assert torch.equal(model.features(images), model.features(images))
+
+
+def test_blocks_thaw_from_the_head_down_and_never_beyond_what_is_trained():
+    groups = layer_groups(model_of("resnet18"), unfreeze=3)
+    total = len(groups) - 1
+    for blocks in range(total + 2):
+        trained = [group.depth for group in thawed(groups, blocks) if group.trained]
+        assert trained == list(range(total - min(blocks, 3), total + 1))
 
 
 def test_more_blocks_than_there_are_is_refused():
