@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from affinage.models.parts import Parts
     from affinage.records.recipe import Recipe
     from affinage.workflows.audit import audit
+    from affinage.workflows.augmentations import augmentations
     from affinage.workflows.collect import collect
     from affinage.workflows.counts import counts
     from affinage.workflows.demo import demo
@@ -55,6 +56,7 @@ _HOMES = {
     "Recipe": "records.recipe",
     "Run": "workflows.run",
     "audit": "workflows.audit",
+    "augmentations": "workflows.augmentations",
     "check_part": "models.contracts.checking",
     "collect": "workflows.collect",
     "counts": "workflows.counts",
@@ -86,6 +88,7 @@ __all__ = [
     "RunError",
     "__version__",
     "audit",
+    "augmentations",
     "check_part",
     "collect",
     "counts",

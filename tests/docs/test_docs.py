@@ -15,6 +15,7 @@ import affinage
 from affinage.cli.main import COMMANDS, app
 from affinage.models.catalogue import Entry
 from affinage.records.audit import AuditResult
+from affinage.records.augmentation import AugmentationsResult, AugmentationTrial
 from affinage.records.box import ClassCounts, CountsResult
 from affinage.records.decision import Decision, DecisionResult, NumberedDecision
 from affinage.records.evaluation import Evaluation, Look
@@ -209,6 +210,8 @@ def test_the_json_of_a_run_is_documented_key_by_key():
         ("evaluate.md", "key", EvaluationResult, ("format", "command")),
         ("env.md", "key", Environment, ("format", "command")),
         ("models.md", "key of `models[]`", Entry, ()),
+        ("augmentations.md", "key", AugmentationsResult, ("format", "command")),
+        ("augmentations.md", "key of `trials[]`", AugmentationTrial, ()),
         ("layers.md", "key", LayerTable, ("format", "command")),
         ("layers.md", "key of `layers[]`", Layer, ()),
         ("audit.md", "key", AuditResult, ("format", "command")),

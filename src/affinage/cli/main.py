@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from affinage.cli.audit import audit
+from affinage.cli.augmentations import augmentations
 from affinage.cli.collect import collect
 from affinage.cli.counts import counts
 from affinage.cli.demo import demo
@@ -28,7 +29,7 @@ from affinage.errors import AffinageError
 MISTAKE, INTERRUPTED = 2, 130
 
 PANELS = {
-    "Model": (train, predict, evaluate, show),
+    "Model": (train, predict, evaluate, show, augmentations),
     "Data": (collect, counts, audit, sample, exclude, include, relabel, split),
     "About": (models, layers, env, demo),
 }

@@ -65,6 +65,15 @@ def logits_of_pixels(
     return np.concatenate(list(rows))
 
 
+def features_of_pixels(
+    model: Classifier, pixels: NDArray[np.uint8], engine: Engine
+) -> NDArray[np.float32]:
+    """Return pooled features, shape (n, features), of prepared images (n, height, width, 3)."""
+    size = engine.batch_size
+    batches = (pixels[start : start + size] for start in range(0, len(pixels), size))
+    return np.concatenate(list(_rows(model, model.features, batches, engine)))
+
+
 def _forward(
     model: Classifier,
     function: Callable[[Tensor], Tensor],

@@ -12,9 +12,11 @@ import torch
 
 from affinage.errors import DataError, ModelError, RecipeError, RunError
 from affinage.heads.linear import LinearHead
+from affinage.imaging.trials import TRIALS
 from affinage.models.build import Backbone, check_name
 from affinage.models.parts import Parts, require_parts
 from affinage.models.process import usable_cores
+from affinage.records.augmentation import AugmentationTrial
 from affinage.records.finding import Finding
 from affinage.records.networks import ModelSettings
 from affinage.records.recipe import Recipe, forced_pairings
@@ -25,6 +27,7 @@ from affinage.store.run_folder import RunFolder
 from affinage.workflows.classifying import positive_class
 from affinage.workflows.clock import Clock
 from affinage.workflows.env import env
+from affinage.workflows.label_trials import try_changes
 from affinage.workflows.moment import now
 from affinage.workflows.network import first_backbone, network_for
 from affinage.workflows.opened import data_folder, is_data_folder
@@ -262,6 +265,7 @@ def _work(session: Session, sources: Sequence[Path], parts: Parts | None) -> Run
             frozen = open_features(session, data, backbone, work)
         session.folder.event("features", computed=frozen.computed, of=len(data.both))
         head = _features_stage(session, data, frozen, work)
+        _try_flips(session, data, frozen)
         tuned = _finetune_stage(session, data, frozen, head, work, network.head)
         chosen = _choose(session, data, frozen, head, tuned, work)
         with session.phase("evaluation"):
@@ -286,6 +290,48 @@ def _mark_forced(session: Session) -> None:
             evidence=forced,
             remedy="Use the right pairing that is named here, without --force.",
         )
+    )
+
+
+FLIPS_TRIED_ON = 240
+
+
+def _try_flips(session: Session, data: TrainingData, frozen: FrozenFeatures) -> None:
+    """Warn where a flip that the recipe asks for makes one class of another, on these very images."""
+    recipe = session.recipe
+    asked = [
+        trial
+        for trial in TRIALS
+        if trial.name.endswith("flip") and getattr(recipe.augment, trial.setting.split(".")[1])
+    ]
+    known = any(finding.code == "augmentation-changes-labels" for finding in session.findings)
+    classify = task_named(recipe.task).target == "label" and recipe.model.pretrained
+    part, small = data.train, recipe.budget is not None and recipe.budget < 120
+    if not asked or known or small or not classify or "finetune" not in recipe.stages:
+        return
+    rng = np.random.default_rng(0)
+    chosen = np.sort(rng.permutation(len(part))[:FLIPS_TRIED_ON])
+    items, labels = [part.items[index] for index in chosen], part.targets[chosen]
+    for trial in try_changes(
+        items, labels, data.classes, frozen.model, session.engine, trials=asked
+    ):
+        if trial.verdict == "mixes classes up":
+            session.findings.append(_changes_labels(trial))
+            session.reporter.say(f"warning: {session.findings[-1].subject}")
+
+
+def _changes_labels(trial: AugmentationTrial) -> Finding:
+    return Finding(
+        code="augmentation-changes-labels",
+        severity="warning",
+        subject=f"A {trial.change} changes labels on these images, and the recipe draws it: taught with it,"
+        f" a head on frozen features is right on {100 * (trial.taught.value or 0):.0f} % of them, without"
+        f" it on {100 * (trial.before.value or 0):.0f} %.",
+        evidence=tuple(
+            f"{one.label} is called {one.called}: {one.images} of {one.of} images that were right before"
+            for one in trial.turned[:5]
+        ),
+        remedy=f"Train with --set {trial.setting}={trial.off}; see them: affinage augmentations SOURCE",
     )
 
 
