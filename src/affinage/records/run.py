@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from affinage.records.any_evaluation import AnyEvaluation
+from affinage.records.estimate import Estimate
 from affinage.records.evaluation import GoalAnswer, Look
 from affinage.records.finding import Finding
 from affinage.records.preprocessing import Preprocessing
@@ -140,6 +141,7 @@ class RunRecord:
         signals: Curves.
         seconds: Total by phase: `scan`, `features`, `finetune`, `evaluation`..., in order.
         budget_seconds: What `--budget` asked; None without.
+        own_metrics: Scores of the user's own metrics, by part and name.
     """
 
     name: str
@@ -164,3 +166,4 @@ class RunRecord:
     signals: Signals
     seconds: dict[str, float]
     budget_seconds: float | None = None
+    own_metrics: dict[str, dict[str, Estimate]] = field(default_factory=dict)

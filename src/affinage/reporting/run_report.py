@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from affinage.records.any_evaluation import AnyEvaluation
 from affinage.records.evaluation import Evaluation
-from affinage.records.report import Block, Fact, Facts, Findings, Report, Section, Text
+from affinage.records.report import Block, Fact, Facts, Findings, Report, Section, Table, Text
 from affinage.records.run import RunRecord
 from affinage.reporting.curve_blocks import curve_blocks
 from affinage.reporting.data_blocks import (
@@ -139,14 +139,35 @@ def _scores(run: RunRecord, evaluations: Mapping[str, AnyEvaluation]) -> tuple[B
     text = (Text(paragraphs=(" ".join(notes),)),) if notes else ()
     voice = voice_of(next(iter(evaluations.values())))
     if voice is not None:
-        return (*voice.scores(evaluations), *text)
-    return (score_table(classifiers(evaluations)), *text)
+        return (*voice.scores(evaluations), *_own_metrics(run), *text)
+    return (score_table(classifiers(evaluations)), *_own_metrics(run), *text)
+
+
+def _own_metrics(run: RunRecord) -> tuple[Table, ...]:
+    """Return the scores of the user's own metrics."""
+    rows = tuple(
+        (
+            f"{label(name)}, {part}",
+            estimated(score, share=False),
+            interval(score, share=False),
+            count(score.n),
+        )
+        for part, scores in run.own_metrics.items()
+        for name, score in scores.items()
+    )
+    if not rows:
+        return ()
+    columns = ("Your own metrics", "Value", "95 % interval", "Images")
+    return (Table(columns=columns, rows=rows, numeric=(1, 2, 3)),)
 
 
 def _findings(run: RunRecord) -> tuple[Block, ...]:
     if not run.findings:
         return (Text(paragraphs=("Nothing was found that its owner should know.",)),)
-    return (Findings(items=run.findings),)
+    if not any(" DATA" in finding.remedy for finding in run.findings):
+        return (Findings(items=run.findings),)
+    stands = f"DATA in a command stands for the data set's folder, {label(run.data)}."
+    return (Findings(items=run.findings), Text(paragraphs=(stands,)))
 
 
 def _glance(run: RunRecord) -> Facts:

@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 
 from affinage.errors import RunError
 from affinage.records.any_evaluation import EVALUATION
+from affinage.records.estimate import Estimate
 from affinage.records.evaluation import GoalAnswer, Look
 from affinage.records.finding import Finding
 from affinage.records.manifest import COUNT, LABELS, TAG, Manifest, split_labels
@@ -282,6 +283,7 @@ class RunFolder:
                 "goal": to_plain(record.goal) if record.goal else None,
                 "looks": to_plain(record.looks),
                 "choice": record.choice,
+                "own_metrics": to_plain(record.own_metrics),
             },
         )
         self.update_state(status="finished")
@@ -331,6 +333,7 @@ class RunFolder:
             signals=self.signals(),
             seconds=self.seconds(),
             budget_seconds=recipe.budget,
+            own_metrics=from_plain(dict[str, dict[str, Estimate]], results.get("own_metrics", {})),
         )
 
 

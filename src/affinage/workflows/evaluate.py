@@ -15,6 +15,7 @@ from affinage.errors import DataError
 from affinage.evaluation.comparison import prediction_fingerprint
 from affinage.imaging.batches import Item
 from affinage.inference.forward import compute_logits
+from affinage.models.parts import Parts
 from affinage.records.any_evaluation import AnyEvaluation
 from affinage.records.evaluation import Look
 from affinage.records.finding import Finding
@@ -50,7 +51,11 @@ class EvaluationResult:
 
 
 def evaluate(
-    run: str | Path, source: str | Path, *, reporter: Reporter | None = None
+    run: str | Path,
+    source: str | Path,
+    *,
+    parts: Parts | None = None,
+    reporter: Reporter | None = None,
 ) -> EvaluationResult:
     """Return the scores of a run's model on a labelled source.
 
@@ -60,6 +65,7 @@ def evaluate(
     Args:
         run: The folder that `affinage train` wrote.
         source: As for `train`: a folder per class, or a table.
+        parts: The network of your own that the run was made with, where it was.
         reporter: Told of progress.
 
     Raises:
@@ -67,7 +73,7 @@ def evaluate(
         DataError: If no image is left to measure on.
     """
     told = reporter or Silent()
-    trained = load_trained(run)
+    trained = load_trained(run, parts)
     work = trained.work
     data = trained.folder.data()
     split = data[1] if data else None

@@ -11,6 +11,7 @@ from affinage.errors import ImageError
 from affinage.imaging.decode import decode
 from affinage.imaging.resize import prepare
 from affinage.inference.forward import logits_of_pixels
+from affinage.models.parts import Parts
 from affinage.records.prediction import Prediction
 from affinage.workflows.reporter import Reporter, Silent
 from affinage.workflows.trained import Trained, load_trained
@@ -20,6 +21,7 @@ def predict(
     run: str | Path,
     images: Sequence[str | Path] | str | Path,
     *,
+    parts: Parts | None = None,
     reporter: Reporter | None = None,
 ) -> list[Prediction]:
     """Return what a run's model says of images.
@@ -27,6 +29,7 @@ def predict(
     Args:
         run: The folder that `affinage train` wrote.
         images: Files or folders (searched with all below them), in the order of the answers.
+        parts: The network of your own that the run was made with, where it was.
         reporter: Told of progress.
 
     Returns:
@@ -38,7 +41,7 @@ def predict(
     """
     told = reporter or Silent()
     given = [images] if isinstance(images, (str, Path)) else list(images)
-    trained = load_trained(run)
+    trained = load_trained(run, parts)
     paths = list_images([Path(path) for path in given])
     answers: list[Prediction] = []
     size = trained.engine.batch_size

@@ -252,7 +252,7 @@ def _work(session: Session, sources: Sequence[Path], parts: Parts | None) -> Run
         task = task_named(session.recipe.task)
         data = read_data(session, sources, task)
         _check_positive(session.recipe, data)
-        work = work_of(session.recipe, data.classes, data.train.targets)
+        work = work_of(session.recipe, data.classes, data.train.targets, parts)
         _mark_forced(session)
         network = network_for(session, data, backbone, work, parts)
         backbone = network.backbone
@@ -270,8 +270,8 @@ def _work(session: Session, sources: Sequence[Path], parts: Parts | None) -> Run
         chosen = _choose(session, data, frozen, head, tuned, work)
         with session.phase("evaluation"):
             card = keep_model(session, data, backbone, chosen, work)
-            evaluations = measure_parts(session, data, frozen, chosen, card, work)
-        return finish(session, data, card, evaluations, chosen.reason, work)
+            evaluations, own = measure_parts(session, data, frozen, chosen, card, work, parts)
+        return finish(session, data, card, evaluations, own, chosen.reason, work)
     finally:
         session.close()
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,9 +15,12 @@ from affinage.heads.linear import LinearHead
 from affinage.imaging.decode import decode
 from affinage.imaging.hashing import thumbnail
 from affinage.inference.forward import compute_logits
+from affinage.metrics.intervals import percentile_estimate, resample
 from affinage.models.build import Backbone
 from affinage.models.classifier import Classifier
+from affinage.models.parts import Metric, Parts
 from affinage.records.any_evaluation import AnyEvaluation
+from affinage.records.estimate import Estimate
 from affinage.records.evaluation import Look
 from affinage.records.finding import Finding
 from affinage.records.run import ModelCard, RunRecord
@@ -25,10 +29,14 @@ from affinage.reporting.run_report import run_report
 from affinage.store.files import write_text
 from affinage.store.run_folder import class_counts, left_out, split_sizes
 from affinage.training.checkpoint import save_model
+from affinage.training.objective_head import predicted
 from affinage.workflows.moment import now
 from affinage.workflows.session import Part, Session, TrainingData
 from affinage.workflows.train_features import FrozenFeatures, measured_part
 from affinage.workflows.work import TaskWork
+
+OwnMetrics = dict[str, dict[str, Estimate]]
+OWN_DRAWS = 200
 
 _SEVERITIES = ("blocking", "warning", "note")
 
@@ -78,8 +86,14 @@ def measure_parts(
     chosen: Chosen,
     card: ModelCard,
     work: TaskWork,
-) -> dict[str, AnyEvaluation]:
-    """Score validation by the model that it chose, and test, for the first time, by the final one."""
+    parts: Parts | None,
+) -> tuple[dict[str, AnyEvaluation], OwnMetrics]:
+    """Score validation by the model that it chose, and test, for the first time, by the final one.
+
+    Returns:
+        Scores by part, and those of the user's own metrics by part and name.
+    """
+    own: OwnMetrics = {}
     evaluations: dict[str, AnyEvaluation] = {}
     tables: list[pl.DataFrame] = []
 
@@ -87,6 +101,12 @@ def measure_parts(
         measured = measured_part(data, part, frozen, features)
         evaluations[part.name] = work.score(measured, outputs, card.calibration)
         tables.append(work.table(measured, outputs, card.calibration))
+        if parts is not None and parts.metrics:
+            said = predicted(work.objective, outputs)
+            own[part.name] = {
+                name: own_metric(metric, said, part.targets)
+                for name, metric in parts.metrics.items()
+            }
 
     add(data.validation, chosen.validation_logits, frozen.validation)
     if len(data.test):
@@ -102,7 +122,18 @@ def measure_parts(
             )
         add(data.test, logits, features)
     session.folder.save_predictions(pl.concat(tables))
-    return evaluations
+    return evaluations, own
+
+
+def own_metric(
+    metric: Metric, predictions: NDArray[np.floating], targets: NDArray[Any]
+) -> Estimate:
+    """Return a user's metric with its 95 % bootstrap interval over images."""
+    n = len(targets)
+    draws = [
+        float(metric(predictions[rows], targets[rows])) for rows in resample(n, draws=OWN_DRAWS)
+    ]
+    return percentile_estimate(float(metric(predictions, targets)), np.array(draws), n)
 
 
 def enter_look(session: Session, images: list[str], command: str) -> tuple[Look, ...]:
@@ -131,6 +162,7 @@ def finish(
     data: TrainingData,
     card: ModelCard,
     evaluations: dict[str, AnyEvaluation],
+    own_metrics: OwnMetrics,
     choice: str,
     work: TaskWork,
 ) -> RunRecord:
@@ -160,6 +192,7 @@ def finish(
         stages=tuple(session.folder.stages()),
         choice=choice,
         evaluations=evaluations,
+        own_metrics=own_metrics,
         goal=answer,
         looks=looks,
         findings=tuple(sorted(findings, key=lambda item: _SEVERITIES.index(item.severity))),

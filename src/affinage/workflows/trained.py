@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affinage.inference.forward import Engine
-from affinage.models.build import build_empty
+from affinage.models.build import build_empty, stack
 from affinage.models.classifier import Classifier
+from affinage.models.parts import Parts, own_backbone, require_parts
 from affinage.records.recipe import Recipe
 from affinage.records.run import ModelCard
 from affinage.records.task import task_named
@@ -32,18 +33,29 @@ class Trained:
     work: TaskWork
 
 
-def load_trained(run: str | Path) -> Trained:
+def load_trained(run: str | Path, parts: Parts | None = None) -> Trained:
     """Return the model of a run.
 
+    Args:
+        run: Its folder.
+        parts: The user's own that it was made with; of these the network is needed again.
+
     Raises:
-        RunError: If the folder is no run, has no model yet, or is damaged.
+        RunError: If the folder is no run, has no model yet, is damaged, or needs a part that is not given.
     """
     folder = RunFolder(Path(run))
     card = folder.model_card()
     recipe = folder.recipe()
     engine = make_engine(recipe)
-    settings = recipe.model.model_copy(update={"backbone": card.backbone})
-    model = build_empty(settings, card.preprocessing, classes=card.outputs or len(card.classes))
+    own = folder.state().get("parts") or {}
+    require_parts({kind: own[kind] for kind in own if kind == "model"}, parts, to="predict")
+    outputs = card.outputs or len(card.classes)
+    if parts is not None and parts.model is not None and "model" in own:
+        backbone = own_backbone(parts.model, recipe.model)
+        model = stack(backbone, preprocessing=card.preprocessing, classes=outputs)
+    else:
+        settings = recipe.model.model_copy(update={"backbone": card.backbone})
+        model = build_empty(settings, card.preprocessing, classes=outputs)
     load_model(folder.model, model)
     model.to(engine.device).eval()
     return Trained(

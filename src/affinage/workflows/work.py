@@ -86,9 +86,8 @@ class TaskWork(Protocol):
     def task(self) -> Task:
         """What is predicted."""
 
-    @property
-    def objective(self) -> Objective:
-        """What a training makes small."""
+    objective: Objective
+    """What a training makes small."""
 
     def fit(self, learnt: Learnt) -> FittedHead:
         """Choose the penalty by cross-validation and fit the head."""
