@@ -50,6 +50,7 @@ class Digits:
         out_of_time: Callable[[], bool] = lambda: False,
         points: list[Point] | None = None,
         threads: int = 2,
+        cuts: tuple[tuple[float, float], ...] = (),
     ) -> tuple[Classifier, Finetuned]:
         model = model or self.model(recipe)
         table = self.labels if targets is None else targets
@@ -63,7 +64,7 @@ class Digits:
                 evaluate=evaluate, evaluate_train=None, observe=seen.append,
                 progress=lambda done, total: None, out_of_time=out_of_time,
             ),
-            folder=folder, device=CPU, threads=threads,
+            folder=folder, device=CPU, threads=threads, cuts=cuts,
         )  # fmt: skip
         return model, ended
 

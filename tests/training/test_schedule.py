@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from affinage.errors import RecipeError
 from affinage.records.recipe import ScheduleSettings, parse_recipe
 from affinage.training.plan import Plan, make_plan
-from affinage.training.schedule import Plateau, schedule_factor
+from affinage.training.schedule import Plateau, factor_of, schedule_factor
 
 PLAN = Plan(steps=400, steps_per_epoch=10)
 NAMES = ("one_cycle", "cosine", "constant", "exponential", "step", "plateau")
@@ -86,7 +86,7 @@ def test_plateau_is_torchs_one_look_earlier(values, patience, cooldown, threshol
     )
     plateau = Plateau()
     for value in shifted:
-        plateau.look(settings, value)
+        plateau.look(settings, value, epoch=0)
         reference.step(value)
         assert plateau.factor == pytest.approx(optimizer.param_groups[0]["lr"])
 
@@ -95,9 +95,9 @@ def test_plateau_counts_gains_of_negative_scores_too():
     settings = ScheduleSettings(name="plateau", patience=2, threshold=0.1)
     plateau = Plateau()
     for accuracy in (0.80, 0.81, 0.82):  # Not a tenth more.
-        plateau.look(settings, -accuracy)
+        plateau.look(settings, -accuracy, epoch=0)
     assert plateau.factor == pytest.approx(0.3)
-    plateau.look(settings, -0.95)
+    plateau.look(settings, -0.95, epoch=0)
     assert plateau.flat == 0
 
 
@@ -105,7 +105,7 @@ def test_plateau_stops_at_its_minimum():
     settings = ScheduleSettings(name="plateau", factor=0.1, patience=1, minimum=0.05)
     plateau = Plateau()
     for _ in range(9):
-        plateau.look(settings, 1.0)
+        plateau.look(settings, 1.0, epoch=0)
     assert plateau.factor == 0.05
 
 
@@ -133,3 +133,14 @@ def test_the_plan_ends_at_the_first_limit(settings, steps):
 def test_a_batch_size_that_was_not_settled_is_told():
     with pytest.raises(RecipeError, match="auto has not been settled"):
         make_plan(parse_recipe(None, ["finetune.batch_size=auto"]).finetune, 720)
+
+
+def test_the_cuts_of_one_training_serve_another():
+    settings = ScheduleSettings(name="plateau", factor=0.5, patience=1)
+    plateau = Plateau()
+    for epoch, value in enumerate([3.0, 2.0, 2.0, 1.0, 1.0]):
+        plateau.look(settings, value, epoch=float(epoch))
+    assert plateau.cuts == [(2.0, 0.5), (4.0, 0.25)]
+    assert [factor_of(plateau.cuts, epoch) for epoch in (0, 1.9, 2, 3.5, 4, 9)] == [
+        1, 1, 0.5, 0.5, 0.25, 0.25,
+    ]  # fmt: skip

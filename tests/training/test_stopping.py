@@ -72,3 +72,14 @@ def test_a_plateau_cuts_the_rate_of_the_steps_that_follow(small, tmp_path):
     small.train(recipe, tmp_path, evaluate=lambda model: Scores(judged=1.0), points=points)
     rates = [p.value for p in points if p.series == "learning_rate"]
     assert rates == pytest.approx([0.01, 0.005, 0.0025])
+
+
+def test_a_training_without_validation_takes_the_cuts_of_another(small, tmp_path):
+    recipe = small.recipe(
+        "schedule.name=plateau", "schedule.warmup=0", "finetune.epochs=3", "optimizer.lr=0.01",
+        "finetune.evaluate_every=15",
+    )  # fmt: skip
+    points = []
+    small.train(recipe, tmp_path, points=points, cuts=((1.5, 0.1),))
+    rates = [p.value for p in points if p.series == "learning_rate"]
+    assert rates == pytest.approx([0.01] * 6 + [0.001] * 6)

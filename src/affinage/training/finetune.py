@@ -26,6 +26,7 @@ from affinage.training.precision import make_scaler, precision_of
 from affinage.training.processes import ALONE, Processes, agreed, same_start, wait
 from affinage.training.progress import COMPLETE, Progress, Sitting
 from affinage.training.resizing import check_sizes
+from affinage.training.schedule import factor_of
 from affinage.training.statistics import recompute_statistics
 from affinage.training.stopping import (
     Scores,
@@ -73,6 +74,7 @@ class Finetuned:
         stopped: Why it ended before its plan; empty where it did not.
         seconds: Time in training, over all sittings.
         measured_layers: BatchNorm layers whose statistics were measured anew at the end.
+        cuts: (epoch, factor from there on) of each cut of the schedule `plateau`.
     """
 
     steps: int
@@ -80,6 +82,7 @@ class Finetuned:
     stopped: str
     seconds: float
     measured_layers: int = 0
+    cuts: tuple[tuple[float, float], ...] = ()
 
 
 def finetune(
@@ -96,6 +99,7 @@ def finetune(
     threads: int,
     phase: str = "finetune",
     processes: Processes = ALONE,
+    cuts: Sequence[tuple[float, float]] = (),
 ) -> Finetuned:
     """Train the model in place and leave the best weights in it.
 
@@ -118,6 +122,7 @@ def finetune(
         threads: Threads that decode and augment ahead.
         phase: Name of the checkpoints and curves; distinguishes the random numbers of two trainings.
         processes: That share the images of each step.
+        cuts: Of an earlier training's plateaus, for one that has no validation to find its own.
 
     Raises:
         RunError: If the loss is not a number any more, or a checkpoint is damaged.
@@ -130,7 +135,7 @@ def finetune(
     training = _Training(
         model, items, targets, objective=objective, recipe=recipe, plan=plan, observed=observed,
         files=_Files(folder / f"{phase}.safetensors", folder / f"{phase}-best.safetensors"),
-        device=device, threads=threads, phase=phase, processes=processes,
+        device=device, threads=threads, phase=phase, processes=processes, cuts=cuts,
     )  # fmt: skip
     training.restore()
     if not training.state.stopped:
@@ -163,11 +168,13 @@ class _Training:
         threads: int,
         phase: str,
         processes: Processes,
+        cuts: Sequence[tuple[float, float]],
     ) -> None:
         self._model, self._items, self._targets = model, items, targets
         self._objective, self._recipe, self._plan = objective, recipe, plan
         self._observed, self._files, self._phase = observed, files, phase
         self._device, self._threads, self._processes = device, threads, processes
+        self._cuts = tuple(cuts)
         self._size = -(-len(items) // plan.steps_per_epoch)
         self._scaler = make_scaler(device, precision_of(recipe.compute))
         same_start(model, processes)
@@ -244,6 +251,7 @@ class _Training:
             stopped=state.stopped if state.stopped != COMPLETE else "",
             seconds=state.seconds,
             measured_layers=measured,
+            cuts=tuple(state.plateau.cuts),
         )
 
     def _steps(self) -> Any:
@@ -253,10 +261,15 @@ class _Training:
             self._model, self._optimizer, self._items, self._targets,
             objective=self._objective, recipe=self._recipe, plan=self._plan, device=self._device,
             threads=self._threads, start=self.state.step, phase=self._phase,
-            rate=lambda step: rate(step) * self.state.plateau.factor,
+            rate=lambda step: rate(step) * self._cut(step),
             weights=sampling_weights(self._recipe, table) if table is not None else None,
             scaler=self._scaler, processes=self._processes,
         )  # fmt: skip
+
+    def _cut(self, step: int) -> float:
+        """Return what plateaus have left of the rate, this training's or those of an earlier one."""
+        earlier = factor_of(self._cuts, step / self._plan.steps_per_epoch)
+        return earlier * self.state.plateau.factor
 
     def _count(self, step: Step) -> None:
         """Enter a step into the sums, and let the average follow.
@@ -303,7 +316,8 @@ class _Training:
             state = self.state
             value = judged_value(scores, self._recipe.finetune)
             state.history.append((state.step, value))
-            state.plateau.look(self._recipe.schedule, value)
+            if self._recipe.schedule.name == "plateau":
+                state.plateau.look(self._recipe.schedule, value, epoch=epoch)
             if state.best is not None and not value < state.best:
                 state.flat += 1
                 return

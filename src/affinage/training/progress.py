@@ -50,7 +50,9 @@ class Progress:
         """Return what `facts` gave."""
         whole = dict(facts)
         history = [(int(step), float(value)) for step, value in whole.pop("history")]
-        return cls(**{**whole, "history": history, "plateau": Plateau(**whole["plateau"])})
+        plateau = Plateau(**whole.pop("plateau"))
+        plateau.cuts = [(float(epoch), float(factor)) for epoch, factor in plateau.cuts]
+        return cls(**whole, history=history, plateau=plateau)
 
 
 class Sitting:

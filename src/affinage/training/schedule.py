@@ -1,7 +1,8 @@
 """Learning-rate schedules: the share of the highest rate at each step."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 from affinage.records.recipe import ScheduleSettings
 from affinage.training.plan import Plan
@@ -57,14 +58,16 @@ class Plateau:
         flat: Looks in a row that did not better it.
         cooling: Looks that are still not counted after a cut.
         factor: Product of all cuts.
+        cuts: (epoch, factor from there on) of each.
     """
 
     best: float | None = None
     flat: int = 0
     cooling: int = 0
     factor: float = 1.0
+    cuts: list[tuple[float, float]] = field(default_factory=list)
 
-    def look(self, settings: ScheduleSettings, value: float) -> None:
+    def look(self, settings: ScheduleSettings, value: float, *, epoch: float) -> None:
         """Count a look at validation, and cut the rate after too many flat ones.
 
         The rule is that of torch's ReduceLROnPlateau with a relative threshold, except that the rate
@@ -73,6 +76,7 @@ class Plateau:
         Args:
             settings: Factor, patience, threshold, cooldown, minimum.
             value: The lower the better.
+            epoch: When it was looked.
         """
         if self.best is None or value < _bettered(self.best, settings.threshold):
             self.best, self.flat = value, 0
@@ -84,6 +88,12 @@ class Plateau:
         if self.flat >= settings.patience:
             self.factor = max(self.factor * settings.factor, settings.minimum)
             self.flat, self.cooling = 0, settings.cooldown
+            self.cuts.append((epoch, self.factor))
+
+
+def factor_of(cuts: Iterable[tuple[float, float]], epoch: float) -> float:
+    """Return what the cuts of an earlier training, in their order, have left of the rate at an epoch."""
+    return next((factor for start, factor in reversed(tuple(cuts)) if start <= epoch), 1.0)
 
 
 def _bettered(best: float, threshold: float) -> float:

@@ -18,9 +18,11 @@ from affinage.records.any_evaluation import AnyEvaluation
 from affinage.records.finding import Finding
 from affinage.records.run import Calibration, StageResult
 from affinage.training.finetune import Finetuned, Observed, finetune
+from affinage.training.initial import check_first_loss
 from affinage.training.loop import training_steps
 from affinage.training.optimizer import build_optimizer
 from affinage.training.plan import Plan, make_plan
+from affinage.training.settle import is_settled, settle
 from affinage.training.stopping import Scores
 from affinage.workflows.session import Part, Session, TrainingData
 from affinage.workflows.train_features import (
@@ -47,6 +49,7 @@ class FinetuneOutcome:
     result: StageResult
     better: bool
     choice: str
+    cuts: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,9 +104,11 @@ def run_finetune(
     start = time.monotonic()
     difference = parity(session, data, frozen, head.start) if head is not None else None
     model = stacked(frozen, head.start if head is not None else carried)
+    _settle(session, data, model, work)
     plan = _plan_within_budget(session, data, model, work, required=head is None)
     if plan is None:
         return None
+    _check_first_loss(session, data, model, work)
     fixed = _fixed_state(session, model)
     ended = _train(session, data, data.train, model, plan, "finetune", work, validate=True)
     moved = _moved(model, fixed)
@@ -128,7 +133,33 @@ def run_finetune(
         result=result,
         better=better,
         choice=choice,
+        cuts=ended.cuts,
     )
+
+
+def _settle(session: Session, data: TrainingData, model: Classifier, work: TaskWork) -> None:
+    """Freeze what the recipe leaves to measurement into it, before the first step and once for ever."""
+    if is_settled(session.recipe):
+        return
+    session.reporter.say("measuring what the recipe leaves at auto")
+    settled = settle(
+        model, data.train.items, data.train.targets, objective=work.objective,
+        recipe=session.recipe, device=session.engine.device, threads=session.engine.threads,
+    )  # fmt: skip
+    session.recipe = settled.recipe
+    session.folder.save_recipe(settled.recipe)
+    session.folder.event("settled", reasons=list(settled.reasons))
+    for reason in settled.reasons:
+        session.reporter.say(reason)
+
+
+def _check_first_loss(
+    session: Session, data: TrainingData, model: Classifier, work: TaskWork
+) -> None:
+    """Warn where the model starts worse than a guess."""
+    items, targets = data.train.items[:TRAIN_SAMPLE], data.train.targets[:TRAIN_SAMPLE]
+    outputs = compute_logits(model, items, session.engine)
+    session.findings.extend(check_first_loss(outputs, targets, work.objective).findings())
 
 
 def refit_finetuned(
@@ -145,7 +176,7 @@ def refit_finetuned(
     per_epoch = make_plan(session.recipe.finetune, len(both)).steps_per_epoch
     plan = Plan(steps=max(1, round(epochs * per_epoch)), steps_per_epoch=per_epoch)
     model = stacked(frozen, head)
-    _train(session, data, both, model, plan, "refit", work, validate=False)
+    _train(session, data, both, model, plan, "refit", work, validate=False, cuts=best.cuts)
     return model
 
 
@@ -159,6 +190,7 @@ def _train(
     work: TaskWork,
     *,
     validate: bool,
+    cuts: tuple[tuple[float, float], ...] = (),
 ) -> Finetuned:
     sample = Part(
         name="train sample", items=part.items[:TRAIN_SAMPLE], targets=part.targets[:TRAIN_SAMPLE]
@@ -192,6 +224,7 @@ def _train(
         device=session.engine.device,
         threads=session.engine.threads,
         phase=phase,
+        cuts=cuts,
     )
 
 
