@@ -198,15 +198,38 @@ def test_the_defaults_of_a_recipe_follow_random_weights(name):
     assert not chosen.model.pretrained
     assert chosen.finetune.unfreeze == "all"
     assert chosen.finetune.batchnorm == "adapt"
+    assert (chosen.finetune.epochs, chosen.optimizer.lr) == (20, 2e-3)
     assert load_recipe(dump_recipe(chosen)) == chosen
     assert Recipe(model={"backbone": name}) == chosen
     asked = parse_recipe(None, [f"model.backbone={name}", "finetune.unfreeze=1"])
     assert asked.finetune.unfreeze == 1
 
 
+@pytest.mark.parametrize(
+    ("setting", "epochs", "rate"),
+    [
+        ("finetune.steps=7", None, 2e-3),
+        ("finetune.minutes=5", None, 2e-3),
+        ("finetune.epochs=3", 3, 2e-3),
+        ("optimizer.lr=0.1", 20, 0.1),
+        ("optimizer.name=sgd", 20, Recipe().optimizer.lr),
+    ],
+)
+def test_what_is_asked_for_wins_over_the_defaults_from_scratch(setting, epochs, rate):
+    chosen = parse_recipe(None, ["model.backbone=three_conv", setting])
+    assert (chosen.finetune.epochs, chosen.optimizer.lr) == (epochs, rate)
+
+
+@pytest.mark.parametrize("section", ["finetune", "optimizer", "model"])
+def test_a_section_that_is_none_is_refused_from_scratch_too(section):
+    with pytest.raises(RecipeError, match=section):
+        parse_recipe({"model": {"backbone": "three_conv"}, section: 3})
+
+
 def test_a_timm_backbone_without_pretrained_weights_gets_the_same_defaults():
     chosen = parse_recipe(None, ["model.backbone=resnet18", "model.pretrained=false"])
     assert (chosen.stages, chosen.finetune.batchnorm) == (("finetune",), "adapt")
+    assert chosen.optimizer.lr == 1e-3
     assert chosen.model.normalise == "backbone"
 
 
