@@ -23,6 +23,10 @@ BASELINES = {
 }
 
 
+_LEAKS = ("twins-across-parts", "leaks-across-parts", "group-across-parts", "start-has-seen-test")
+_SEEN = "some of which it has seen before, in a copy or in a group that stands in two parts"
+
+
 def deciding(run: RunRecord) -> AnyEvaluation | None:
     """Return the scores that speak for the run: of test, else of validation."""
     return run.evaluations.get("test") or run.evaluations.get("validation")
@@ -34,8 +38,12 @@ def run_verdict(run: RunRecord) -> tuple[str, Tone]:
     if evaluation is None:
         return "Nothing was measured, so nothing can be said of this model.", "caution"
     blocking = sum(finding.severity == "blocking" for finding in run.findings)
+    core, *others = _core_and_baselines(run, evaluation)
+    if any(finding.code in _LEAKS and finding.severity != "note" for finding in run.findings):
+        core = core.replace(" it had never seen", f", {_SEEN}")
     clauses = [
-        *_core_and_baselines(run, evaluation),
+        core,
+        *others,
         *_looks(run, evaluation),
         *([goal_clause(run.goal)] if run.goal is not None else []),
     ]

@@ -119,6 +119,13 @@ class DatasetFolder:
         facts = {"closed_set": split.closed_set, "carved": split.carved}
         _write_table(self._split_file(name), table, facts)
 
+    def is_newer_split(self, name: str, *, than: str) -> bool:
+        """Return whether a split was kept after another one, or is there alone."""
+        file, other = self._split_file(name), self._split_file(than)
+        if not file.exists():
+            return False
+        return not other.exists() or file.stat().st_mtime_ns > other.stat().st_mtime_ns
+
     def load_split(self, name: str) -> Split | None:
         """Return the split of that name, or None where there is none.
 

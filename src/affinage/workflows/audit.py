@@ -162,7 +162,11 @@ class _Watch:
 
 
 def _split(manifest: Manifest, dataset: DatasetFolder) -> Split | None:
-    """Return the parts that the user gave, or else those of an earlier training."""
+    """Return the parts that a training would take: cut anew, given, or those of an earlier one."""
+    settings = SplitSettings()
+    again = split_name(settings, recut=True)
+    if dataset.is_newer_split(again, than=split_name(settings)):
+        return dataset.load_split(again)
     if manifest.kept["part"].drop_nulls().len():
         with contextlib.suppress(
             DataError

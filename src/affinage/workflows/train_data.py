@@ -11,8 +11,10 @@ from affinage.datasets.targets import for_task
 from affinage.errors import DataError
 from affinage.imaging.measuring import FACTS, measure_all
 from affinage.records.finding import Finding
+from affinage.records.recipe import SplitSettings
 from affinage.records.split import Split
 from affinage.records.task import Task
+from affinage.store.dataset_folder import DatasetFolder
 from affinage.store.measure_cache import MeasureCache
 from affinage.workflows.opened import Opened, items_of, open_data
 from affinage.workflows.session import Session, TrainingData, training_data
@@ -42,7 +44,7 @@ def read_data(session: Session, sources: Sequence[Path], task: Task) -> Training
     with session.phase("audit"):
         session.findings.extend([*opened.findings, *quick_audit(session, opened)])
     with session.phase("split"):
-        recut = not session.recipe.split.given
+        recut = not session.recipe.split.given or cut_anew(session.dataset, session.recipe.split)
         name = split_name(session.recipe.split, recut=recut)
         earlier = session.dataset.load_split(name)
         split, findings = make_split(
@@ -54,9 +56,26 @@ def read_data(session: Session, sources: Sequence[Path], task: Task) -> Training
         )
         session.dataset.save_split(name, split.remembering(earlier))
         session.findings.extend(findings)
+        if recut and session.recipe.split.given:
+            session.findings.append(_cut_anew_finding())
     _check(split, session.recipe.split.group)
     _tell(session)
     return training_data(manifest, split, task, group=session.recipe.split.group)
+
+
+def cut_anew(dataset: DatasetFolder, settings: SplitSettings) -> bool:
+    """Return whether the owner's last word on these parts was `affinage split --recut`."""
+    plain = settings.model_copy(update={"given": True})
+    return dataset.is_newer_split(split_name(plain, recut=True), than=split_name(plain))
+
+
+def _cut_anew_finding() -> Finding:
+    return Finding(
+        code="parts-cut-anew",
+        severity="note",
+        subject="The parts are those that `affinage split --recut` cut, not those that the source gives.",
+        remedy="To have the source's own parts again: affinage split DATA",
+    )
 
 
 IMAGES_MEASURED = 20_000
