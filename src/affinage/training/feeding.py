@@ -22,6 +22,9 @@ Targets = NDArray[Any] | Callable[[Preprocessing], NDArray[Any]]
 """Of each image; or a function that gives them for a size, where labels follow the size."""
 
 
+Change = Callable[[NDArray[np.uint8], np.random.Generator], NDArray[np.uint8]]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """What one process sees in one step.
@@ -60,6 +63,7 @@ class Feed:
         threads: That decode and augment ahead.
         phase: Distinguishes the random numbers of two trainings of one run.
         processes: That share the work.
+        transform: A change of the user's own, before any other: pixels and a generator to pixels.
     """
 
     items: Sequence[Item]
@@ -71,6 +75,7 @@ class Feed:
     weights: NDArray[np.float64] | None = None
     phase: str = "finetune"
     processes: Processes = ALONE
+    transform: Change | None = None
 
     @property
     def size(self) -> int:
@@ -126,6 +131,9 @@ class Feed:
         def view(pixels: NDArray[np.uint8], item: Item) -> NDArray[np.uint8]:
             assert isinstance(item, _Showing)
             random = generator(seed, epoch, item.image, item.draw)
+            if self.transform is not None:
+                own = generator(seed_of(seed, "transform"), epoch, item.image, item.draw)
+                pixels = np.ascontiguousarray(self.transform(pixels, own), dtype=np.uint8)
             return augment(pixels, rung.preprocessing, rung.augment, random)
 
         return view

@@ -17,7 +17,7 @@ from affinage.records.recipe import Recipe
 from affinage.records.signals import Point
 from affinage.training.averaging import WeightAverage
 from affinage.training.checkpoint import load_model, load_training, save_model, save_training
-from affinage.training.feeding import Targets
+from affinage.training.feeding import Change, Targets
 from affinage.training.loop import Step, scheduled, training_steps
 from affinage.training.losses import Objective, sampling_weights
 from affinage.training.optimizer import build_optimizer, highest_rate
@@ -100,6 +100,7 @@ def finetune(
     phase: str = "finetune",
     processes: Processes = ALONE,
     cuts: Sequence[tuple[float, float]] = (),
+    transform: Change | None = None,
 ) -> Finetuned:
     """Train the model in place and leave the best weights in it.
 
@@ -123,6 +124,7 @@ def finetune(
         phase: Name of the checkpoints and curves; distinguishes the random numbers of two trainings.
         processes: That share the images of each step.
         cuts: Of an earlier training's plateaus, for one that has no validation to find its own.
+        transform: A change of the user's own to training images, before any augmentation.
 
     Raises:
         RunError: If the loss is not a number any more, or a checkpoint is damaged.
@@ -136,6 +138,7 @@ def finetune(
         model, items, targets, objective=objective, recipe=recipe, plan=plan, observed=observed,
         files=_Files(folder / f"{phase}.safetensors", folder / f"{phase}-best.safetensors"),
         device=device, threads=threads, phase=phase, processes=processes, cuts=cuts,
+        transform=transform,
     )  # fmt: skip
     training.restore()
     if not training.state.stopped:
@@ -169,12 +172,13 @@ class _Training:
         phase: str,
         processes: Processes,
         cuts: Sequence[tuple[float, float]],
+        transform: Change | None,
     ) -> None:
         self._model, self._items, self._targets = model, items, targets
         self._objective, self._recipe, self._plan = objective, recipe, plan
         self._observed, self._files, self._phase = observed, files, phase
         self._device, self._threads, self._processes = device, threads, processes
-        self._cuts = tuple(cuts)
+        self._cuts, self._transform = tuple(cuts), transform
         self._size = -(-len(items) // plan.steps_per_epoch)
         self._scaler = make_scaler(device, precision_of(recipe.compute))
         same_start(model, processes)
@@ -263,7 +267,7 @@ class _Training:
             threads=self._threads, start=self.state.step, phase=self._phase,
             rate=lambda step: rate(step) * self._cut(step),
             weights=sampling_weights(self._recipe, table) if table is not None else None,
-            scaler=self._scaler, processes=self._processes,
+            scaler=self._scaler, processes=self._processes, transform=self._transform,
         )  # fmt: skip
 
     def _cut(self, step: int) -> float:

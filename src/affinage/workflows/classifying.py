@@ -19,6 +19,7 @@ from affinage.records.recipe import Recipe
 from affinage.records.run import Calibration
 from affinage.records.signals import Point
 from affinage.records.task import CLASSIFY, Task
+from affinage.training.feeding import Change
 from affinage.training.losses import make_objective
 from affinage.training.stopping import Scores
 from affinage.workflows.work import FittedHead, Learnt, Measured, Outputs
@@ -35,6 +36,7 @@ class Classifying:
 
     def __init__(self, recipe: Recipe, classes: tuple[str, ...], targets: NDArray[Any]) -> None:
         self._recipe, self._classes = recipe, classes
+        self.transform: Change | None = None
         self.objective = make_objective(recipe, classes=len(classes), targets=targets)
 
     @property

@@ -15,6 +15,7 @@ from affinage.records.prediction import Prediction
 from affinage.records.recipe import Recipe
 from affinage.records.run import Calibration
 from affinage.records.task import COUNT, Task
+from affinage.training.feeding import Change
 from affinage.training.losses import make_objective
 from affinage.training.objective_head import hits, plain_losses, predicted
 from affinage.training.stopping import Scores
@@ -34,6 +35,7 @@ class Counting:
     def __init__(self, recipe: Recipe, classes: tuple[str, ...], targets: NDArray[Any]) -> None:
         self._recipe, self._classes = recipe, classes
         self._largest = tuple(float(value) for value in targets.max(axis=0, initial=0))
+        self.transform: Change | None = None
         self.objective = make_objective(recipe, classes=len(classes), targets=targets)
 
     @property

@@ -13,6 +13,7 @@ from affinage.records.prediction import Prediction
 from affinage.records.recipe import Recipe
 from affinage.records.run import Calibration
 from affinage.records.task import MULTILABEL, Task
+from affinage.training.feeding import Change
 from affinage.training.losses import make_objective
 from affinage.training.objective_head import hits, plain_losses, predicted
 from affinage.training.stopping import Scores
@@ -31,6 +32,7 @@ class Tagging:
 
     def __init__(self, recipe: Recipe, classes: tuple[str, ...], targets: NDArray[Any]) -> None:
         self._recipe, self._classes = recipe, classes
+        self.transform: Change | None = None
         self.objective = make_objective(recipe, classes=len(classes), targets=targets)
 
     @property

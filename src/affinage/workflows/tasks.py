@@ -42,4 +42,5 @@ def work_of(
                 remedy="Train with stages='finetune'.",
             )
         work.objective = replace(work.objective, loss=parts.loss, plain=parts.loss)
+    work.transform = parts.transform if parts is not None else None
     return work

@@ -225,6 +225,7 @@ def _train(
         threads=session.engine.threads,
         phase=phase,
         cuts=cuts,
+        transform=work.transform,
     )
 
 

@@ -13,6 +13,7 @@ from affinage.records.prediction import Prediction
 from affinage.records.run import Calibration
 from affinage.records.signals import Point
 from affinage.records.task import Task
+from affinage.training.feeding import Change
 from affinage.training.losses import Objective
 from affinage.training.stopping import Scores
 
@@ -88,6 +89,9 @@ class TaskWork(Protocol):
 
     objective: Objective
     """What a training makes small."""
+
+    transform: Change | None
+    """A change of the user's own to training images."""
 
     def fit(self, learnt: Learnt) -> FittedHead:
         """Choose the penalty by cross-validation and fit the head."""

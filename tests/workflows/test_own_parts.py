@@ -1,0 +1,92 @@
+"""A network, a loss, a metric and a transform of one's own, in a real training."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import affinage
+from affinage.errors import RecipeError, RunError
+from affinage.workflows.reporter import Silent
+
+SMALL = ("model.width=32", "model.height=32", "augment.horizontal_flip=false", "augment.crop=1",
+         "finetune.epochs=4", "finetune.batch_size=16", "finetune.batchnorm=adapt",
+         "finetune.unfreeze=all", "optimizer.lr=0.01")  # fmt: skip
+
+
+class Network(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.stem = nn.Sequential(nn.Conv2d(3, 16, 5, stride=2), nn.BatchNorm2d(16), nn.ReLU())
+        self.body = nn.Sequential(nn.Conv2d(16, 32, 3, stride=2), nn.ReLU())
+
+    def forward(self, images):
+        return self.body(self.stem(images))
+
+
+def margin(outputs, targets):
+    return nn.functional.multi_margin_loss(outputs, targets, reduction="none")
+
+
+def second_guess(predictions, targets):
+    best_two = np.argsort(predictions, axis=1)[:, -2:]
+    return float((best_two == targets[:, None]).any(axis=1).mean())
+
+
+SEEN = []
+
+
+def noted(pixels, generator):
+    SEEN.append(float(generator.random()))
+    return 255 - pixels
+
+
+@pytest.fixture(scope="module")
+def parts():
+    return affinage.Parts(
+        model=Network(), loss=margin, metrics={"second guess": second_guess}, transform=noted
+    )
+
+
+@pytest.fixture(scope="module")
+def run(digits, parts, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("own")
+    SEEN.clear()
+    return affinage.train(
+        digits, data=folder / "data", output=folder / "run", settings=SMALL, stages="finetune",
+        parts=parts, reporter=Silent(),
+    )  # fmt: skip
+
+
+def test_the_run_says_what_was_brought(run):
+    assert "Network" in run.record.model.backbone
+    assert run._folder.state()["parts"]["loss"].endswith("margin")
+
+
+def test_the_metric_is_reported_with_its_interval(run):
+    score = run.record.own_metrics["test"]["second guess"]
+    assert run.evaluation["test"].accuracy.value <= score.value <= 1
+    assert score.low <= score.value <= score.high
+    assert "second guess" in run.report.read_text()
+
+
+def test_the_transform_saw_training_images_only(run):
+    shown = run.record.stages[0].facts["steps"] * 16
+    assert 0 < len(SEEN) <= 3 * shown
+
+
+def test_predicting_asks_for_the_network_again(run, digits, parts):
+    image = next(digits.glob("0/*.png"))
+    with pytest.raises(RunError, match="Network"):
+        affinage.predict(run.path, image)
+    (answer,) = affinage.predict(run.path, image, parts=parts)
+    assert answer.label in run.record.model.classes
+
+
+def test_a_loss_of_ones_own_does_not_fit_the_stage_features(digits, parts, tmp_path):
+    with pytest.raises(RecipeError, match="features"):
+        affinage.train(
+            digits, data=tmp_path / "data", output=tmp_path / "run", settings=SMALL,
+            stages="features,finetune", parts=affinage.Parts(loss=margin), reporter=Silent(),
+        )  # fmt: skip
