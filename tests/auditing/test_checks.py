@@ -28,15 +28,25 @@ def test_every_check_bears_an_empty_manifest(check):
 
 def test_unreadable_images_are_listed_by_reason():
     bad = [
-        {"label": "a", "status": "failed", "reason": "cut off", "path": f"a/x{n}"} for n in range(7)
+        {"label": "a", "status": "failed", "reason": "cut off", "path": f"a/x{n}"}
+        for n in range(12)
     ]
     finding = found(*bad, {"label": "b", "status": "failed", "reason": "empty", "path": "b/y"})[
         "unreadable-images"
     ]
-    assert finding.subject.startswith("8 files of 32")
-    assert finding.evidence == ("7 × cut off: a/x0, a/x1, a/x2 and 4 more", "1 × empty: b/y")
-    assert len(finding.images) == 8
+    assert finding.subject.startswith("13 files of 37")
+    ten = "a/x0, a/x1, a/x10, a/x11, a/x2, a/x3, a/x4, a/x5, a/x6, a/x7"
+    assert finding.evidence == (f"12 × cut off: {ten} and 2 more", "1 × empty: b/y")
+    assert len(finding.images) == 13
     assert "intact copies" in finding.remedy
+
+
+def test_each_of_some_dozen_damaged_files_is_named_with_its_own_reason():
+    bad = [
+        {"label": "a", "status": "failed", "reason": f"odd {n}", "path": f"x{n}"} for n in range(36)
+    ]
+    evidence = found(*bad)["unreadable-images"].evidence
+    assert sorted(evidence) == sorted(f"1 × odd {n}: x{n}" for n in range(36))
 
 
 def test_what_was_not_downloaded_is_to_be_tried_again():

@@ -1,6 +1,8 @@
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -57,6 +59,10 @@ def test_the_json_of_a_run_is_what_the_docs_say(run):
     folder, printed = run
     shown = json.loads(affinage("show", folder, "--json").stdout)
     assert shown.keys() == printed.keys()
+    assert (shown["command"], printed["command"]) == ("show", "train")
+    page = (Path(__file__).parents[2] / "docs/commands/show.md").read_text()
+    line = next(line for line in page.splitlines() if line.startswith("| `seconds` | Time by"))
+    assert all(f"`{phase}`" in line for phase in shown["seconds"])
     assert shown["format"] == 1
     assert shown["evaluation"]["test"]["accuracy"].keys() == {"value", "low", "high", "n"}
     assert shown["evaluation"]["validation"]["accuracy"]["n"] == shown["split"]["validation"]
@@ -79,6 +85,15 @@ def test_predictions_come_in_each_format(run, digits):
     line = json.loads(affinage("predict", run[0], image, "--json").stdout)
     assert line["label"] in line["probabilities"]
     assert line["label"] in affinage("predict", run[0], image).stdout
+
+
+def test_a_name_that_is_no_utf8_spoils_no_output(run, digits, tmp_path):
+    name = os.fsencode(tmp_path) + b"/bad\xff.png"
+    Path(os.fsdecode(name)).write_bytes(next(digits.glob("0/*.png")).read_bytes())
+    line = json.loads(affinage("predict", run[0], tmp_path, "--json").stdout)
+    assert os.fsencode(line["path"]) == name
+    rows = affinage("predict", run[0], tmp_path, "--format", "csv").stdout.splitlines()
+    assert rows[1].startswith(f"{tmp_path}/bad%FF.png,")
 
 
 def test_an_unreadable_image_fails_only_where_asked(run, tmp_path):

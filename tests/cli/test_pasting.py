@@ -6,6 +6,7 @@ import pytest
 
 from affinage.cli.include import include
 from affinage.cli.pasting import pasted, with_pasted_remedies
+from affinage.cli.show import show
 from affinage.cli.split import split
 from affinage.cli.train import train
 from affinage.errors import DataError
@@ -52,10 +53,23 @@ def test_folds_are_not_what_a_training_takes(tmp_path, capsys):
     assert "affinage train" not in capsys.readouterr().out
 
 
-def test_a_trainings_findings_name_the_folder(tmp_path, capsys):
+def test_a_trainings_findings_name_the_folder_also_when_shown_again(tmp_path, capsys, monkeypatch):
     data = data_set(tmp_path)
     exclude(data.path, images=[opened(data.path).manifest.kept["image"][0]])
     train([data.path], output=tmp_path / "run", stages="features", setting=SMALL)
     printed = capsys.readouterr().out
     assert f"affinage include {data.path} --list" in printed
+    assert f"\nreport   {tmp_path / 'run'}/report.html\n" in printed
+    monkeypatch.chdir(tmp_path)
+    show(Path("run"))
+    shown = capsys.readouterr().out
+    here = data.path.relative_to(tmp_path)
+    assert f"affinage include {here} --list" in shown
+    assert f"\nreport   run/report.html\ndata     {here}\n" in shown
+    train(resume=Path("run"))
+    assert f"affinage include {here} --list" in capsys.readouterr().out
+    assert "DATA in a command stands for" in Path("run/report.html").read_text()
+    data.path.rename(tmp_path / "gone")
+    show(Path("run"))
+    assert "affinage include DATA --list" in capsys.readouterr().out
     assert "DATA" not in printed

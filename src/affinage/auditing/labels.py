@@ -51,9 +51,13 @@ def unlabelled_images(evidence: Evidence) -> Iterator[Finding]:
             code="unlabelled-images",
             severity="warning",
             subject=f"{count(rows.height, 'image')} left out, without a class or a part.",
-            evidence=tuple(
-                f"{len(paths):,} {reason}: {first(paths)}" for reason, paths in reasons.iter_rows()
-            )[: 2 * SHOWN],
+            evidence=lines(
+                (
+                    f"{len(paths):,} {reason}: {first(paths)}"
+                    for reason, paths in reasons.iter_rows()
+                ),
+                shown=2 * SHOWN,
+            ),
             remedy="Move them into their class's folder (or fill in the table), or delete them.",
             images=tuple(rows["path"].sort().to_list()),
         )

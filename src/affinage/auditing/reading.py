@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 import polars as pl
 
 from affinage.auditing.evidence import Evidence
-from affinage.auditing.words import SHOWN, count, first, lines
+from affinage.auditing.words import count, first, lines
 from affinage.records.finding import Finding
 
 _SUFFIXES = {
@@ -22,6 +22,8 @@ _SUFFIXES = {
     "TIFF": (".tif", ".tiff"),
     "WEBP": (".webp",),
 }
+
+_REASONS, _NAMES = 50, 10  # More than of any guess: each file is to be found by its name.
 
 
 def unreadable_images(evidence: Evidence) -> Iterator[Finding]:
@@ -43,12 +45,15 @@ def unreadable_images(evidence: Evidence) -> Iterator[Finding]:
         subject=f"{count(failed.height, 'file')} of {evidence.manifest.table.height:,} could not be read and"
         " are left out.",
         evidence=lines(
-            (f"{len(paths):,} × {why}: {first(paths, 3)}" for why, paths in reasons.iter_rows()),
-            shown=2 * SHOWN,
+            (
+                f"{len(paths):,} × {why}: {first(paths, _NAMES)}"
+                for why, paths in reasons.iter_rows()
+            ),
+            shown=_REASONS,
         ),
         remedy="Try them again: give the collect command once more with --retry-failed."
         if "url" in failed.columns
-        else "Replace them by intact copies, or delete them.",
+        else "Replace them by intact copies, save kinds that are not read as PNG or JPEG, or delete them.",
         images=tuple(failed["path"].sort().to_list()),
     )
 

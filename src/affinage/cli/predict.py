@@ -129,6 +129,8 @@ def _csv(answers: "list[Prediction]") -> None:
     import csv
     import sys
 
+    from affinage.datasets.places import escape
+
     first = next((answer for answer in answers if answer.answered), None)
     classes = list(first.probabilities) if first else []
     counted = list(first.counts) if first else []
@@ -145,7 +147,7 @@ def _csv(answers: "list[Prediction]") -> None:
         shares = [f"{answer.probabilities[n]:.6f}" if answer.answered else "" for n in classes]
         numbers = [text for name in counted for text in _count_cells(answer, name)]
         writer.writerow(
-            [answer.path, *said, answer.reason, "; ".join(answer.notes), *shares, *numbers]
+            [escape(answer.path), *said, answer.reason, "; ".join(answer.notes), *shares, *numbers]
         )
 
 
@@ -162,4 +164,5 @@ def _jsonl(answers: "list[Prediction]") -> None:
     from affinage.records.plain import to_plain
 
     for answer in answers:
-        print(json.dumps({"format": 1, **to_plain(answer)}, ensure_ascii=False))
+        line = json.dumps({"format": 1, **to_plain(answer)}, ensure_ascii=False)
+        print(line.encode(errors="backslashreplace").decode())  # Bytes of a name that are no UTF-8.

@@ -19,7 +19,6 @@ def show(
     Example:
       affinage show affinage-runs/photos-1 --json | jq .evaluation.test.accuracy
     """
-    from affinage.cli.console import show as put
     from affinage.cli.console import show_json
     from affinage.workflows.show import show as read
     from affinage.workflows.show import show_json as as_json
@@ -28,14 +27,13 @@ def show(
     if json:
         show_json(as_json(record))
         return
-    from affinage.reporting.run_report import run_report
-
-    report = run_report(record)
     if markdown:
         from affinage.reporting.markdown import to_markdown
+        from affinage.reporting.run_report import run_report
 
-        print(to_markdown(report))
+        print(to_markdown(run_report(record)))
         return
-    from affinage.reporting.terminal import to_terminal
+    from affinage.cli.results import show_results
+    from affinage.workflows.run import Run
 
-    put(to_terminal(report))
+    show_results(Run(run), record, again=False)

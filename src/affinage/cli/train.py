@@ -1,21 +1,17 @@
 """`affinage train`."""
 
 import contextlib
-import dataclasses
 import os
 import shlex
 import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from affinage.cli.started import STARTED
-
-if TYPE_CHECKING:
-    from affinage.workflows.run import Run
 
 _RECIPE = "The recipe"
 _PLACES = "Places"
@@ -225,31 +221,15 @@ def train(
             on_begin=begun.append,
         )
     record = run.record
-    named = data or (source[0] if source and len(source) == 1 else None)
     if json:
         from affinage.workflows.show import show_json as as_json
 
         show_json(as_json(record, command="train"))
     else:
-        from affinage.cli.pasting import with_pasted_remedies
-        from affinage.reporting.run_report import run_report
-        from affinage.reporting.terminal import to_terminal
+        from affinage.cli.results import show_results
 
-        findings = with_pasted_remedies(record.findings, named) if named else record.findings
-        show(to_terminal(run_report(dataclasses.replace(record, findings=findings))))
-        show(_where(run))
+        show_results(run, record, again=True)
     exit_on(fail_on, record)
-
-
-def _where(run: "Run") -> str:
-    from rich.markup import escape
-
-    path = escape(shlex.quote(str(run.path)))
-    return (
-        f"\nreport   {escape(str(run.report))}\n"
-        f"predict  affinage predict {path} IMAGE...\n"
-        f"again    affinage show {path}"
-    )
 
 
 def _interrupt(number: int, frame: object) -> None:

@@ -39,6 +39,11 @@ class Run:
         return self._folder.report
 
     @property
+    def data(self) -> Path:
+        """The data set's folder, where it was when the run began."""
+        return Path(self._folder.state()["data_folder"])
+
+    @property
     def record(self) -> RunRecord:
         """All results.
 
