@@ -68,6 +68,8 @@ def test_processes_keep_the_same_weights_whatever_is_on(digits, tmp_path):
     )  # fmt: skip
     assert found[0]["weights"] == found[1]["weights"]
     assert found[0]["steps"] == 8
+    assert found[0]["same"]  # Led by rank 0, with the other lending a hand.
+    assert found[1]["same"]
 
 
 def test_shares_of_a_step_are_its_images_each_once(small):

@@ -3,6 +3,8 @@
 Arguments: folder of images, output, settings.
 """
 
+import copy
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -20,8 +22,26 @@ from affinage.training.losses import make_objective
 from affinage.training.plan import make_plan
 from affinage.training.processes import in_shares, joined
 from affinage.training.stopping import Scores
+from affinage.training.together import Job, leading, lend_a_hand, train_together
 
 IMAGES = 57
+
+
+def sums(model: torch.nn.Module) -> list[float]:
+    return [float(tensor.double().sum()) for tensor in model.state_dict().values()]
+
+
+def again(job, start, observed, processes, model) -> bool:
+    """Rank 0 leads the same training, twice as a run does, and the other lends a hand."""
+    if not processes.first:
+        return lend_a_hand(processes) == 2
+    with leading(processes):
+        for phase in ("refit", "finetune"):
+            folder = job.folder / phase
+            folder.mkdir()
+            other = dataclasses.replace(job, model=copy.deepcopy(start), folder=folder, phase=phase)
+            train_together(other, observed, device=torch.device("cpu"), processes=processes)
+    return sums(other.model) == sums(model)
 
 
 def main(images: Path, output: Path, settings: list[str]) -> None:
@@ -40,16 +60,25 @@ def main(images: Path, output: Path, settings: list[str]) -> None:
         def evaluate(module: torch.nn.Module) -> Scores:
             return Scores(judged=float(processes.rank), values={"loss": 1.0})
 
-        ended = finetune(
-            model, items, labels, recipe=recipe, plan=make_plan(recipe.finetune, len(items)),
-            objective=make_objective(recipe, classes=3, targets=labels), processes=processes,
-            observed=Observed(
-                evaluate=evaluate if "judge" in output.name else None, evaluate_train=None,
-                observe=points.append, progress=lambda done, total: wrote.append(done),
-                out_of_time=lambda: False,
-            ),
-            folder=output.parent / f"{output.stem}-checkpoints", device=torch.device("cpu"), threads=1,
+        observed = Observed(
+            evaluate=evaluate if "judge" in output.name else None, evaluate_train=None,
+            observe=points.append, progress=lambda done, total: wrote.append(done),
+            out_of_time=lambda: False,
         )  # fmt: skip
+        job = Job(
+            model=model, items=items, targets=labels, classes=3, recipe=recipe, threads=1,
+            plan=make_plan(recipe.finetune, len(items)),
+            folder=output.parent / f"{output.stem}-checkpoints",
+        )  # fmt: skip
+        handed = copy.deepcopy(model)
+        ended = finetune(
+            model, items, labels, recipe=recipe, plan=job.plan, observed=observed, threads=1,
+            objective=make_objective(recipe, classes=3, targets=labels), processes=processes,
+            folder=job.folder, device=torch.device("cpu"),
+        )  # fmt: skip
+        same = True
+        if "judge" in output.name:
+            same = again(job, handed, observed, processes, model)
         output.with_suffix(f".{processes.rank}.json").write_text(
             json.dumps(
                 {
@@ -57,7 +86,8 @@ def main(images: Path, output: Path, settings: list[str]) -> None:
                     "losses": [p.value for p in points if p.series == "loss"],
                     "seen": [p.value for p in points if p.series == "accuracy"],
                     "steps": ended.steps,
-                    "weights": [float(t.double().sum()) for t in model.state_dict().values()],
+                    "weights": sums(model),
+                    "same": same,
                     "gathered": bool((whole == 2 * order).all()),
                     "progress": len(wrote),
                 }

@@ -1,6 +1,7 @@
 """Several processes that train one model together, started by torchrun or the like."""
 
 import contextlib
+import datetime
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -42,6 +43,9 @@ class Processes:
 
 ALONE = Processes()
 
+PATIENCE = datetime.timedelta(days=1)
+"""How long a process waits for the others: rank 0 may audit and compute features for hours."""
+
 
 @contextlib.contextmanager
 def joined(device_type: str = "cpu") -> Iterator[Processes]:
@@ -59,7 +63,7 @@ def joined(device_type: str = "cpu") -> Iterator[Processes]:
         return
     backend = "nccl" if device_type == "cuda" else "gloo"
     try:
-        distributed.init_process_group(backend)
+        distributed.init_process_group(backend, timeout=PATIENCE)
     except (RuntimeError, ValueError) as error:
         raise RunError(
             f"The group of {world} processes could not be joined: {str(error).splitlines()[0]}",
