@@ -1,7 +1,7 @@
 """The stage `finetune`: a stacked model is trained, watched, stopped in time, and can go on later."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,10 @@ from affinage.imaging.batches import Item
 from affinage.models.classifier import Classifier
 from affinage.models.freeze import layer_groups, set_trainable
 from affinage.records.recipe import Recipe
-from affinage.records.signals import Point
 from affinage.training.averaging import WeightAverage
-from affinage.training.checkpoint import load_model, load_training, save_model, save_training
+from affinage.training.checkpoint import load_model, load_training, save_training
 from affinage.training.feeding import Change, Targets
+from affinage.training.looks import Observed, Watch
 from affinage.training.loop import Step, scheduled, training_steps
 from affinage.training.losses import Objective, sampling_weights
 from affinage.training.optimizer import build_optimizer, highest_rate
@@ -29,39 +29,14 @@ from affinage.training.resizing import check_sizes
 from affinage.training.schedule import factor_of
 from affinage.training.statistics import recompute_statistics
 from affinage.training.stopping import (
-    Scores,
-    judged_value,
     look_is_due,
     out_of_minutes,
     out_of_patience,
 )
 
+__all__ = ["Finetuned", "Observed", "finetune"]
+
 SECONDS_BETWEEN_CHECKPOINTS = 30.0
-
-HITS = {"classify": "accuracy", "multilabel": "label_accuracy", "count": "exact"}
-"""What the objective's hits are called on a curve."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observed:
-    """Functions that a training calls; it knows nothing of what they do.
-
-    With several processes, `evaluate` and `evaluate_train` are called in every one, so that they may
-    share the images (`processes.in_shares`); what rank 0 returns counts. The others are called in rank 0.
-
-    Attributes:
-        evaluate: Scores on validation; None where there is nothing to choose by.
-        evaluate_train: Scores in evaluation mode on a fixed sample of the training images.
-        observe: Takes a point of a curve.
-        progress: Takes (done, total) steps.
-        out_of_time: True when the training must stop at once.
-    """
-
-    evaluate: Callable[[Classifier], Scores] | None
-    evaluate_train: Callable[[Classifier], Scores] | None
-    observe: Callable[[Point], None]
-    progress: Callable[[int, int], None]
-    out_of_time: Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +165,10 @@ class _Training:
             recipe.optimizer,
             layer_decay=recipe.finetune.layer_decay,
         )
+        self._watch = Watch(
+            model=model, average=self._average, observed=observed, recipe=recipe, best=files.best,
+            phase=phase, processes=processes,
+        )  # fmt: skip
         self.state = Progress()
         self._sitting = Sitting(0.0)
 
@@ -206,7 +185,7 @@ class _Training:
         if self._processes.first:
             with contextlib.suppress(FileNotFoundError):
                 self._files.best.unlink()  # Of a training that died before its first checkpoint.
-        self._look(epoch=0.0)
+        self._watch.look(self.state, epoch=0.0)
 
     def run(self) -> None:
         """Take the steps that are left, looking, saving and stopping between them."""
@@ -221,8 +200,8 @@ class _Training:
                 limit = agreed(self._limit(), self._processes)
                 if due or last or limit:
                     epoch = step.number / self._plan.steps_per_epoch
-                    self._running_means(epoch, step.learning_rate)
-                    self._look(epoch=epoch)
+                    self._watch.running_means(self.state, epoch=epoch, rate=step.learning_rate)
+                    self._watch.look(self.state, epoch=epoch)
                     patience = out_of_patience(self._recipe.finetune, self.state.flat)
                     self.state.stopped = patience or ("" if last else limit)
                     self._save()
@@ -301,54 +280,6 @@ class _Training:
         """Return which limit of time has been reached, or an empty text."""
         minutes = out_of_minutes(self._recipe.finetune, self._sitting.seconds())
         return minutes or ("the budget's safety stop" if self._observed.out_of_time() else "")
-
-    def _running_means(self, epoch: float, rate: float) -> None:
-        state = self.state
-        hits = HITS[self._recipe.task]
-        for series, value in (("loss", state.loss_sum), (hits, state.hits)):
-            self._observe(series, "train (running)", epoch, value / state.seen)
-        self._observe("learning_rate", "", epoch, rate)
-        state.loss_sum, state.hits, state.seen = 0.0, 0.0, 0
-
-    def _look(self, *, epoch: float) -> None:
-        """Measure in evaluation mode, and keep the weights where validation is better than ever."""
-        with self._judged_weights():
-            self._scored(self._observed.evaluate_train, "train (evaluation mode)", epoch)
-            scores = self._scored(self._observed.evaluate, "validation", epoch)
-            if scores is None:
-                return
-            state = self.state
-            value = judged_value(scores, self._recipe.finetune)
-            state.history.append((state.step, value))
-            if self._recipe.schedule.name == "plateau":
-                state.plateau.look(self._recipe.schedule, value, epoch=epoch)
-            if state.best is not None and not value < state.best:
-                state.flat += 1
-                return
-            state.best, state.best_step, state.flat = value, state.step, 0
-            if self._processes.first:
-                save_model(self._files.best, self._model, step=state.step)
-
-    def _scored(
-        self, evaluate: Callable[[Classifier], Scores] | None, on: str, epoch: float
-    ) -> Scores | None:
-        if evaluate is None:
-            return None
-        scores = agreed(evaluate(self._model), self._processes)
-        for series, value in scores.values.items():
-            self._observe(series, on, epoch, value)
-        return scores
-
-    @contextlib.contextmanager
-    def _judged_weights(self) -> Iterator[None]:
-        with self._average.inside(self._model) if self._average else contextlib.nullcontext():
-            yield
-
-    def _observe(self, series: str, on: str, epoch: float, value: float) -> None:
-        if self._processes.first:
-            self._observed.observe(
-                Point(stage=self._phase, series=series, on=on, epoch=epoch, value=value)
-            )
 
     def _save(self) -> None:
         self.state.seconds = self._sitting.seconds()
