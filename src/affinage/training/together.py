@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from affinage.imaging.batches import Item
 from affinage.models.classifier import Classifier
 from affinage.records.recipe import Recipe
+from affinage.training.feeding import Change
 from affinage.training.finetune import Finetuned, Observed, finetune
 from affinage.training.losses import make_objective
 from affinage.training.plan import Plan
@@ -34,6 +35,7 @@ class Job:
         threads: That decode and augment ahead, in each process.
         phase: Name of the checkpoints and curves.
         cuts: Of an earlier training's plateaus.
+        transform: A change of the user's own to training images; a function that can be imported.
     """
 
     model: Classifier
@@ -46,6 +48,7 @@ class Job:
     threads: int
     phase: str = "finetune"
     cuts: Sequence[tuple[float, float]] = ()
+    transform: Change | None = None
 
 
 def train_together(
@@ -124,4 +127,5 @@ def _train(job: Job, observed: Observed, device: torch.device, processes: Proces
         phase=job.phase,
         processes=processes,
         cuts=job.cuts,
+        transform=job.transform,
     )
