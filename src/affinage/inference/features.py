@@ -33,7 +33,7 @@ def cache_facts(backbone: Backbone, engine: Engine, *, versions: dict[str, str])
     """Return everything but the image that determines a feature."""
     return {
         "backbone": backbone.name,
-        "weights": backbone.weights.sha256,
+        "weights": backbone.identity or backbone.weights.sha256,
         "preprocessing": str(sorted(asdict(backbone.preprocessing).items())),
         "decoder": DECODER_VERSION,
         **versions,

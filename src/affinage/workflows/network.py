@@ -68,8 +68,31 @@ def network_for(
     backbone = _normalised(session, data, backbone)
     before = session.folder.state().get("start")
     if before is None:
+        session.findings.extend(
+            one for one in _frozen_at_random(session, backbone) if one not in session.findings
+        )
         return Network(backbone=backbone)
     return _carried(session, data, backbone, work, Path(str(before)))
+
+
+def _frozen_at_random(session: Session, backbone: Backbone) -> list[Finding]:
+    """Return the finding that random weights, or statistics of nothing, are not to be trained."""
+    settings = session.recipe.finetune
+    frozen = [
+        f"finetune.unfreeze={settings.unfreeze}" if settings.unfreeze != "all" else "",
+        "finetune.batchnorm=frozen" if settings.batchnorm == "frozen" else "",
+    ]
+    frozen = [one.replace("None", "null") for one in frozen if one]
+    if backbone.weights.origin != "random" or not frozen:
+        return []
+    return [
+        Finding(
+            code="random-weights-frozen",
+            severity="warning",
+            subject=f"The weights are random, and {' and '.join(frozen)} keeps some of them as they are.",
+            remedy="Train all of it: --set finetune.unfreeze=all --set finetune.batchnorm=adapt",
+        )
+    ]
 
 
 def _normalised(session: Session, data: TrainingData, backbone: Backbone) -> Backbone:

@@ -31,7 +31,7 @@ def resolve_recipe(
             value = ",".join(value)  # noqa: PLW2901
         overrides.append(f"{name}={'true' if value is True else value}")
     if isinstance(recipe, Recipe):
-        resolved = parse_recipe(recipe.model_dump(mode="json"), overrides)
+        resolved = parse_recipe(recipe.model_dump(mode="json", exclude_unset=True), overrides)
     elif isinstance(recipe, (str, Path)):
         resolved = load_recipe(_read_text(Path(recipe)), overrides)
     else:

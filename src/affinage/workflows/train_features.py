@@ -74,8 +74,13 @@ def open_cache(session: Session, backbone: Backbone, work: TaskWork) -> FrozenFe
 def open_features(
     session: Session, data: TrainingData, backbone: Backbone, work: TaskWork
 ) -> FrozenFeatures:
-    """Compute, or take from the cache, the features of train and validation."""
+    """Compute, or take from the cache, the features of train and validation.
+
+    Where weights are random and no head is fitted on them, there are none.
+    """
     frozen = open_cache(session, backbone, work)
+    if "features" not in session.recipe.stages and backbone.weights.origin == "random":
+        return frozen  # Features of random weights mean nothing.
     both = data.both
     found = frozen.cached(session, both, "features of the frozen backbone")
     position = {image: index for index, image in enumerate(both.images)}
@@ -161,7 +166,11 @@ def measured_part(
         targets=part.targets,
         classes=data.classes,
         train_targets=data.train.targets,
-        nearest=nearest_neighbour(frozen.train, data.train.targets, features),
+        nearest=(
+            nearest_neighbour(frozen.train, data.train.targets, features)
+            if len(frozen.train)
+            else None
+        ),
         memory_test=part.name == "validation" and data.split.closed_set,
     )
 

@@ -110,7 +110,9 @@ def measure_parts(
 
     add(data.validation, chosen.validation_logits, frozen.validation)
     if len(data.test):
-        features = frozen.of(session, data.test, "features of the test part")
+        features = frozen.validation[:0]
+        if len(frozen.train):
+            features = frozen.of(session, data.test, "features of the test part")
         if chosen.head is not None:
             logits: NDArray[np.floating] = chosen.head.logits(features)
         else:
