@@ -17,6 +17,7 @@ from benchmarks.audit import whole_audit
 from benchmarks.collect import collect, collect_memory
 from benchmarks.labels import off_topic, wrong_labels
 from benchmarks.near_duplicates import near_clean, near_duplicates, near_scale
+from benchmarks.overhead import overhead
 from benchmarks.quality import quality
 from benchmarks.sources import sources
 from benchmarks.speed import cache, flowers, plain, scan, startup
@@ -27,6 +28,7 @@ SECTIONS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "cache": cache,
     "flowers": flowers,
     "plain": plain,
+    "overhead": overhead,
     "quality": quality,
     "audit": whole_audit,
     "near_duplicates": near_duplicates,

@@ -108,11 +108,3 @@ def test_one_process_is_alone(monkeypatch):
         assert in_shares(
             [1, 2], lambda things: torch.tensor(things).numpy(), processes
         ).tolist() == [1, 2]
-
-
-@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two CUDA accelerators")
-def test_two_accelerators_join_by_nccl(monkeypatch):
-    for name, value in {"WORLD_SIZE": "1", "RANK": "0", "LOCAL_RANK": "0"}.items():
-        monkeypatch.setenv(name, value)
-    with joined("cuda") as processes:
-        assert processes.world == 1

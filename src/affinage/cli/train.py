@@ -220,6 +220,8 @@ def train(
             started=STARTED,
             on_begin=begun.append,
         )
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and int(os.environ.get("RANK", "0")) > 0:
+        return  # The first of several processes speaks for all.
     record = run.record
     if json:
         from affinage.workflows.show import show_json as as_json

@@ -36,6 +36,7 @@ class Counting:
         self._recipe, self._classes = recipe, classes
         self._largest = tuple(float(value) for value in targets.max(axis=0, initial=0))
         self.transform: Change | None = None
+        self.own_loss = False
         self.objective = make_objective(recipe, classes=len(classes), targets=targets)
 
     @property

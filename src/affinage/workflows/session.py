@@ -24,6 +24,7 @@ from affinage.records.split import Split
 from affinage.records.task import Task
 from affinage.store.dataset_folder import DatasetFolder
 from affinage.store.run_folder import RunFolder
+from affinage.training.processes import ALONE, Processes
 from affinage.workflows.clock import Clock
 from affinage.workflows.places import place
 from affinage.workflows.reporter import Reporter
@@ -42,6 +43,7 @@ class Session:
     environment: Environment
     findings: list[Finding] = field(default_factory=list)
     curves: SummaryWriter | None = None
+    processes: Processes = ALONE
 
     @contextlib.contextmanager
     def phase(self, name: str) -> Iterator[None]:

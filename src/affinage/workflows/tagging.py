@@ -33,6 +33,7 @@ class Tagging:
     def __init__(self, recipe: Recipe, classes: tuple[str, ...], targets: NDArray[Any]) -> None:
         self._recipe, self._classes = recipe, classes
         self.transform: Change | None = None
+        self.own_loss = False
         self.objective = make_objective(recipe, classes=len(classes), targets=targets)
 
     @property

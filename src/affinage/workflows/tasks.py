@@ -41,6 +41,7 @@ def work_of(
                 "The stage 'features' fits its head by the recipe's loss, not by one of your own.",
                 remedy="Train with stages='finetune'.",
             )
+        work.own_loss = True
         work.objective = replace(work.objective, loss=parts.loss, plain=parts.loss)
     work.transform = parts.transform if parts is not None else None
     return work

@@ -24,6 +24,8 @@ from affinage.records.run import RunRecord
 from affinage.records.task import task_named
 from affinage.store.dataset_folder import DatasetFolder
 from affinage.store.run_folder import RunFolder
+from affinage.training.processes import Processes, agreed, joined
+from affinage.training.together import leading, lend_a_hand
 from affinage.workflows.classifying import positive_class
 from affinage.workflows.clock import Clock
 from affinage.workflows.env import env
@@ -114,6 +116,60 @@ def train(
     Raises:
         AffinageError: If the settings, the images or the places cannot be used.
     """
+    with joined("cuda" if torch.cuda.is_available() else "cpu") as processes:
+        if not processes.first:
+            return _lent(processes)
+        with leading(processes):
+            run = _lead(
+                source, data=data, output=output, recipe=recipe, settings=settings, task=task,
+                group=group, stages=stages, budget=budget, goal=goal, seed=seed,
+                closed_set=closed_set, force=force, start=start, parts=parts, resume=resume,
+                reporter=reporter, started=started, on_begin=on_begin, processes=processes,
+            )  # fmt: skip
+        agreed(str(run.path), processes)
+        return run
+
+
+def _lent(processes: Processes) -> Run:
+    """Train what rank 0 hands over, and return the run that it has written.
+
+    Raises:
+        RunError: If rank 0 ended before the run did.
+    """
+    lend_a_hand(processes)
+    try:
+        return Run(Path(agreed("", processes)))
+    except RuntimeError:
+        raise RunError(
+            f"Process {processes.rank} of {processes.world} is left alone: the first one ended.",
+            remedy="See what process 0 says, and start all of them again with --resume.",
+        ) from None
+
+
+def _lead(
+    source: Source | Sequence[Source] | None,
+    *,
+    data: str | Path | None,
+    output: str | Path | None,
+    recipe: Recipe | str | Path | Mapping[str, Any] | None,
+    settings: Iterable[str],
+    task: str | None,
+    group: str | None,
+    stages: str | Sequence[str] | None,
+    budget: str | float | None,
+    goal: str | None,
+    seed: int | None,
+    closed_set: bool | None,
+    force: bool | None,
+    start: str | Path | None,
+    parts: Parts | None,
+    resume: str | Path | None,
+    reporter: Reporter | None,
+    started: float | None,
+    on_begin: Callable[[Path], None] | None,
+    processes: Processes,
+) -> Run:
+    """Do the work of `train` in the process that writes."""
     told = reporter or Lines()
     if resume is not None:
         given = {
@@ -122,9 +178,8 @@ def train(
             "closed_set": closed_set, "settings": tuple(settings) or None, "start": start,
             "force": force,
         }  # fmt: skip
-        return _resume(
-            Path(resume), told, [name for name, value in given.items() if value is not None], parts
-        )
+        named = [name for name, value in given.items() if value is not None]
+        return _resume(Path(resume), told, named, parts, processes)
     if source is None:
         raise DataError(
             "There is nothing to train on.", remedy="Name a folder: affinage train photos/"
@@ -155,7 +210,7 @@ def train(
         if on_begin is not None:
             on_begin(folder.path)
         with _without_trace_of_mistakes(folder):
-            _work(_session(folder, dataset, resolved, clock, told), sources, parts)
+            _work(_session(folder, dataset, resolved, clock, told, processes), sources, parts)
     return Run(folder.path)
 
 
@@ -196,9 +251,14 @@ def _places(
 
 
 def _session(
-    folder: RunFolder, dataset: DatasetFolder, recipe: Recipe, clock: Clock, reporter: Reporter
+    folder: RunFolder,
+    dataset: DatasetFolder,
+    recipe: Recipe,
+    clock: Clock,
+    reporter: Reporter,
+    processes: Processes,
 ) -> Session:
-    torch.set_num_threads(recipe.compute.threads or usable_cores())
+    torch.set_num_threads(max(1, (recipe.compute.threads or usable_cores()) // processes.world))
     return Session(
         folder=folder,
         dataset=dataset,
@@ -207,6 +267,7 @@ def _session(
         reporter=reporter,
         engine=make_engine(recipe),
         environment=env(recipe.compute.device),
+        processes=processes,
     )
 
 
@@ -225,7 +286,13 @@ def _as_the_start(recipe: Recipe, start: str | Path | None) -> Recipe:
     return recipe.model_copy(update={"model": before.recipe().model})
 
 
-def _resume(path: Path, reporter: Reporter, given: Sequence[str], parts: Parts | None) -> Run:
+def _resume(
+    path: Path,
+    reporter: Reporter,
+    given: Sequence[str],
+    parts: Parts | None,
+    processes: Processes,
+) -> Run:
     folder = RunFolder(path)
     state = folder.state()
     if given:
@@ -240,7 +307,7 @@ def _resume(path: Path, reporter: Reporter, given: Sequence[str], parts: Parts |
     recipe = folder.recipe()
     dataset = DatasetFolder(Path(state["data_folder"]))
     with folder.locked():
-        session = _session(folder, dataset, recipe, Clock(recipe.budget), reporter)
+        session = _session(folder, dataset, recipe, Clock(recipe.budget), reporter, processes)
         _work(session, [Path(source) for source in state["sources"]], parts)
     return Run(path)
 

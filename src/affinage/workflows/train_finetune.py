@@ -24,6 +24,7 @@ from affinage.training.optimizer import build_optimizer
 from affinage.training.plan import Plan, make_plan
 from affinage.training.settle import is_settled, settle
 from affinage.training.stopping import Scores
+from affinage.training.together import Job, train_together
 from affinage.workflows.session import Part, Session, TrainingData
 from affinage.workflows.train_features import (
     FeaturesOutcome,
@@ -212,6 +213,21 @@ def _train(
         ),
         out_of_time=lambda: session.clock.left < reserve,
     )
+    if session.processes.world > 1:
+        if work.own_loss:
+            raise RunError(
+                "A loss of your own cannot be handed to other processes.",
+                remedy="Train in one process, without torchrun.",
+            )
+        job = Job(
+            model=model, items=part.items, targets=part.targets, classes=len(data.classes),
+            recipe=session.recipe, plan=plan, folder=session.folder.checkpoints,
+            threads=max(1, session.engine.threads // session.processes.world), phase=phase,
+            cuts=cuts, transform=work.transform,
+        )  # fmt: skip
+        return train_together(
+            job, observed, device=session.engine.device, processes=session.processes
+        )
     return finetune(
         model,
         part.items,

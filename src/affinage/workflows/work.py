@@ -93,6 +93,9 @@ class TaskWork(Protocol):
     transform: Change | None
     """A change of the user's own to training images."""
 
+    own_loss: bool
+    """Whether the objective's loss is the user's own."""
+
     def fit(self, learnt: Learnt) -> FittedHead:
         """Choose the penalty by cross-validation and fit the head."""
 
