@@ -10,6 +10,8 @@ DEMO := affinage-demo
 demo: $(READY)  ## Train on real images that come with the installation, and write a report.
 	@mkdir -p $(DEMO)
 	cd $(DEMO) && ../$(BIN)/affinage demo --into digits --train
+	@echo && echo "These places lie in $(DEMO). The report, seen from here:" && ls -t $(DEMO)/affinage-runs/*/report.html | head -n 1
+	@echo "To go on: cd $(DEMO) && . ../$(BIN)/activate"
 
 test: $(READY)  ## Run the tests.
 	$(BIN)/python -m pytest

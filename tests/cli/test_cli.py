@@ -1,3 +1,5 @@
+import collections
+import itertools
 import json
 import os
 import subprocess
@@ -136,7 +138,47 @@ def test_settings_are_listed():
     assert "finetune.batchnorm" in done.stdout
 
 
+def test_backbones_without_any_weights_are_not_said_to_need_the_network():
+    listed = json.loads(affinage("models", "--json").stdout)["models"]
+    kinds = collections.Counter(one["available"] for one in listed)
+    last = affinage("models").stdout.splitlines()[-1]
+    assert last.startswith(f"{kinds['hub']:,} more need the network once, ")
+    assert f" {kinds['random only']:,} have random weights only" in last
+
+
 def test_models_and_env_answer_in_json():
     listed = json.loads(affinage("models", "lite0", "--json").stdout)
     assert listed["models"][0]["name"] == "tf_efficientnet_lite0"
     assert json.loads(affinage("env", "--json").stdout)["cores"] >= 1
+
+
+@pytest.mark.parametrize("arguments", [["env"], ["env", "--json"], ["models", "--json"]])
+def test_a_full_disk_behind_the_output_is_told_in_words(arguments):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "affinage", *arguments],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith("Error: The disk is full")
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
+def test_who_reads_only_the_first_lines_gets_no_findings_code():
+    command = f"{sys.executable} -m affinage models --json | head -n 1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "{\n", "")
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.__name__)
+def test_help_wraps_where_the_terminal_does(command):
+    done = subprocess.run(
+        [sys.executable, "-m", "affinage", command.__name__, "--help"],
+        capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "80"},
+    )  # fmt: skip
+    prose = done.stdout.split("Example")[0].split("\u256d")[0]
+    for paragraph in "\n".join(line.strip() for line in prose.splitlines()).split("\n\n"):
+        lines = [line.split() for line in paragraph.splitlines() if line]
+        for line, following in itertools.pairwise(lines):
+            assert len(" ".join([*line, following[0]])) > 78

@@ -291,6 +291,8 @@ def test_what_cannot_be_used_is_refused_with_a_remedy(draw, tmp_path):
     assert "does not exist" in refusal(tmp_path / "nowhere").problem
     (tmp_path / "archive.zip").write_bytes(b"PK")
     assert "neither a folder nor a table" in refusal(tmp_path / "archive.zip").problem
+    (tmp_path / "sheet.xlsx").write_bytes(b"PK")
+    assert "as CSV" in refusal(tmp_path / "sheet.xlsx").remedy
     flat = refusal(draw("1.png", "2.png", under="flat"))
     assert "2 images but no class folders" in flat.problem
     assert "folder per class" in flat.remedy

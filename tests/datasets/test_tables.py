@@ -121,11 +121,12 @@ def test_a_path_listed_twice_is_one_image_or_a_conflict(root):
 @pytest.mark.parametrize(
     ("text", "problem", "remedy"),
     [
-        ("photo,labels\na,b\n", "0 columns 'path'", "path,label"),
-        ("path,lable\na,b\n", "0 columns 'label'", "Rename 'lable' to 'label'"),
+        ("photo,labels\na,b\n", "has no column 'path'", "path,label"),
+        ("url,label\na,b\n", "has no column 'path'", "affinage collect "),
+        ("path,lable\na,b\n", "has no column 'label'", "Rename 'lable' to 'label'"),
         ("path,Path,label\na,b,c\n", "2 columns 'path'", ""),
-        ("", "0 columns 'path'", "Begin it with"),
-        ("a/1.png,x\n", "0 columns 'path'", "Begin it with"),
+        ("", "has no column 'path'", "Begin it with"),
+        ("a/1.png,x\n", "has no column 'path'", "Begin it with"),
     ],
 )
 def test_a_table_without_its_columns_is_refused(root, text, problem, remedy):

@@ -78,6 +78,13 @@ def test_duration_is_said_as_people_say_it(seconds, expected):
     assert words.duration(seconds) == expected
 
 
+@pytest.mark.parametrize(
+    ("part", "shown"), [("test", "Test"), ("IMG of June", "IMG of June"), ("june A\n", "June A⏎")]
+)
+def test_only_the_first_letter_of_a_name_is_made_a_capital(part, shown):
+    assert words.part_title(part) == shown
+
+
 def test_counts_agree_with_their_noun():
     assert words.count(1, "image") == "1 image"
     assert words.count(1424, "image") == "1,424 images"

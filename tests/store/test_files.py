@@ -22,8 +22,9 @@ def test_a_full_disk_is_said_in_words(tmp_path):
     def full(aside):
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(AffinageError, match="disk is full"):
+    with pytest.raises(AffinageError, match="disk is full") as told:
         write_atomically(tmp_path / "x", full)
+    assert "--resume RUN" in told.value.remedy  # The same command may name a run that has begun.
 
 
 def test_lines_after_a_cut_one_are_whole(tmp_path):

@@ -32,6 +32,18 @@ def test_unknown_labels_are_told(trained, tmp_path):
     assert result.evaluation.n == 12
 
 
+def test_what_is_left_out_is_counted_in_words(trained, tmp_path):
+    source = write_digits(tmp_path / "may", classes=4, per_class=8, first=70)
+    for number in range(7):
+        (source / "0" / f"bad{number}.png").write_bytes(b"")
+    for path in sorted((source / "3").iterdir())[1:]:
+        path.unlink()
+    findings = {item.code: item for item in affinage.evaluate(trained.path, source).findings}
+    assert findings["left-out"].subject == "7 files left out."
+    assert findings["left-out"].evidence[-1] == "and 2 more"
+    assert findings["unknown-label"].subject.startswith("1 image of the label '3', which")
+
+
 def test_nothing_to_measure_on_is_said(trained, tmp_path):
     source = write_digits(tmp_path / "four", classes=5, per_class=3, first=60)
     for label in "012":

@@ -1,7 +1,10 @@
 """The command `affinage`: its verbs, and how mistakes and interruptions end."""
 
 import contextlib
+import errno
+import inspect
 import os
+import re
 import sys
 from typing import Annotated
 
@@ -69,15 +72,20 @@ def _options(
     pass
 
 
+def _flowing(text: str) -> str:
+    """Return a docstring whose paragraphs are one line each, for the terminal to wrap."""
+    return re.sub(r"(?<=\S)\n(?=\S)", " ", inspect.cleandoc(text))
+
+
 for _panel, _commands in PANELS.items():
     for _command in _commands:
-        app.command(rich_help_panel=_panel)(_command)
+        app.command(rich_help_panel=_panel, help=_flowing(_command.__doc__ or ""))(_command)
 
 
 def main() -> None:
     """Run the command; a user's mistake ends with exit code 2, an interruption with 130."""
     try:
-        app(standalone_mode=True)
+        _run()
     except AffinageError as error:
         from affinage.cli.console import complain
 
@@ -87,6 +95,38 @@ def main() -> None:
         print("\nInterrupted.", file=sys.stderr)
         sys.exit(INTERRUPTED)
     except BrokenPipeError:  # `affinage models | head`
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _no_more_output()
         sys.exit(0)
+
+
+def _run() -> None:
+    """Run the command, and write all of what it prints.
+
+    Raises:
+        AffinageError: A user's mistake; or standard output goes to a full disk.
+        BrokenPipeError: If nobody reads on.
+    """
+    try:
+        try:
+            app(standalone_mode=True)
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # typer ends with 1: a finding's code.
+            raise ended.__context__ from None
+        raise
+    except OSError as error:
+        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        _no_more_output()
+        raise AffinageError(
+            "The disk is full: what was to be printed could not be written.",
+            remedy="Free some room. What was kept is there: affinage show RUN prints a run anew.",
+        ) from None
+
+
+def _no_more_output() -> None:
+    """Let nothing be written to standard output at the end, where it could not be written before."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

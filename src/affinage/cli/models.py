@@ -63,4 +63,9 @@ def models(
     if not shown:
         show("No backbone has such a name; try a shorter part of it.")
     elif not pattern:
-        show(f"\n{len(entries) - len(shown):,} more need the network once: affinage models PATTERN")
+        once = sum(one.available == "hub" for one in entries)
+        without = len(entries) - len(shown) - once
+        show(
+            f"\n{once:,} more need the network once, {without:,} have random weights only:"
+            " affinage models PATTERN"
+        )

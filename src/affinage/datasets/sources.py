@@ -138,7 +138,11 @@ def _named(sources: Sequence[Path]) -> dict[str, Path]:
         if not source.exists():
             raise DataError(f"'{source}' does not exist.", remedy="Check the path.")
         if not source.is_dir() and source.suffix.lower() not in TABLE_SUFFIXES:
-            raise DataError(f"'{source}' is neither a folder nor a table.", remedy=LAYOUTS)
+            sheet = source.suffix.lower() in (".xlsx", ".xls", ".ods")
+            raise DataError(
+                f"'{source}' is neither a folder nor a table.",
+                remedy="Save the sheet as CSV, and give that." if sheet else LAYOUTS,
+            )
         if not is_utf8(str(source)):
             raise DataError(
                 f"The name of '{escape(str(source))}' is not valid UTF-8.", remedy="Rename it."

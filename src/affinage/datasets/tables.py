@@ -6,6 +6,7 @@ import io
 import os
 import posixpath
 import re
+import shlex
 import unicodedata
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -163,9 +164,14 @@ def _lacking(needed: str, plain: list[str], lower: list[str], file: Path) -> Dat
     found = ", ".join(f"'{name}'" for name in plain[:12]) or "none"
     near = difflib.get_close_matches(needed, lower, n=1)
     hint = f"Rename '{near[0]}' to '{needed}'" if near else "Begin it with a line path,label"
+    number = lower.count(needed)
+    has = f"{number} columns '{needed}', but needs one" if number else f"no column '{needed}'"
+    problem = f"The table '{file}' has {has} (its columns: {found})."
+    if needed not in lower and needed != "label" and "url" in lower:
+        command = f"affinage collect {shlex.quote(str(file))}"
+        return DataError(problem, remedy=f"Download the images of its addresses first: {command}")
     return DataError(
-        f"The table '{file}' has {lower.count(needed)} columns '{needed}', but needs one"
-        f" (its columns: {found}).",
+        problem,
         remedy=f"{hint}; path is relative to the table's folder. Counts instead of labels stand in"
         " columns count:NAME, or are named: --set count.columns=NAME,NAME",
     )

@@ -24,6 +24,7 @@ from affinage.reporting.words import (
     listed,
     number,
     one_line,
+    part_title,
 )
 
 MOST_NUMBERED = 30
@@ -193,9 +194,7 @@ def count_mistake_blocks(
         return (Text(paragraphs=(f"No count is wrong on the {evaluation.part} images.",)),)
     shown = [mistake for mistake in mistakes if mistake.image in thumbnails]
     others = [mistake for mistake in mistakes if mistake.image not in thumbnails]
-    caption = (
-        f"{one_line(evaluation.part).capitalize()}: the counts that surprise most, the worst first."
-    )
+    caption = f"{part_title(evaluation.part)}: the counts that surprise most, the worst first."
     blocks: list[Block] = []
     if shown:
         pictures = tuple(_picture(mistake, thumbnails[mistake.image]) for mistake in shown)

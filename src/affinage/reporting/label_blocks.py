@@ -12,6 +12,7 @@ from affinage.reporting.words import (
     label,
     listed,
     one_line,
+    part_title,
     percent,
 )
 
@@ -85,7 +86,7 @@ def labels_score_blocks(evaluations: Mapping[str, MultilabelEvaluation]) -> tupl
     parts = list(evaluations.values())
     columns = ["Score"]
     for part in parts:
-        columns += [f"{part.part.capitalize()}, n = {count(part.n)}", "95 % interval"]
+        columns += [f"{part_title(part.part)}, n = {count(part.n)}", "95 % interval"]
     rows = [
         (name, *(cell for part in parts for cell in _cells(part, key)))
         for key, name in SCORES.items()
@@ -165,7 +166,7 @@ def labels_mistake_blocks(
         for one in evaluation.mistakes
         if one.image not in thumbnails
     )
-    caption = f"{one_line(evaluation.part).capitalize()}: the surest mistakes first."
+    caption = f"{part_title(evaluation.part)}: the surest mistakes first."
     blocks: list[Block] = [Gallery(pictures=pictures, caption=caption)] if pictures else []
     if others:
         blocks.append(

@@ -25,6 +25,7 @@ from affinage.reporting.words import (
     label,
     number,
     one_line,
+    part_title,
     percent,
     sentence,
 )
@@ -46,7 +47,7 @@ def score_table(evaluations: Mapping[str, Evaluation]) -> Table:
     columns = ["Score"]
     for part in parts:
         memory = ", memory test" if part.memory_test else ""
-        columns += [f"{part.part.capitalize()}{memory}, n = {count(part.n)}", "95 % interval"]
+        columns += [f"{part_title(part.part)}{memory}, n = {count(part.n)}", "95 % interval"]
     rows: list[tuple[str, ...]] = []
     for key, name in METRICS.items():
         share = key != "log_loss"
@@ -244,7 +245,7 @@ def mistake_blocks(
             continue
         wrong = evaluation.n - sum(row[i] for i, row in enumerate(evaluation.confusion))
         some = f"{len(mistakes)} of {count(wrong)}" if len(mistakes) < wrong else f"all {wrong}"
-        caption = f"{one_line(evaluation.part).capitalize()}: {some}, the most confident first."
+        caption = f"{part_title(evaluation.part)}: {some}, the most confident first."
         shown = [mistake for mistake in mistakes if mistake.image in thumbnails]
         others = tuple(mistake for mistake in mistakes if mistake.image not in thumbnails)
         if shown:

@@ -169,6 +169,11 @@ def one_line(text: str) -> str:
     return visible(text).replace("\n", "⏎").replace("\t", " ")
 
 
+def part_title(part: str) -> str:
+    """Return the name of a part or a source as it begins a line; no other letter changes."""
+    return one_line(part[:1].upper() + part[1:])
+
+
 def label(text: str) -> str:
     """Return the name of a class or a file for use within a sentence.
 

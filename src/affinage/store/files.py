@@ -133,7 +133,8 @@ def _cannot_write(path: Path, error: OSError) -> AffinageError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return AffinageError(
             f"The disk is full: '{path}' could not be written.",
-            remedy="Free some room, then run the same command again; nothing was damaged.",
+            remedy="Free some room, then run the same command again, or go on with a training that"
+            " has begun: affinage train --resume RUN. Nothing was damaged.",
         )
     return AffinageError(
         f"'{path}' could not be written: {error.strerror or error}.",

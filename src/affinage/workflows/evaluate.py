@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from affinage.auditing.words import count, lines
 from affinage.datasets.decisions import EXCLUDED
 from affinage.datasets.sources import scan
 from affinage.datasets.targets import for_task, read_targets
@@ -191,8 +192,8 @@ def _usable(
             Finding(
                 code="left-out",
                 severity="warning",
-                subject=f"{len(failed)} files were left out.",
-                evidence=tuple(f"{path}: {reason}" for path, reason in failed[:5]),
+                subject=f"{count(len(failed), 'file')} left out.",
+                evidence=lines(f"{path}: {reason}" for path, reason in failed),
                 remedy="Mend or remove them, then evaluate again.",
                 images=tuple(path for path, _ in failed),
             )
@@ -219,8 +220,8 @@ def _seen_finding(seen: list[str]) -> list[Finding]:
         Finding(
             code="seen-in-training",
             severity="warning",
-            subject=f"{len(seen)} images were used in training or to choose the model; not counted.",
-            evidence=tuple(seen[:5]),
+            subject=f"{count(len(seen), 'image')} used in training or to choose the model; not counted.",
+            evidence=lines(seen),
             remedy="Nothing to do: the score is of the other images only.",
             images=tuple(seen),
         )
@@ -232,8 +233,8 @@ def _foreign_findings(foreign: dict[str, list[str]], trained: Trained) -> list[F
         Finding(
             code="unknown-label",
             severity="warning",
-            subject=f"{len(paths)} images have the label '{label}', which the model does not know.",
-            evidence=tuple(paths[:5]),
+            subject=f"{count(len(paths), 'image')} of the label '{label}', which the model does not know.",
+            evidence=lines(paths),
             remedy=f"The model knows: {', '.join(trained.card.classes[:8])}",
             images=tuple(paths),
         )
