@@ -91,6 +91,15 @@ def test_a_class_of_nine_is_small_and_one_of_ten_is_not():
     assert "small-classes" not in found(*[{"label": "c"}] * 10)
 
 
+def test_a_class_that_lost_every_file_is_told_and_one_that_lost_some_is_not():
+    bad = {"status": "failed", "reason": "cut off"}
+    rows = [{**bad, "label": label, "path": f"{label}/{n}"} for label in "ac" for n in "xy"]
+    finding = found(*rows)["class-without-images"]
+    assert finding.evidence == ("'c': 2 files not read",)
+    assert finding.images == ("c/x", "c/y")
+    assert "class-without-images" not in found(*rows[:2])
+
+
 def test_imbalance_is_told_above_ten_to_one():
     assert "class-imbalance" not in found(*[{"label": "c"}] * 120)
     assert found(*[{"label": "c"}] * 121)["class-imbalance"].severity == "note"

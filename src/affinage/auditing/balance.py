@@ -27,6 +27,24 @@ def small_classes(evidence: Evidence) -> Iterator[Finding]:
         )
 
 
+def classes_without_images(evidence: Evidence) -> Iterator[Finding]:
+    """Yield the labels of which no file could be read: the model will not know them."""
+    table = evidence.manifest.table.filter(pl.col("label").is_not_null())
+    kept = evidence.manifest.kept["label"].unique()
+    lost = table.filter((pl.col("status") == "failed") & ~pl.col("label").is_in(kept.implode()))
+    sizes = lost.group_by("label").len().sort("label").rows()
+    if sizes:
+        yield Finding(
+            code="class-without-images",
+            severity="warning",
+            subject=f"{count(len(sizes), 'class', 'classes')} without any image that can be used: unknown"
+            " to every model.",
+            evidence=lines(f"'{label}': {count(n, 'file')} not read" for label, n in sizes),
+            remedy="See under `unreadable-images` why; then mend these files, or remove the label.",
+            images=tuple(lost["path"].sort().to_list()),
+        )
+
+
 def class_imbalance(evidence: Evidence) -> Iterator[Finding]:
     """Yield that the largest class has more than 10 times the images of the smallest."""
     sizes = _sizes(evidence.manifest)

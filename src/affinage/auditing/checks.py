@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
-from affinage.auditing.balance import class_imbalance, small_classes
+from affinage.auditing.balance import class_imbalance, classes_without_images, small_classes
 from affinage.auditing.copies import conflicting_labels, exact_duplicates
 from affinage.auditing.evidence import Evidence
 from affinage.auditing.exposure import blank_images, bright_images, dark_images
@@ -26,6 +26,7 @@ from affinage.records.finding import Finding
 Check = Callable[[Evidence], Iterator[Finding]]
 CHECKS: tuple[Check, ...] = (
     unreadable_images,
+    classes_without_images,
     conflicting_labels,
     unlabelled_images,
     folders_look_like_parts,
