@@ -79,13 +79,8 @@ def _trials(result: AugmentationsResult) -> Iterator[Block]:
         return
     yield Table(
         columns=(
-            "Change",
-            "Verdict",
-            "Before",
-            "After",
-            "Points, 95 % interval",
-            "Turned",
-            "Setting",
+            "Change", "Verdict", "Before", "Taught", "Cost in points, 95 % interval", "Mixed up",
+            "Right when changed", "Setting",
         ),
         rows=tuple(
             (
@@ -96,7 +91,7 @@ def _trials(result: AugmentationsResult) -> Iterator[Block]:
                 points(trial),
                 turns(trial),
                 estimated(trial.changed),
-                trial.setting,
+                trial.setting.removeprefix("augment."),
             )
             for trial in result.trials
         ),

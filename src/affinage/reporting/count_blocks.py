@@ -81,20 +81,21 @@ def count_against_baselines(evaluation: CountEvaluation) -> list[str]:
     """Return what always saying the same count would score, bluntly where that is no worse."""
     if evaluation.memory_test:
         return []
-    clauses = []
+    better: list[str] = []
+    worse: list[str] = []
     for name in evaluation.classes:
         rival = best_rival(evaluation, name)
-        if rival is None:
-            continue
-        key, scores = rival
-        always = f"always saying {number(scores.predicts)}, the {key} of the training images,"
-        if beaten(evaluation, name):
-            clauses.append(f"{always} would be off by {error(scores.mae)} {label(name)}")
-        else:
-            clauses.append(
-                f"for {label(name)} it is not shown to be better than {always} which is off by "
-                f"{error(scores.mae)}"
-            )
+        if rival is not None:
+            words = f"{error(rival[1].mae)} for {label(name)} (always {number(rival[1].predicts)})"
+            (better if beaten(evaluation, name) else worse).append(words)
+    clauses = (
+        [f"the same answer for every image would be off by {listed(better)}"] if better else []
+    )
+    if worse:
+        clauses.append(
+            "it is not shown to be better than the same answer for every image, which is off by "
+            f"{listed(worse)}"
+        )
     return clauses
 
 
