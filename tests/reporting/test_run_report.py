@@ -256,7 +256,7 @@ def test_methods_tell_everything_that_a_reader_would_ask(flowers):
         "one-cycle",
         "BatchNorm statistics were kept as pretrained",
         "horizontal flips",
-        "after 6 epochs, with the lowest validation loss",
+        "after 6 epochs, with the lowest validation loss at its best temperature",
         "(T = 1.31)",
         "accuracy 98.8 % (96.4–99.6 %)",
         "Wilson",

@@ -55,3 +55,12 @@ def test_a_leak_takes_never_seen_out_of_the_verdict(trained):
     assert "never seen" not in told
     assert "some of which it has seen before" in told
     assert tone == "bad"
+
+
+def test_settings_may_be_a_mapping(digits, tmp_path):
+    run = affinage.train(
+        digits, data=tmp_path / "data", output=tmp_path / "run", stages="features",
+        settings={"model.width": 64, "model.height": 64, "augment.horizontal_flip": False},
+        reporter=Silent(),
+    )  # fmt: skip
+    assert run.record.model.preprocessing.width == 64

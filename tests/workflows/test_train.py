@@ -220,6 +220,8 @@ def test_a_closed_set_is_a_memory_test(tmp_path):
     assert record.evaluations["validation"].memory_test
     assert record.evaluations["validation"].accuracy.value == 1.0
     assert record.split == {"train": 5, "validation": 5, "test": 0}
+    codes = {finding.code for finding in record.findings}
+    assert not codes & {"no-test-part", "small-classes", "tiny-class"}
 
 
 def test_finetuning_alone_starts_from_random_weights_on_request(digits, tmp_path):

@@ -43,7 +43,7 @@ def parse_goal(text: str, task: Task) -> Goal:
         )
     value = float(match[3].replace(",", ".")) / (100 if match[4] else 1)
     if not 0 < value <= 1:
-        hint = f"{value:g}%" if 1 < value <= 100 and not match[4] else "0.95 or 95%"
+        hint = f"{value:g}%" if 1 < value <= 100 and not match[4] else "0.95"
         raise RecipeError(
             f"A goal lies in (0, 1] or in percent, not at {match[3]}{match[4]}.",
             remedy=f'Write "{name} >= {hint}".',
@@ -54,9 +54,9 @@ def parse_goal(text: str, task: Task) -> Goal:
 def answer_goal(goal: Goal, evaluation: AnyEvaluation) -> GoalAnswer:
     """Return whether a measurement reaches a goal, or is too small to say.
 
-    It is met where the interval's low end reaches the goal, not met where its high end stays
-    below, and otherwise undecided: then `images_needed` says about how many images would settle it
-    if the measured value were the true one.
+    It is met where the interval's low end reaches the goal, not met where its high end stays below,
+    and otherwise undecided: then `images_needed` says about how many images would settle it if the
+    measured value were the true one. In a memory test the images are all there are: the value decides.
 
     Raises:
         RecipeError: If the evaluation has no such metric.
@@ -67,6 +67,10 @@ def answer_goal(goal: Goal, evaluation: AnyEvaluation) -> GoalAnswer:
             f"'{goal.metric}' is not among the scores of this evaluation.",
             remedy="Set the goal on accuracy, balanced_accuracy or macro_f1.",
         )
+    if evaluation.memory_test and estimate.value is not None:
+        # These images are all there are: nothing is left to be estimated.
+        verdict = MET if estimate.value >= goal.at_least else NOT_MET
+        return GoalAnswer(goal=goal, verdict=verdict, estimate=estimate, part=evaluation.part)
     if estimate.low is not None and estimate.low >= goal.at_least:
         return GoalAnswer(goal=goal, verdict=MET, estimate=estimate, part=evaluation.part)
     if estimate.high is not None and estimate.high < goal.at_least:

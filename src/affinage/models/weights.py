@@ -3,6 +3,9 @@
 import hashlib
 import importlib.metadata
 import importlib.util
+import socket
+import urllib.parse
+import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -154,12 +157,33 @@ def _from_hub(hub_id: str) -> tuple[Path | None, Origin]:
 
     if (path := cached_on_disk(hub_id)) is not None:
         return path, "cache"
+    if not _hub_answers():
+        return None, "hub"
     for name in _HUB_FILES:
         try:
             return Path(hf_hub_download(hub_id, name, etag_timeout=5)), "hub"
         except Exception:  # noqa: BLE001, S112 - the hub's many errors all mean: not to be had.
             continue
     return None, "hub"
+
+
+SECONDS_FOR_THE_HUB = 5.0
+
+
+def _hub_answers() -> bool:
+    """Return whether the hub can be reached at all: its client would try for a minute to find out."""
+    from huggingface_hub import constants  # noqa: PLC0415 - costs 0.3 s, rarely needed.
+
+    address = urllib.parse.urlsplit(constants.ENDPOINT)
+    port = address.port or (443 if address.scheme == "https" else 80)
+    proxied = urllib.request.getproxies().get(address.scheme)
+    if proxied:
+        return True  # The proxy knows; ours is not to guess.
+    try:
+        with socket.create_connection((address.hostname or "", port), SECONDS_FOR_THE_HUB):
+            return True
+    except OSError:
+        return False
 
 
 def _sha256(path: Path) -> str:

@@ -250,7 +250,9 @@ def _stopping(stage: StageResult) -> str:
         parts.append(f"training ended before its plan ({label(stopped)})")
     if isinstance(best, int | float):
         moment = "before the first step" if best == 0 else f"after {_epochs(best)}"
-        parts.append(f"the weights {moment}, with the lowest validation loss, were taken")
+        parts.append(
+            f"the weights {moment}, with the lowest validation loss at its best temperature, were taken"
+        )
     return sentence(" and ".join(parts))
 
 

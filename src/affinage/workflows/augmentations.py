@@ -41,7 +41,7 @@ def augmentations(
     source: str | Path | Sequence[str | Path],
     *,
     recipe: Recipe | str | Path | Mapping[str, Any] | None = None,
-    settings: Iterable[str] = (),
+    settings: Iterable[str] | Mapping[str, Any] = (),
     run: str | Path | None = None,
     data: str | Path | None = None,
     n: int = 240,
@@ -53,7 +53,7 @@ def augmentations(
     Args:
         source: As for `train`.
         recipe: Whose `augment` section is shown.
-        settings: `key=value`, laid over it.
+        settings: `key=value`, or a mapping, laid over it.
         run: A run whose model's features judge, on its validation and test images; the frozen
             backbone's, by default. Heads are fitted on them, and none judges what it has learnt from.
         data: The data set's folder.

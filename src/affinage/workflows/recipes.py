@@ -1,5 +1,6 @@
 """The recipe of a command: a file or mapping, settings and flags laid over it; without torch."""
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from affinage.workflows.clock import parse_duration
 
 def resolve_recipe(
     recipe: Recipe | str | Path | Mapping[str, Any] | None,
-    settings: Iterable[str] = (),
+    settings: Iterable[str] | Mapping[str, Any] = (),
     flags: Mapping[str, Any] | None = None,
 ) -> Recipe:
     """Return a recipe from a file or mapping, `key=value` settings and flags laid over it.
@@ -21,7 +22,11 @@ def resolve_recipe(
     Raises:
         RecipeError: If anything in it cannot be used; all of it at once.
     """
-    overrides = list(settings)
+    overrides = (
+        [f"{name}={json.dumps(value)}" for name, value in settings.items()]
+        if isinstance(settings, Mapping)
+        else list(settings)
+    )
     for name, value in (flags or {}).items():
         if value is None:
             continue

@@ -72,7 +72,7 @@ def train(
     data: str | Path | None = None,
     output: str | Path | None = None,
     recipe: Recipe | str | Path | Mapping[str, Any] | None = None,
-    settings: Iterable[str] = (),
+    settings: Iterable[str] | Mapping[str, Any] = (),
     task: str | None = None,
     group: str | None = None,
     stages: str | Sequence[str] | None = None,
@@ -96,7 +96,7 @@ def train(
         data: The data set's folder; `affinage-data/NAME` in the working folder by default.
         output: The run's folder; `affinage-runs/NAME-1`, … by default.
         recipe: A recipe, a YAML file, or nested settings.
-        settings: `key=value`, laid over the recipe.
+        settings: `key=value`, or a mapping from keys to values, laid over the recipe.
         task: What is predicted: `classify`, `multilabel` or `count`.
         group: Column whose values must not straddle parts.
         stages: `features`, `finetune`, or both.
@@ -152,7 +152,7 @@ def _lead(
     data: str | Path | None,
     output: str | Path | None,
     recipe: Recipe | str | Path | Mapping[str, Any] | None,
-    settings: Iterable[str],
+    settings: Iterable[str] | Mapping[str, Any],
     task: str | None,
     group: str | None,
     stages: str | Sequence[str] | None,

@@ -98,12 +98,10 @@ def quick_audit(session: Session, opened: Opened) -> list[Finding]:
             progress=lambda done, total: session.reporter.phase("quick audit", done, total),
         )
         evidence = dataclasses.replace(evidence, measures=measured.table, thumbs=measured.thumbs)
-    grouped = session.recipe.split.group is not None
-    return [
-        finding
-        for finding in audit(evidence)
-        if not (grouped and finding.code == "suggested-group")
-    ]
+    moot = {"suggested-group"} if session.recipe.split.group is not None else set()
+    if session.recipe.split.closed_set:
+        moot |= {"small-classes", "tiny-class"}  # One image per class is what it is for.
+    return [finding for finding in audit(evidence) if finding.code not in moot]
 
 
 def _tell(session: Session) -> None:
@@ -157,7 +155,9 @@ def _check(split: Split, group: str | None) -> None:
         raise DataError(
             f"The groups of '{group}' are too few for the parts: {len(split.train)} images would be in "
             f"train, {len(split.validation)} in validation, {len(split.test)} in test.",
-            remedy="Use a column with more groups, or no test part: --set split.test=0",
+            remedy="Use a column with more groups, or no test part: --set split.test=0"
+            if split.test
+            else "Copies and groups tie the images together: use a column with more groups, or none.",
         )
     if not split.validation:
         raise DataError(

@@ -224,7 +224,8 @@ def _verdict_findings(
     evaluations: dict[str, AnyEvaluation], looks: tuple[Look, ...]
 ) -> list[Finding]:
     findings: list[Finding] = []
-    if "test" not in evaluations:
+    memory = any(evaluation.memory_test for evaluation in evaluations.values())
+    if "test" not in evaluations and not memory:
         findings.append(
             Finding(
                 code="no-test-part",

@@ -410,5 +410,6 @@ def _summary(
     )
     return (
         f"{proof}Then the last {trained} of {blocks} blocks and the head were trained for {epochs} "
-        f"epochs; {norms}; the weights of epoch {best}, with the lowest validation loss, were kept.{stop}"
+        f"epochs; {norms}; the weights of epoch {best}, with the lowest validation loss at its best "
+        f"temperature, were kept.{stop}"
     )
