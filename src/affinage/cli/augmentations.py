@@ -49,7 +49,7 @@ def augmentations(
     Examples:
       affinage augmentations photos/
 
-      affinage augmentations photos/ --set augment.rotation=20 --set augment.policy=trivialaugment
+      affinage augmentations photos/ --set augment.rotation=20
     """
     from affinage.cli.console import reporter, show, show_json
 

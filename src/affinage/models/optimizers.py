@@ -53,6 +53,7 @@ def make_optimizer(
     options = _options(settings)
     rows = list(groups)
     if settings.name in TORCH:
+        # The common class knows none of the options that each of them has.
         return TORCH[settings.name](rows, lr=lr, **options)  # type: ignore[call-arg]
     try:
         made = get_optimizer_class(settings.name, bind_defaults=False)(rows, lr=lr, **options)

@@ -19,6 +19,8 @@ class Task:
         metrics: Names of its scores, the deciding one first.
         goals: Metrics that `--goal` accepts.
         baselines: Names of the baselines that stand beside every score.
+        hits: Name of the curve of what was right: of images, of labels, of counts once rounded.
+        judged: What weights are kept by in training unless the recipe names a score, in words.
         whole_frame: Whether objects at the border count: crops would change the target.
     """
 
@@ -28,7 +30,13 @@ class Task:
     metrics: tuple[str, ...]
     goals: tuple[str, ...]
     baselines: tuple[str, ...]
+    hits: str
+    judged: str = "the lowest validation loss"
     whole_frame: bool = False
+
+    def kept_by(self, stop_on: str | None) -> str:
+        """Return what the weights of a training are kept by, in words."""
+        return self.judged if stop_on is None else f"the best validation {stop_on}"
 
 
 CLASSIFY = Task(
@@ -38,6 +46,8 @@ CLASSIFY = Task(
     metrics=("accuracy", "balanced_accuracy", "macro_f1", "log_loss"),
     goals=("accuracy", "balanced_accuracy", "macro_f1"),
     baselines=("largest_class", "nearest_neighbour"),
+    hits="accuracy",
+    judged="the lowest validation loss at its best temperature",
 )
 
 MULTILABEL = Task(
@@ -47,6 +57,7 @@ MULTILABEL = Task(
     metrics=("macro_f1", "micro_f1", "exact_match", "hamming_loss"),
     goals=("macro_f1", "micro_f1", "exact_match"),
     baselines=("prevalence", "commonest_set"),
+    hits="label_accuracy",
 )
 
 COUNT = Task(
@@ -56,6 +67,7 @@ COUNT = Task(
     metrics=("mae", "rmse", "bias", "within_one", "exact"),
     goals=("within_one", "exact"),
     baselines=("mean", "median", "mode"),
+    hits="exact",
     whole_frame=True,
 )
 

@@ -39,7 +39,10 @@ def augmentation_report(
         named = listed([trial.change for trial in changing])
         verdict = f"On these images, {named} {'makes' if len(changing) == 1 else 'make'} one class of another"
     elif result.trials:
+        unsettled = sum(trial.verdict != "keeps the label" for trial in result.trials)
         verdict = f"None of {len(result.trials)} changes is shown to turn one class into another"
+        if unsettled:
+            verdict += f"; of {unsettled}, these images cannot say that they keep the label"
     else:
         verdict = "No change was tried: that takes images with one label each"
     sections = [

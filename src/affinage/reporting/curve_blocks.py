@@ -11,16 +11,25 @@ STAGES = {
     "refit": "Refit on train and validation",
 }
 _ORDER = ("validation", "train (evaluation mode)", "train (running)", "cross-validation on train")
-_SERIES = {"loss": ("loss", "log loss, nats", 1), "accuracy": ("accuracy", "accuracy, %", 100)}
+_SERIES = {
+    "accuracy": ("accuracy", "accuracy, %", 100),
+    "label_accuracy": ("right answers", "labels right, %", 100),
+    "exact": ("exact counts", "counts exact once rounded, %", 100),
+    "mae": ("mean error", "objects", 1),
+}
+_LOSSES = {"classify": "log loss, nats", "multilabel": "loss per label", "count": "loss per class"}
 
 
-def curve_blocks(signals: Signals, *, penalties: Sequence[float] = ()) -> tuple[Block, ...]:
+def curve_blocks(
+    signals: Signals, *, penalties: Sequence[float] = (), task: str = "classify"
+) -> tuple[Block, ...]:
     """Return loss, accuracy and learning rate of each stage.
 
     Args:
         signals: All points.
         penalties: Those that the stage `features` tried, in the order of their ranks; where their
             number is not that of the ranks, the ranks themselves are the axis.
+        task: Of the run: what the loss is depends on it.
     """
     blocks: list[Block] = []
     for stage in dict.fromkeys(point.stage for point in signals.points):
@@ -29,7 +38,8 @@ def curve_blocks(signals: Signals, *, penalties: Sequence[float] = ()) -> tuple[
         tried = dict(zip(ranks, penalties, strict=False)) if len(ranks) == len(penalties) else {}
         for series in dict.fromkeys(point.series for point in points):
             chosen = [point for point in points if point.series == series]
-            blocks.append(_chart(stage, series, chosen, tried if stage == "features" else {}))
+            shown = tried if stage == "features" else {}
+            blocks.append(_chart(stage, series, chosen, shown, _LOSSES.get(task, "loss")))
         notes = [_NOTES[on] for on in dict.fromkeys(point.on for point in points) if on in _NOTES]
         if notes:
             blocks.append(Text(paragraphs=(" ".join(notes),)))
@@ -46,10 +56,15 @@ _NOTES = {
 }
 
 
-def _chart(stage: str, series: str, points: list[Point], tried: dict[float, float]) -> Chart:
-    name, unit, factor = _SERIES.get(
-        series, (series.replace("_", " "), series.replace("_", " "), 1)
-    )
+def _chart(
+    stage: str,
+    series: str,
+    points: list[Point],
+    tried: dict[float, float],
+    loss: str,
+) -> Chart:
+    plain = series.replace("_", " ")
+    name, unit, factor = {**_SERIES, "loss": ("loss", loss, 1)}.get(series, (plain, plain, 1))
     where = STAGES.get(stage, stage)
     of_features = stage == "features"
     lines = tuple(

@@ -9,6 +9,7 @@ from affinage.records.pairings import resolve
 from affinage.records.preprocessing import Preprocessing
 from affinage.records.recipe import AugmentSettings, Recipe, load_recipe
 from affinage.records.run import RunRecord, StageResult
+from affinage.records.task import task_named
 from affinage.reporting.verdict import METRICS, deciding, goal_clause, validation_chose
 from affinage.reporting.voices import voice_of
 from affinage.reporting.words import (
@@ -157,7 +158,7 @@ def _finetune(stage: StageResult, recipe: Recipe | None, *, after_features: bool
         f"the one before it; weight decay {optimizer.weight_decay:g}{clip}; "
         f"{_schedule(recipe)}); BatchNorm statistics were {norms[settings.batchnorm]}"
     )
-    return [first, _augmentation(recipe.augment), _stopping(stage)]
+    return [first, _augmentation(recipe.augment), _stopping(stage, recipe)]
 
 
 def _blocks(stage: StageResult) -> str:
@@ -243,16 +244,15 @@ def _augmentation(settings: AugmentSettings) -> str:
     return f"Training images were augmented by {listed(changes)}"
 
 
-def _stopping(stage: StageResult) -> str:
+def _stopping(stage: StageResult, recipe: Recipe) -> str:
     best, stopped = stage.facts.get("best_epoch"), stage.facts.get("stopped")
     parts = []
     if isinstance(stopped, str) and stopped:
         parts.append(f"training ended before its plan ({label(stopped)})")
     if isinstance(best, int | float):
         moment = "before the first step" if best == 0 else f"after {_epochs(best)}"
-        parts.append(
-            f"the weights {moment}, with the lowest validation loss at its best temperature, were taken"
-        )
+        kept_by = task_named(recipe.task).kept_by(recipe.finetune.stop_on)
+        parts.append(f"the weights {moment}, with {kept_by}, were taken")
     return sentence(" and ".join(parts))
 
 

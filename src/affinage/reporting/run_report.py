@@ -74,7 +74,8 @@ def _sections(run: RunRecord, thumbnails: Mapping[str, bytes]) -> list[Section]:
         *([] if blocking else [findings]),
         Section(title=DECISIONS, blocks=stage_blocks(run)),
         Section(
-            title="Learning curves", blocks=curve_blocks(run.signals, penalties=_penalties(run))
+            title="Learning curves",
+            blocks=curve_blocks(run.signals, penalties=_penalties(run), task=run.model.task),
         ),
         *(_about(shown) if shown is not None else []),
         *_mistakes(evaluations, thumbnails),

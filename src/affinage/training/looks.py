@@ -8,14 +8,12 @@ from pathlib import Path
 from affinage.models.classifier import Classifier
 from affinage.records.recipe import Recipe
 from affinage.records.signals import Point
+from affinage.records.task import task_named
 from affinage.training.averaging import WeightAverage
 from affinage.training.checkpoint import save_model
 from affinage.training.processes import Processes, agreed
 from affinage.training.progress import Progress
 from affinage.training.stopping import Scores, judged_value
-
-HITS = {"classify": "accuracy", "multilabel": "label_accuracy", "count": "exact"}
-"""What the objective's hits are called on a curve."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +62,7 @@ class Watch:
 
     def running_means(self, state: Progress, *, epoch: float, rate: float) -> None:
         """Draw the means since the last look, in training mode, and the learning rate."""
-        hits = HITS[self.recipe.task]
+        hits = task_named(self.recipe.task).hits
         for series, value in (("loss", state.loss_sum), (hits, state.hits)):
             self._observe(series, "train (running)", epoch, value / state.seen)
         self._observe("learning_rate", "", epoch, rate)

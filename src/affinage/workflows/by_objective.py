@@ -10,6 +10,7 @@ from affinage.metrics.intervals import percentile_estimate, resample
 from affinage.records.estimate import Estimate
 from affinage.records.recipe import Recipe
 from affinage.records.signals import Point
+from affinage.records.task import Task, task_named
 from affinage.training.losses import Objective
 from affinage.training.objective_head import (
     choose_objective_penalty,
@@ -40,7 +41,9 @@ def fit_by_objective(recipe: Recipe, objective: Objective, learnt: Learnt) -> Fi
             learnt.features, learnt.targets, objective,
             penalty=recipe.finetune.start_penalty, start=head,
         )  # fmt: skip
-    return FittedHead(head=head, start=start, points=cross_validated(choice))
+    return FittedHead(
+        head=head, start=start, points=cross_validated(choice, task_named(recipe.task))
+    )
 
 
 def refit_by_objective(objective: Objective, learnt: Learnt, head: LinearHead) -> LinearHead:
@@ -48,13 +51,13 @@ def refit_by_objective(objective: Objective, learnt: Learnt, head: LinearHead) -
     return fit_objective(learnt.features, learnt.targets, objective, penalty=head.penalty)
 
 
-def cross_validated(choice: PenaltyChoice) -> tuple[Point, ...]:
+def cross_validated(choice: PenaltyChoice, task: Task) -> tuple[Point, ...]:
     """Return what cross-validation saw of each penalty, as points of two curves."""
     return tuple(
         Point(stage="features", series=series, on="cross-validation on train",
               epoch=float(rank), value=value)
         for rank, (_, loss, hit) in enumerate(choice.losses)
-        for series, value in (("loss", loss), ("accuracy", hit))
+        for series, value in (("loss", loss), (task.hits, hit))
     )  # fmt: skip
 
 

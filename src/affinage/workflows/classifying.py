@@ -10,19 +10,17 @@ from numpy.typing import NDArray
 
 from affinage.evaluation.classify import choose_threshold, evaluate_classification
 from affinage.evaluation.comparison import calibrated_loss, choose_between
-from affinage.heads.linear import LinearHead, PenaltyChoice, choose_penalty, fit_linear
+from affinage.heads.linear import LinearHead, choose_penalty, fit_linear
 from affinage.metrics.calibration import fit_temperature
 from affinage.metrics.classification import softmax
 from affinage.records.evaluation import Evaluation
 from affinage.records.prediction import Prediction
 from affinage.records.recipe import Recipe
 from affinage.records.run import Calibration
-from affinage.records.signals import Point
 from affinage.records.task import CLASSIFY, Task
-from affinage.training.feeding import Change
-from affinage.training.losses import make_objective
 from affinage.training.stopping import Scores
-from affinage.workflows.work import FittedHead, Learnt, Measured, Outputs
+from affinage.workflows.by_objective import cross_validated
+from affinage.workflows.work import FittedHead, Learnt, Lesson, Measured, Outputs
 
 
 class Classifying:
@@ -31,14 +29,16 @@ class Classifying:
     Args:
         recipe: Settings.
         classes: Class names.
-        targets: Class indices of the training part, shape (n,).
+        lesson: What is learnt.
     """
 
-    def __init__(self, recipe: Recipe, classes: tuple[str, ...], targets: NDArray[Any]) -> None:
-        self._recipe, self._classes = recipe, classes
-        self.transform: Change | None = None
-        self.own_loss = False
-        self.objective = make_objective(recipe, classes=len(classes), targets=targets)
+    def __init__(
+        self,
+        recipe: Recipe,
+        classes: tuple[str, ...],
+        lesson: Lesson,
+    ) -> None:
+        self._recipe, self._classes, self.lesson = recipe, classes, lesson
 
     @property
     def task(self) -> Task:
@@ -60,7 +60,7 @@ class Classifying:
         )
         head = fit_linear(learnt.features, learnt.targets, classes, penalty=choice.penalty)
         return FittedHead(
-            head=head, start=_start(recipe, learnt, head), points=cross_validated(choice)
+            head=head, start=_start(recipe, learnt, head), points=cross_validated(choice, CLASSIFY)
         )
 
     def refit(self, learnt: Learnt, head: LinearHead) -> LinearHead:
@@ -155,16 +155,6 @@ def positive_class(recipe: Recipe, classes: tuple[str, ...]) -> str | None:
     if len(classes) != 2:
         return None
     return recipe.positive or classes[1]
-
-
-def cross_validated(choice: PenaltyChoice) -> tuple[Point, ...]:
-    """Return what cross-validation saw of each penalty, as points of two curves."""
-    return tuple(
-        Point(stage="features", series=series, on="cross-validation on train",
-              epoch=float(rank), value=value)
-        for rank, (_, loss, accuracy) in enumerate(choice.losses)
-        for series, value in (("loss", loss), ("accuracy", accuracy))
-    )  # fmt: skip
 
 
 def _probabilities(outputs: Outputs, calibration: Calibration) -> NDArray[np.float64]:

@@ -15,12 +15,10 @@ from affinage.records.prediction import Prediction
 from affinage.records.recipe import Recipe
 from affinage.records.run import Calibration
 from affinage.records.task import COUNT, Task
-from affinage.training.feeding import Change
-from affinage.training.losses import make_objective
 from affinage.training.objective_head import hits, plain_losses, predicted
 from affinage.training.stopping import Scores
 from affinage.workflows.by_objective import choose_by_loss, fit_by_objective, refit_by_objective
-from affinage.workflows.work import FittedHead, Learnt, Measured, Outputs
+from affinage.workflows.work import FittedHead, Learnt, Lesson, Measured, Outputs
 
 
 class Counting:
@@ -30,14 +28,18 @@ class Counting:
         recipe: Settings.
         classes: Class names.
         targets: Counts of the training part, shape (n, K).
+        lesson: What is learnt.
     """
 
-    def __init__(self, recipe: Recipe, classes: tuple[str, ...], targets: NDArray[Any]) -> None:
-        self._recipe, self._classes = recipe, classes
+    def __init__(
+        self,
+        recipe: Recipe,
+        classes: tuple[str, ...],
+        targets: NDArray[Any],
+        lesson: Lesson,
+    ) -> None:
+        self._recipe, self._classes, self.lesson = recipe, classes, lesson
         self._largest = tuple(float(value) for value in targets.max(axis=0, initial=0))
-        self.transform: Change | None = None
-        self.own_loss = False
-        self.objective = make_objective(recipe, classes=len(classes), targets=targets)
 
     @property
     def task(self) -> Task:
@@ -46,30 +48,30 @@ class Counting:
 
     def fit(self, learnt: Learnt) -> FittedHead:
         """Choose the L2 penalty on these images and fit the head to its optimum."""
-        return fit_by_objective(self._recipe, self.objective, learnt)
+        return fit_by_objective(self._recipe, self.lesson.objective, learnt)
 
     def refit(self, learnt: Learnt, head: LinearHead) -> LinearHead:
         """Fit the chosen head again."""
-        return refit_by_objective(self.objective, learnt, head)
+        return refit_by_objective(self.lesson.objective, learnt, head)
 
     def scores(self, outputs: Outputs, targets: NDArray[Any]) -> Scores:
         """Return the loss, the mean absolute error, and the share of exact counts."""
-        loss = float(plain_losses(self.objective, outputs, targets).mean())
+        loss = float(plain_losses(self.lesson.objective, outputs, targets).mean())
         error = np.abs(self._expected(outputs) - self._truth(targets)).mean()
         return Scores(
             judged=loss,
             values={
                 "loss": loss,
                 "mae": float(error),
-                "accuracy": hits(self.objective, outputs, targets),
+                COUNT.hits: hits(self.lesson.objective, outputs, targets),
             },
-            rising=frozenset({"accuracy"}),
+            rising=frozenset({COUNT.hits}),
         )
 
     def choose(self, head: Outputs, finetuned: Outputs, targets: NDArray[Any]) -> tuple[bool, str]:
         """Return whether the fine-tuned model's loss is the lower one."""
         name = resolve(self._recipe.chosen_loss()).loss.replace("_", " ")
-        return choose_by_loss(self.objective, head, finetuned, targets, what=f"{name} loss")
+        return choose_by_loss(self.lesson.objective, head, finetuned, targets, what=f"{name} loss")
 
     def calibrate(self, outputs: Outputs, targets: NDArray[Any]) -> Calibration:
         """Return the margins of the counts' intervals, which validation asks for."""
@@ -132,7 +134,7 @@ class Counting:
         )
 
     def _expected(self, outputs: Outputs) -> NDArray[np.float64]:
-        return np.maximum(predicted(self.objective, outputs), 0)
+        return np.maximum(predicted(self.lesson.objective, outputs), 0)
 
     def _truth(self, targets: NDArray[Any]) -> NDArray[np.float64]:
         """Return what was to be predicted: the counts, or each class's share of an image's objects."""

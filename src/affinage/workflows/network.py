@@ -112,7 +112,7 @@ def _carried(
     session: Session, data: TrainingData, backbone: Backbone, work: TaskWork, run: Path
 ) -> Network:
     folder, card = _trained(run)
-    model = stack(backbone, classes=work.objective.outputs)
+    model = stack(backbone, classes=work.lesson.objective.outputs)
     said = carry_over(load_file(folder.model), card.classes, model, data.classes)
     session.findings.extend(
         one for one in _findings(folder, said, data) if one not in session.findings

@@ -13,12 +13,10 @@ from affinage.records.prediction import Prediction
 from affinage.records.recipe import Recipe
 from affinage.records.run import Calibration
 from affinage.records.task import MULTILABEL, Task
-from affinage.training.feeding import Change
-from affinage.training.losses import make_objective
 from affinage.training.objective_head import hits, plain_losses, predicted
 from affinage.training.stopping import Scores
 from affinage.workflows.by_objective import choose_by_loss, fit_by_objective, refit_by_objective
-from affinage.workflows.work import FittedHead, Learnt, Measured, Outputs
+from affinage.workflows.work import FittedHead, Learnt, Lesson, Measured, Outputs
 
 
 class Tagging:
@@ -27,14 +25,16 @@ class Tagging:
     Args:
         recipe: Settings.
         classes: Labels.
-        targets: 0 and 1 of the training part, shape (n, K).
+        lesson: What is learnt.
     """
 
-    def __init__(self, recipe: Recipe, classes: tuple[str, ...], targets: NDArray[Any]) -> None:
-        self._recipe, self._classes = recipe, classes
-        self.transform: Change | None = None
-        self.own_loss = False
-        self.objective = make_objective(recipe, classes=len(classes), targets=targets)
+    def __init__(
+        self,
+        recipe: Recipe,
+        classes: tuple[str, ...],
+        lesson: Lesson,
+    ) -> None:
+        self._recipe, self._classes, self.lesson = recipe, classes, lesson
 
     @property
     def task(self) -> Task:
@@ -43,23 +43,27 @@ class Tagging:
 
     def fit(self, learnt: Learnt) -> FittedHead:
         """Choose the L2 penalty on these images and fit the head to its optimum."""
-        return fit_by_objective(self._recipe, self.objective, learnt)
+        return fit_by_objective(self._recipe, self.lesson.objective, learnt)
 
     def refit(self, learnt: Learnt, head: LinearHead) -> LinearHead:
         """Fit the chosen head again."""
-        return refit_by_objective(self.objective, learnt, head)
+        return refit_by_objective(self.lesson.objective, learnt, head)
 
     def scores(self, outputs: Outputs, targets: NDArray[Any]) -> Scores:
         """Return the loss, and the share of right answers."""
-        loss = float(plain_losses(self.objective, outputs, targets).mean())
-        right = hits(self.objective, outputs, targets)
+        loss = float(plain_losses(self.lesson.objective, outputs, targets).mean())
+        right = hits(self.lesson.objective, outputs, targets)
         return Scores(
-            judged=loss, values={"loss": loss, "accuracy": right}, rising=frozenset({"accuracy"})
+            judged=loss,
+            values={"loss": loss, MULTILABEL.hits: right},
+            rising=frozenset({MULTILABEL.hits}),
         )
 
     def choose(self, head: Outputs, finetuned: Outputs, targets: NDArray[Any]) -> tuple[bool, str]:
         """Return whether the fine-tuned model's loss is the lower one."""
-        return choose_by_loss(self.objective, head, finetuned, targets, what="log loss per label")
+        return choose_by_loss(
+            self.lesson.objective, head, finetuned, targets, what="log loss per label"
+        )
 
     def calibrate(self, outputs: Outputs, targets: NDArray[Any]) -> Calibration:
         """Return the threshold of each label that gives the best F1 on validation."""
@@ -109,7 +113,7 @@ class Tagging:
         )
 
     def _shares(self, outputs: Outputs) -> NDArray[np.float64]:
-        return np.clip(predicted(self.objective, outputs), 0, 1)
+        return np.clip(predicted(self.lesson.objective, outputs), 0, 1)
 
     def _cuts(self, calibration: Calibration) -> NDArray[np.float64]:
         return np.asarray(calibration.thresholds or [0.5] * len(self._classes), dtype=np.float64)

@@ -1,6 +1,5 @@
 """Each task's work, by the name in a recipe."""
 
-from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -9,14 +8,12 @@ from numpy.typing import NDArray
 from affinage.errors import RecipeError
 from affinage.models.parts import Parts
 from affinage.records.recipe import Recipe
-from affinage.records.task import CLASSIFY, COUNT, MULTILABEL, Task, task_named
+from affinage.records.task import COUNT, MULTILABEL, task_named
+from affinage.training.losses import Objective, make_objective
 from affinage.workflows.classifying import Classifying
 from affinage.workflows.counting import Counting
 from affinage.workflows.tagging import Tagging
-from affinage.workflows.work import TaskWork
-
-Start = Callable[[Recipe, tuple[str, ...], NDArray[Any]], TaskWork]
-WORK: Mapping[Task, Start] = {CLASSIFY: Classifying, MULTILABEL: Tagging, COUNT: Counting}
+from affinage.workflows.work import Lesson, TaskWork
 
 
 def work_of(
@@ -28,20 +25,30 @@ def work_of(
         recipe: Settings.
         classes: Class names.
         targets: Of the training part.
-        parts: A user's own, of which the loss matters here.
+        parts: A user's own, of which loss and transform matter here.
 
     Raises:
         RecipeError: If there is no such task, or a loss of the user's own stands before a stage that
             knows its own loss.
     """
-    work = WORK[task_named(recipe.task)](recipe, classes, targets)
-    if parts is not None and parts.loss is not None:
-        if "features" in recipe.stages:
-            raise RecipeError(
-                "The stage 'features' fits its head by the recipe's loss, not by one of your own.",
-                remedy="Train with stages='finetune'.",
-            )
-        work.own_loss = True
-        work.objective = replace(work.objective, loss=parts.loss, plain=parts.loss)
-    work.transform = parts.transform if parts is not None else None
-    return work
+    lesson = _lesson(recipe, make_objective(recipe, classes=len(classes), targets=targets), parts)
+    task = task_named(recipe.task)
+    if task == COUNT:
+        return Counting(recipe, classes, targets, lesson)
+    if task == MULTILABEL:
+        return Tagging(recipe, classes, lesson)
+    return Classifying(recipe, classes, lesson)
+
+
+def _lesson(recipe: Recipe, objective: Objective, parts: Parts | None) -> Lesson:
+    if parts is None:
+        return Lesson(objective=objective)
+    if parts.loss is None:
+        return Lesson(objective=objective, transform=parts.transform)
+    if "features" in recipe.stages:
+        raise RecipeError(
+            "The stage 'features' fits its head by the recipe's loss, not by one of your own.",
+            remedy="Train with stages='finetune'.",
+        )
+    own = replace(objective, loss=parts.loss, plain=parts.loss)
+    return Lesson(objective=own, own_loss=True, transform=parts.transform)

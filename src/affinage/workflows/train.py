@@ -116,60 +116,6 @@ def train(
     Raises:
         AffinageError: If the settings, the images or the places cannot be used.
     """
-    with joined("cuda" if torch.cuda.is_available() else "cpu") as processes:
-        if not processes.first:
-            return _lent(processes)
-        with leading(processes):
-            run = _lead(
-                source, data=data, output=output, recipe=recipe, settings=settings, task=task,
-                group=group, stages=stages, budget=budget, goal=goal, seed=seed,
-                closed_set=closed_set, force=force, start=start, parts=parts, resume=resume,
-                reporter=reporter, started=started, on_begin=on_begin, processes=processes,
-            )  # fmt: skip
-        agreed(str(run.path), processes)
-        return run
-
-
-def _lent(processes: Processes) -> Run:
-    """Train what rank 0 hands over, and return the run that it has written.
-
-    Raises:
-        RunError: If rank 0 ended before the run did.
-    """
-    lend_a_hand(processes)
-    try:
-        return Run(Path(agreed("", processes)))
-    except RuntimeError:
-        raise RunError(
-            f"Process {processes.rank} of {processes.world} is left alone: the first one ended.",
-            remedy="See what process 0 says, and start all of them again with --resume.",
-        ) from None
-
-
-def _lead(
-    source: Source | Sequence[Source] | None,
-    *,
-    data: str | Path | None,
-    output: str | Path | None,
-    recipe: Recipe | str | Path | Mapping[str, Any] | None,
-    settings: Iterable[str] | Mapping[str, Any],
-    task: str | None,
-    group: str | None,
-    stages: str | Sequence[str] | None,
-    budget: str | float | None,
-    goal: str | None,
-    seed: int | None,
-    closed_set: bool | None,
-    force: bool | None,
-    start: str | Path | None,
-    parts: Parts | None,
-    resume: str | Path | None,
-    reporter: Reporter | None,
-    started: float | None,
-    on_begin: Callable[[Path], None] | None,
-    processes: Processes,
-) -> Run:
-    """Do the work of `train` in the process that writes."""
     told = reporter or Lines()
     if resume is not None:
         given = {
@@ -179,7 +125,8 @@ def _lead(
             "force": force,
         }  # fmt: skip
         named = [name for name, value in given.items() if value is not None]
-        return _resume(Path(resume), told, named, parts, processes)
+        run = Path(resume)
+        return _together(lambda processes: _resume(run, told, named, parts, processes))
     if source is None:
         raise DataError(
             "There is nothing to train on.", remedy="Name a folder: affinage train photos/"
@@ -189,29 +136,54 @@ def _lead(
         "task": task, "split.group": group, "stages": stages, "budget": budget, "goal": goal,
         "seed": seed, "split.closed_set": closed_set, "force": force,
     }  # fmt: skip
-    resolved = resolve_recipe(recipe, settings, flags)
-    resolved = _as_the_start(resolved, start)
+    resolved = _as_the_start(resolve_recipe(recipe, settings, flags), start)
     if parts is None or parts.model is None:
         check_name(resolved.model.backbone)
     clock = Clock(resolved.budget, started=started)
-    folder, dataset = _places(sources, data, output)
-    with folder.locked():
-        folder.begin(
-            {
-                "created": now(),
-                "data": dataset.path.name,
-                "data_folder": str(dataset.path.resolve()),
-                "sources": [str(one.resolve()) for one in sources],
-                "start": str(Path(start).resolve()) if start is not None else None,
-                "parts": parts.names if parts is not None else {},
-            },
-            resolved,
-        )
-        if on_begin is not None:
-            on_begin(folder.path)
-        with _without_trace_of_mistakes(folder):
-            _work(_session(folder, dataset, resolved, clock, told, processes), sources, parts)
-    return Run(folder.path)
+
+    def lead(processes: Processes) -> Run:
+        folder, dataset = _places(sources, data, output)
+        with folder.locked():
+            folder.begin(
+                {
+                    "created": now(),
+                    "data": dataset.path.name,
+                    "data_folder": str(dataset.path.resolve()),
+                    "sources": [str(one.resolve()) for one in sources],
+                    "start": str(Path(start).resolve()) if start is not None else None,
+                    "parts": parts.names if parts is not None else {},
+                },
+                resolved,
+            )
+            if on_begin is not None:
+                on_begin(folder.path)
+            with _without_trace_of_mistakes(folder):
+                _work(_session(folder, dataset, resolved, clock, told, processes), sources, parts)
+        return Run(folder.path)
+
+    return _together(lead)
+
+
+def _together(lead: Callable[[Processes], Run]) -> Run:
+    """Let the first process do the work, the others lend a hand; return the run in all of them.
+
+    Raises:
+        RunError: In the others, if the first one ended before the run did.
+    """
+    with joined("cuda" if torch.cuda.is_available() else "cpu") as processes:
+        if processes.first:
+            with leading(processes):
+                run = lead(processes)
+            agreed(str(run.path), processes)
+            return run
+        lend_a_hand(processes)
+        try:
+            return Run(Path(agreed("", processes)))
+        except RuntimeError:
+            raise RunError(
+                f"Process {processes.rank} of {processes.world} is left alone: the first one ended.",
+                remedy="See what process 0 says, and start all of them again with --resume.",
+            ) from None
 
 
 @contextlib.contextmanager

@@ -59,7 +59,7 @@ class FeaturesOutcome:
 def open_cache(session: Session, backbone: Backbone, work: TaskWork) -> FrozenFeatures:
     """Return the frozen backbone with its cache, and no features yet."""
     model = stack(
-        backbone, classes=work.objective.outputs, dropout=session.recipe.model.dropout
+        backbone, classes=work.lesson.objective.outputs, dropout=session.recipe.model.dropout
     ).to(session.engine.device)
     versions = {"timm": backbone.timm_version}
     facts = cache_facts(backbone, session.engine, versions=versions)

@@ -71,7 +71,7 @@ def keep_model(
         parameters=sum(parameter.numel() for parameter in chosen.model.parameters()),
         preprocessing=backbone.preprocessing,
         classes=data.classes,
-        outputs=work.objective.outputs,
+        outputs=work.lesson.objective.outputs,
         calibration=work.calibrate(chosen.validation_logits, data.validation.targets),
     )
     save_model(session.folder.model, chosen.model, backbone=backbone.name)
@@ -102,7 +102,7 @@ def measure_parts(
         evaluations[part.name] = work.score(measured, outputs, card.calibration)
         tables.append(work.table(measured, outputs, card.calibration))
         if parts is not None and parts.metrics:
-            said = predicted(work.objective, outputs)
+            said = predicted(work.lesson.objective, outputs)
             own[part.name] = {
                 name: own_metric(metric, said, part.targets)
                 for name, metric in parts.metrics.items()

@@ -17,6 +17,7 @@ from affinage.models.freeze import frozen_state, layer_groups, set_trainable
 from affinage.records.any_evaluation import AnyEvaluation
 from affinage.records.finding import Finding
 from affinage.records.run import Calibration, StageResult
+from affinage.records.task import task_named
 from affinage.training.finetune import Finetuned, Observed, finetune
 from affinage.training.initial import check_first_loss
 from affinage.training.loop import training_steps
@@ -144,7 +145,7 @@ def _settle(session: Session, data: TrainingData, model: Classifier, work: TaskW
         return
     session.reporter.say("measuring what the recipe leaves at auto")
     settled = settle(
-        model, data.train.items, data.train.targets, objective=work.objective,
+        model, data.train.items, data.train.targets, objective=work.lesson.objective,
         recipe=session.recipe, device=session.engine.device, threads=session.engine.threads,
     )  # fmt: skip
     session.recipe = settled.recipe
@@ -160,7 +161,7 @@ def _check_first_loss(
     """Warn where the model starts worse than a guess."""
     items, targets = data.train.items[:TRAIN_SAMPLE], data.train.targets[:TRAIN_SAMPLE]
     outputs = compute_logits(model, items, session.engine)
-    session.findings.extend(check_first_loss(outputs, targets, work.objective).findings())
+    session.findings.extend(check_first_loss(outputs, targets, work.lesson.objective).findings())
 
 
 def refit_finetuned(
@@ -214,7 +215,7 @@ def _train(
         out_of_time=lambda: session.clock.left < reserve,
     )
     if session.processes.world > 1:
-        if work.own_loss:
+        if work.lesson.own_loss:
             raise RunError(
                 "A loss of your own cannot be handed to other processes.",
                 remedy="Train in one process, without torchrun.",
@@ -223,7 +224,7 @@ def _train(
             model=model, items=part.items, targets=part.targets, classes=len(data.classes),
             recipe=session.recipe, plan=plan, folder=session.folder.checkpoints,
             threads=max(1, session.engine.threads // session.processes.world), phase=phase,
-            cuts=cuts, transform=work.transform,
+            cuts=cuts, transform=work.lesson.transform,
         )  # fmt: skip
         return train_together(
             job, observed, device=session.engine.device, processes=session.processes
@@ -232,7 +233,7 @@ def _train(
         model,
         part.items,
         part.targets,
-        objective=work.objective,
+        objective=work.lesson.objective,
         recipe=session.recipe,
         plan=plan,
         observed=observed,
@@ -241,7 +242,7 @@ def _train(
         threads=session.engine.threads,
         phase=phase,
         cuts=cuts,
-        transform=work.transform,
+        transform=work.lesson.transform,
     )
 
 
@@ -303,7 +304,7 @@ def measure(session: Session, data: TrainingData, model: Classifier, work: TaskW
         time.monotonic()
         for _ in training_steps(
             trial, optimizer, part.items, part.targets,
-            objective=work.objective,
+            objective=work.lesson.objective,
             recipe=session.recipe, plan=plan, device=engine.device, threads=engine.threads,
             phase="measure",
         )
@@ -404,12 +405,12 @@ def _summary(
         if difference is not None
         else ""
     )
+    kept_by = task_named(session.recipe.task).kept_by(settings.stop_on)
     stop = f" It was stopped early: {ended.stopped}." if ended.stopped else ""
     epochs, best = (
         f"{steps / plan.steps_per_epoch:.3g}" for steps in (ended.steps, ended.best_step)
     )
     return (
         f"{proof}Then the last {trained} of {blocks} blocks and the head were trained for {epochs} "
-        f"epochs; {norms}; the weights of epoch {best}, with the lowest validation loss at its best "
-        f"temperature, were kept.{stop}"
+        f"epochs; {norms}; the weights of epoch {best}, with {kept_by}, were kept.{stop}"
     )

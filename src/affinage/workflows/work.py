@@ -80,6 +80,21 @@ class Measured:
     memory_test: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lesson:
+    """What a training is to learn, and on which images.
+
+    Attributes:
+        objective: What it makes small.
+        own_loss: Whether the objective's loss is the user's own.
+        transform: A change of the user's own to training images.
+    """
+
+    objective: Objective
+    own_loss: bool = False
+    transform: Change | None = None
+
+
 class TaskWork(Protocol):
     """A task at work: how its heads are fitted, its models judged, its answers given."""
 
@@ -87,14 +102,9 @@ class TaskWork(Protocol):
     def task(self) -> Task:
         """What is predicted."""
 
-    objective: Objective
-    """What a training makes small."""
-
-    transform: Change | None
-    """A change of the user's own to training images."""
-
-    own_loss: bool
-    """Whether the objective's loss is the user's own."""
+    @property
+    def lesson(self) -> Lesson:
+        """What a training is to learn."""
 
     def fit(self, learnt: Learnt) -> FittedHead:
         """Choose the penalty by cross-validation and fit the head."""

@@ -95,7 +95,7 @@ class FolderShelf:
             there = _changed(final, len(data))
             first = self._staged.setdefault(path, aside) if there is None else final
             if first != aside:
-                os.unlink(aside)  # noqa: PTH108
+                os.unlink(aside)  # noqa: PTH108 - strings: once for each image.
             return there or _changed(first, len(data))
 
     def settle(self, paths: Collection[str]) -> None:
@@ -110,7 +110,7 @@ class FolderShelf:
             for path, aside in moves.items():
                 self._make_folder(path)
                 with self._naming:
-                    os.replace(aside, f"{self.root}/{path}")  # noqa: PTH105
+                    os.replace(aside, f"{self.root}/{path}")  # noqa: PTH105 - as above.
                     del self._staged[path]
         except OSError as error:
             raise _cannot_write(self.root, error) from None
