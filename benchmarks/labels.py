@@ -25,7 +25,8 @@ from affinage.heads.out_of_fold import out_of_fold
 from affinage.imaging.batches import Item
 from affinage.inference.features import cache_facts, cached_features
 from affinage.models.build import build_backbone, stack
-from affinage.records.recipe import ModelSettings, Recipe
+from affinage.records.networks import ModelSettings
+from affinage.records.recipe import Recipe
 from affinage.store.feature_cache import FeatureCache
 from affinage.workflows.session import make_engine, place
 

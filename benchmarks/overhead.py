@@ -26,7 +26,7 @@ def overhead(samples: Path) -> dict[str, Any]:
     from affinage.models.build import build_backbone, stack
     from affinage.models.freeze import layer_groups, set_modes, set_trainable
     from affinage.models.process import usable_cores
-    from affinage.records.recipe import parse_recipe
+    from affinage.records.recipe_text import parse_recipe
     from affinage.store.run_folder import RunFolder
     from affinage.training.finetune import Observed, finetune
     from affinage.training.losses import make_objective

@@ -13,7 +13,7 @@ from torch import nn
 from torchvision import datasets, transforms
 
 from affinage.models.build import build_backbone
-from affinage.records.recipe import ModelSettings
+from affinage.records.networks import ModelSettings
 
 EPOCHS, RATE = 6, 3e-4
 

@@ -22,7 +22,8 @@ import affinage
 from affinage.imaging.batches import Item
 from affinage.inference.features import cache_facts, cached_features
 from affinage.models.build import build_backbone, stack
-from affinage.records.recipe import ModelSettings, Recipe
+from affinage.records.networks import ModelSettings
+from affinage.records.recipe import Recipe
 from affinage.store.feature_cache import FeatureCache
 from affinage.workflows.reporter import Silent
 from affinage.workflows.session import make_engine

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from affinage.records.recipe import Recipe, settings_table
+from affinage.records.recipe import Recipe
+from affinage.records.settings_table import settings_table
 
 SETTINGS = Path(__file__).parent / "settings.md"
 
@@ -10,8 +11,8 @@ _INTRODUCTION = """\
 # Settings
 
 Every setting of a recipe, with its default and the values that it takes. `affinage train --settings`
-prints the same list. This page is written by `make docs` from `src/affinage/records/recipe.py`; do not
-edit it by hand.
+prints the same list. This page is written by `make docs` from `src/affinage/records/recipe.py` and
+`src/affinage/records/settings/`; do not edit it by hand.
 
 Give settings in a YAML file (`--recipe FILE`), one by one (`--set optimizer.lr=3e-4`), or by the flags
 of [`affinage train`](commands/train.md). A flag wins over `--set`, `--set` wins over the file. The run

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from affinage.datasets.folds import make_folds
 from affinage.datasets.split import make_split
 from affinage.errors import DataError
-from affinage.records.recipe import SplitSettings
+from affinage.records.settings.split import SplitSettings
 from affinage.records.split import Folds, Split
 
 from .samples import manifest_of

@@ -11,7 +11,7 @@ from affinage.datasets.split import make_split, split_name
 from affinage.errors import DataError
 from affinage.records.finding import Finding
 from affinage.records.manifest import PARTS
-from affinage.records.recipe import SplitSettings
+from affinage.records.settings.split import SplitSettings
 from affinage.records.split import Split
 
 from .samples import manifest_of

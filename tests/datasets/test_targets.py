@@ -9,7 +9,7 @@ from affinage.datasets.sources import scan
 from affinage.datasets.split import make_split
 from affinage.datasets.targets import for_task, read_targets, strata
 from affinage.errors import DataError
-from affinage.records.recipe import SplitSettings
+from affinage.records.settings.split import SplitSettings
 from affinage.records.task import CLASSIFY, COUNT, MULTILABEL
 
 

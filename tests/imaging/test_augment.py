@@ -9,7 +9,7 @@ from PIL import Image
 from affinage.imaging.augment import Chance, augment, generator, random_box
 from affinage.imaging.resize import prepare
 from affinage.records.preprocessing import Preprocessing
-from affinage.records.recipe import AugmentSettings
+from affinage.records.settings.augment import AugmentSettings
 
 OFF = AugmentSettings(horizontal_flip=False, crop=1)
 SMALL = Preprocessing(width=64, height=64)

@@ -13,7 +13,7 @@ from affinage.imaging.decode import decode
 from affinage.imaging.effects import blurred, erased, noisy, recolour
 from affinage.imaging.policies import CHANGES, STRONGEST, random_changes
 from affinage.records.preprocessing import Preprocessing
-from affinage.records.recipe import AugmentSettings
+from affinage.records.settings.augment import AugmentSettings
 
 
 @pytest.fixture(scope="module")

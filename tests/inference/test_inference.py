@@ -8,7 +8,7 @@ from affinage.imaging.hashing import content_id
 from affinage.inference.features import cached_features
 from affinage.inference.forward import Engine, compute_features, compute_logits
 from affinage.models.build import build_backbone, stack
-from affinage.records.recipe import ModelSettings
+from affinage.records.networks import ModelSettings
 from affinage.store.feature_cache import FeatureCache
 
 ENGINE = Engine(device=torch.device("cpu"), threads=2, batch_size=8)

@@ -6,7 +6,7 @@ from affinage.errors import ModelError
 from affinage.models import weights as weights_module
 from affinage.models.build import build_backbone, check_name, preprocessing_of, stack
 from affinage.models.weights import PACKAGED, packaged_path
-from affinage.records.recipe import ModelSettings
+from affinage.records.networks import ModelSettings
 
 
 @pytest.mark.parametrize("known", PACKAGED, ids=lambda known: known.backbone)

@@ -4,7 +4,7 @@ import torch
 from affinage.errors import ModelError
 from affinage.models.build import build_backbone, stack
 from affinage.models.carry_over import carry_over
-from affinage.records.recipe import parse_recipe
+from affinage.records.recipe_text import parse_recipe
 
 OLD = ("ant", "bee", "cat")
 

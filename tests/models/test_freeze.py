@@ -11,7 +11,7 @@ from affinage.models.freeze import (
     set_trainable,
     thawed,
 )
-from affinage.records.recipe import ModelSettings
+from affinage.records.networks import ModelSettings
 
 FAMILIES = (
     "tf_efficientnet_lite0",

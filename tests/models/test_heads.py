@@ -8,7 +8,7 @@ from affinage.models.build import build_backbone, build_empty, stack
 from affinage.models.freeze import layer_groups, set_modes, set_trainable
 from affinage.models.heads import GeneralisedMeanPool, make_pool
 from affinage.records.networks import HeadSettings
-from affinage.records.recipe import parse_recipe
+from affinage.records.recipe_text import parse_recipe
 
 FAMILIES = ("resnet18", "mobilenetv3_small_050", "convnext_atto", "vit_tiny_patch16_224")
 POOLINGS = ("avg", "max", "gem", "flatten")

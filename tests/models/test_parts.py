@@ -15,7 +15,7 @@ from affinage.models.parts import Parts, fingerprint, own_backbone, require_part
 from affinage.models.small_networks import SMALL
 from affinage.records.networks import ModelSettings
 from affinage.records.preprocessing import Preprocessing
-from affinage.records.recipe import parse_recipe
+from affinage.records.recipe_text import parse_recipe
 from affinage.training.losses import make_objective
 
 

@@ -8,7 +8,8 @@ from affinage.models.catalogue import catalogue
 from affinage.models.freeze import frozen_state, layer_groups, set_modes, set_trainable
 from affinage.models.small_networks import SMALL
 from affinage.records.networks import SMALL_NETWORKS
-from affinage.records.recipe import Recipe, dump_recipe, load_recipe, parse_recipe
+from affinage.records.recipe import Recipe
+from affinage.records.recipe_text import dump_recipe, load_recipe, parse_recipe
 
 VARIANTS = (
     (),

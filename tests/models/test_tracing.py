@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from affinage.models.build import build_backbone, stack
 from affinage.models.receptive_field import UNKNOWN, WHOLE, Part, Span, reshaped
 from affinage.models.tracing import trace
-from affinage.records.recipe import parse_recipe
+from affinage.records.recipe_text import parse_recipe
 
 SMALL_XCEPTION = "model.mini_xception.filters=8,12,16,20,24"
 FAMILIES = (

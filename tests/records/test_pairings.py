@@ -10,7 +10,8 @@ from affinage.records.pairings import (
     problems,
     resolve,
 )
-from affinage.records.recipe import forced_pairings, parse_recipe
+from affinage.records.recipe import forced_pairings
+from affinage.records.recipe_text import parse_recipe
 
 
 def refusal(*settings):

@@ -4,13 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from affinage.errors import RecipeError
-from affinage.records.recipe import (
-    Recipe,
-    dump_recipe,
-    load_recipe,
-    parse_recipe,
-    settings_table,
-)
+from affinage.records.recipe import Recipe
+from affinage.records.recipe_text import dump_recipe, load_recipe, parse_recipe
+from affinage.records.settings_table import settings_table
 
 
 def test_a_recipe_survives_its_file():

@@ -27,7 +27,7 @@ from affinage.records.evaluation import (
 )
 from affinage.records.finding import Finding
 from affinage.records.preprocessing import Preprocessing
-from affinage.records.recipe import dump_recipe, parse_recipe
+from affinage.records.recipe_text import dump_recipe, parse_recipe
 from affinage.records.run import Calibration, Environment, ModelCard, RunRecord, StageResult
 from affinage.records.signals import Point, Signals
 

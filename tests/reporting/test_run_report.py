@@ -7,7 +7,7 @@ import pytest
 
 from affinage.records.estimate import Estimate
 from affinage.records.finding import Finding
-from affinage.records.recipe import dump_recipe, parse_recipe
+from affinage.records.recipe_text import dump_recipe, parse_recipe
 from affinage.records.report import Chart, Code, Gallery, Matrix, Table, Text
 from affinage.records.signals import Signals
 from affinage.reporting.evaluation_report import evaluation_report

@@ -14,7 +14,8 @@ from affinage.imaging.batches import Item
 from affinage.imaging.hashing import content_id
 from affinage.models.build import build_backbone, stack
 from affinage.models.classifier import Classifier
-from affinage.records.recipe import Recipe, parse_recipe
+from affinage.records.recipe import Recipe
+from affinage.records.recipe_text import parse_recipe
 from affinage.records.signals import Point
 from affinage.training.finetune import Finetuned, Observed, finetune
 from affinage.training.losses import make_objective

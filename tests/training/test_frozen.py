@@ -7,7 +7,7 @@ import torch
 from affinage.imaging.batches import prepared_batches
 from affinage.models.classifier import batchnorms
 from affinage.models.freeze import frozen_state, layer_groups, set_trainable
-from affinage.records.recipe import parse_recipe
+from affinage.records.recipe_text import parse_recipe
 from affinage.training.feeding import Feed
 from affinage.training.loop import training_steps
 from affinage.training.losses import make_objective, sampling_weights

@@ -7,7 +7,9 @@ from affinage.imaging.batches import Item
 from affinage.imaging.hashing import content_id
 from affinage.models.build import build_backbone, stack
 from affinage.models.freeze import layer_groups, set_trainable
-from affinage.records.recipe import OptimizerSettings, ScheduleSettings, parse_recipe
+from affinage.records.recipe_text import parse_recipe
+from affinage.records.settings.optimizer import OptimizerSettings
+from affinage.records.settings.schedule import ScheduleSettings
 from affinage.training.checkpoint import load_training, save_training
 from affinage.training.finetune import Observed, finetune
 from affinage.training.loop import training_steps

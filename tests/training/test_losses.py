@@ -6,7 +6,7 @@ from scipy.special import expit
 
 from affinage.errors import DataError, RecipeError
 from affinage.records.pairings import BALANCES, PAIRINGS
-from affinage.records.recipe import parse_recipe
+from affinage.records.recipe_text import parse_recipe
 from affinage.training.balance import count_rarity
 from affinage.training.losses import make_objective, sampling_weights
 

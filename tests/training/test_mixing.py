@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from affinage.errors import RecipeError
-from affinage.records.recipe import AugmentSettings, parse_recipe
+from affinage.records.recipe_text import parse_recipe
+from affinage.records.settings.augment import AugmentSettings
 from affinage.training.mixing import Mix, draw_mix, mix_images, mix_targets
 
 SETTINGS = {

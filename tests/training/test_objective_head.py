@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from affinage.records.recipe import parse_recipe
+from affinage.records.recipe_text import parse_recipe
 from affinage.training.losses import make_objective
 from affinage.training.objective_head import (
     choose_objective_penalty,

@@ -4,7 +4,8 @@ import torch
 
 from affinage.errors import ModelError, RecipeError
 from affinage.records.preprocessing import Preprocessing
-from affinage.records.recipe import AugmentSettings, parse_recipe
+from affinage.records.recipe_text import parse_recipe
+from affinage.records.settings.augment import AugmentSettings
 from affinage.training.feeding import Feed
 from affinage.training.plan import Plan
 from affinage.training.resizing import rungs, weakened

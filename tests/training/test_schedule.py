@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from affinage.errors import RecipeError
-from affinage.records.recipe import ScheduleSettings, parse_recipe
+from affinage.records.recipe_text import parse_recipe
+from affinage.records.settings.schedule import ScheduleSettings
 from affinage.training.plan import Plan, make_plan
 from affinage.training.schedule import Plateau, factor_of, schedule_factor
 

@@ -7,7 +7,8 @@ import torch
 
 from affinage.errors import RecipeError
 from affinage.models.freeze import layer_groups, set_trainable
-from affinage.records.recipe import OptimizerSettings, parse_recipe
+from affinage.records.recipe_text import parse_recipe
+from affinage.records.settings.optimizer import OptimizerSettings
 from affinage.training import batch_search
 from affinage.training.batch_search import find_batch_size, scaled_rate
 from affinage.training.initial import check_first_loss, guessed_losses

@@ -16,7 +16,7 @@ from tiny_training import TINY
 from affinage.imaging.batches import Item
 from affinage.imaging.hashing import content_id
 from affinage.models.build import build_backbone, stack
-from affinage.records.recipe import parse_recipe
+from affinage.records.recipe_text import parse_recipe
 from affinage.training.finetune import Observed, finetune
 from affinage.training.losses import make_objective
 from affinage.training.plan import make_plan

@@ -9,7 +9,7 @@ from affinage.cli.main import app
 from affinage.errors import RecipeError
 from affinage.models.build import build_backbone, stack
 from affinage.models.freeze import layer_groups, set_modes, set_trainable
-from affinage.records.recipe import parse_recipe
+from affinage.records.recipe_text import parse_recipe
 from affinage.reporting.layer_table import layer_report
 from affinage.reporting.markdown import to_markdown
 from affinage.training.optimizer import build_optimizer

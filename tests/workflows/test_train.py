@@ -12,7 +12,7 @@ import pytest
 import affinage
 from affinage.errors import AffinageError, DataError, ModelError, RecipeError, RunError
 from affinage.inference import forward
-from affinage.records.recipe import load_recipe
+from affinage.records.recipe_text import load_recipe
 from affinage.workflows.recipes import resolve_recipe
 from affinage.workflows.reporter import Silent
 from real_digits import SMALL, write_digits

@@ -3,7 +3,7 @@
 from rich.table import Table
 from rich.text import Text
 
-from affinage.records.recipe import settings_table
+from affinage.records.settings_table import settings_table
 
 
 def settings_listing() -> Table:

@@ -9,7 +9,7 @@ from affinage.datasets.split import images_of, newcomers
 from affinage.errors import DataError
 from affinage.records.finding import Finding
 from affinage.records.manifest import Manifest
-from affinage.records.recipe import SplitSettings
+from affinage.records.settings.split import SplitSettings
 from affinage.records.split import Folds, Split
 
 MOST_FOLDS = 20

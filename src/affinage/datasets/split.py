@@ -17,7 +17,7 @@ from affinage.datasets.targets import strata
 from affinage.errors import DataError
 from affinage.records.finding import Finding
 from affinage.records.manifest import PARTS, SCHEMA, Manifest
-from affinage.records.recipe import SplitSettings
+from affinage.records.settings.split import SplitSettings
 from affinage.records.split import Split
 
 

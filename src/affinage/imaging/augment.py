@@ -16,7 +16,7 @@ from affinage.imaging.effects import blurred, erased, noisy, recolour
 from affinage.imaging.policies import random_changes
 from affinage.imaging.resize import Box, resize_box, view_box
 from affinage.records.preprocessing import Interpolation, Preprocessing
-from affinage.records.recipe import AugmentSettings
+from affinage.records.settings.augment import AugmentSettings
 
 ASPECTS = (3 / 4, 4 / 3)
 

@@ -17,7 +17,7 @@ from affinage.imaging.decode import decode
 from affinage.imaging.hashing import content_id
 from affinage.imaging.resize import prepare
 from affinage.records.preprocessing import Preprocessing
-from affinage.records.recipe import AugmentSettings
+from affinage.records.settings.augment import AugmentSettings
 
 
 @dataclass(frozen=True, slots=True)

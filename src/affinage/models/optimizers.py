@@ -7,7 +7,7 @@ import torch
 from timm.optim import get_optimizer_class
 
 from affinage.errors import RecipeError
-from affinage.records.recipe import (
+from affinage.records.settings.optimizer import (
     WITH_AMSGRAD,
     WITH_MOMENTUM,
     WITH_NESTEROV,

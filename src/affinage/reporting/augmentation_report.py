@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from affinage.records.augmentation import AugmentationsResult, AugmentationTrial
-from affinage.records.recipe import AugmentSettings
 from affinage.records.report import Block, Code, Gallery, Picture, Report, Section, Table, Text
+from affinage.records.settings.augment import AugmentSettings
 from affinage.reporting.words import NOTHING, count, estimated, label, listed
 
 

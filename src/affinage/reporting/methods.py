@@ -7,8 +7,10 @@ from affinage.records.any_evaluation import AnyEvaluation
 from affinage.records.evaluation import Evaluation
 from affinage.records.pairings import resolve
 from affinage.records.preprocessing import Preprocessing
-from affinage.records.recipe import AugmentSettings, Recipe, load_recipe
+from affinage.records.recipe import Recipe
+from affinage.records.recipe_text import load_recipe
 from affinage.records.run import RunRecord, StageResult
+from affinage.records.settings.augment import AugmentSettings
 from affinage.records.task import task_named
 from affinage.reporting.verdict import METRICS, deciding, goal_clause, validation_chose
 from affinage.reporting.voices import voice_of

@@ -18,7 +18,8 @@ from affinage.records.evaluation import GoalAnswer, Look
 from affinage.records.finding import Finding
 from affinage.records.manifest import COUNT, LABELS, TAG, Manifest, split_labels
 from affinage.records.plain import from_plain, to_plain
-from affinage.records.recipe import Recipe, dump_recipe, load_recipe
+from affinage.records.recipe import Recipe
+from affinage.records.recipe_text import dump_recipe, load_recipe
 from affinage.records.run import Environment, ModelCard, RunRecord, StageResult
 from affinage.records.signals import Point, Signals
 from affinage.records.split import Split

@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from affinage.records.recipe import LossSettings, Recipe
+from affinage.records.recipe import Recipe
+from affinage.records.settings.loss import LossSettings
 
 Targets = NDArray[Any]
 

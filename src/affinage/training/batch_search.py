@@ -9,7 +9,8 @@ import torch
 from affinage.imaging.batches import Item
 from affinage.models.classifier import Classifier
 from affinage.models.freeze import layer_groups, set_trainable
-from affinage.records.recipe import WITHOUT_BETAS, OptimizerSettings, Recipe
+from affinage.records.recipe import Recipe
+from affinage.records.settings.optimizer import WITHOUT_BETAS, OptimizerSettings
 from affinage.training.feeding import Targets
 from affinage.training.losses import Objective
 from affinage.training.memory import USABLE, bytes_per_image, free_bytes

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from affinage.records.recipe import AugmentSettings
+from affinage.records.settings.augment import AugmentSettings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

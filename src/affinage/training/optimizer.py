@@ -8,7 +8,7 @@ from torch import nn
 from affinage.errors import RecipeError
 from affinage.models.freeze import LayerGroup
 from affinage.models.optimizers import make_optimizer
-from affinage.records.recipe import OptimizerSettings
+from affinage.records.settings.optimizer import OptimizerSettings
 
 
 def highest_rate(settings: OptimizerSettings) -> float:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from affinage.errors import RecipeError
-from affinage.records.recipe import FinetuneSettings
+from affinage.records.settings.finetune import FinetuneSettings
 
 IMAGES_BY_DEFAULT = 4_000
 EPOCHS_AT_MOST = 20

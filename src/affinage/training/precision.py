@@ -3,7 +3,7 @@
 import torch
 
 from affinage.errors import RecipeError
-from affinage.records.recipe import ComputeSettings
+from affinage.records.settings.compute import ComputeSettings
 
 TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 

@@ -10,7 +10,8 @@ import torch
 from affinage.imaging.batches import Item
 from affinage.models.classifier import Classifier
 from affinage.models.freeze import layer_groups, set_trainable
-from affinage.records.recipe import WITHOUT_BETAS, Recipe
+from affinage.records.recipe import Recipe
+from affinage.records.settings.optimizer import WITHOUT_BETAS
 from affinage.training.feeding import Targets
 from affinage.training.initial import guessed_losses
 from affinage.training.loop import training_steps

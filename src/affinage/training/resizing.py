@@ -9,7 +9,8 @@ import torch
 from affinage.errors import ModelError
 from affinage.models.classifier import Classifier
 from affinage.records.preprocessing import Preprocessing
-from affinage.records.recipe import AugmentSettings, Recipe
+from affinage.records.recipe import Recipe
+from affinage.records.settings.augment import AugmentSettings
 
 _TURNED_ROUND = {"crop"}
 """Settings that are off at 1 and stronger the smaller they are."""

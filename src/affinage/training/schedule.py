@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from affinage.records.recipe import ScheduleSettings
+from affinage.records.settings.schedule import ScheduleSettings
 from affinage.training.plan import Plan
 
 WARMUP = {"one_cycle": 0.25}

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from affinage.errors import RecipeError
-from affinage.records.recipe import FinetuneSettings
+from affinage.records.settings.finetune import FinetuneSettings
 
 JUDGED = "judged"
 

@@ -24,7 +24,7 @@ from affinage.imaging.measuring import FACTS, measure_all
 from affinage.models.process import usable_cores
 from affinage.records.audit import AuditResult
 from affinage.records.manifest import Manifest
-from affinage.records.recipe import SplitSettings
+from affinage.records.settings.split import SplitSettings
 from affinage.records.split import Split
 from affinage.reporting.audit_report import audit_report, pictures_wanted
 from affinage.reporting.html import to_html

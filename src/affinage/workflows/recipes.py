@@ -7,7 +7,8 @@ from typing import Any
 
 from affinage.errors import RecipeError
 from affinage.evaluation.goals import parse_goal
-from affinage.records.recipe import Recipe, load_recipe, parse_recipe
+from affinage.records.recipe import Recipe
+from affinage.records.recipe_text import load_recipe, parse_recipe
 from affinage.records.task import task_named
 from affinage.workflows.clock import parse_duration
 

@@ -12,7 +12,8 @@ from affinage.models.process import usable_cores
 from affinage.records.finding import Finding
 from affinage.records.linked import groups_of
 from affinage.records.manifest import PARTS, Manifest
-from affinage.records.recipe import SplitSettings, parse_recipe
+from affinage.records.recipe_text import parse_recipe
+from affinage.records.settings.split import SplitSettings
 from affinage.records.split import Folds, PartCounts, Split, SplitResult
 from affinage.store.dataset_folder import DatasetFolder
 from affinage.workflows.opened import open_data

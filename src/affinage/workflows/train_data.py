@@ -11,7 +11,7 @@ from affinage.datasets.targets import for_task
 from affinage.errors import DataError
 from affinage.imaging.measuring import FACTS, measure_all
 from affinage.records.finding import Finding
-from affinage.records.recipe import SplitSettings
+from affinage.records.settings.split import SplitSettings
 from affinage.records.split import Split
 from affinage.records.task import Task
 from affinage.store.dataset_folder import DatasetFolder

@@ -1,0 +1,53 @@
+"""Settings of changes to training images."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from affinage.records.section import Section
+
+
+class AugmentSettings(Section):
+    """Changes to training images that keep their label."""
+
+    horizontal_flip: bool = Field(default=True, description="Off where left and right matter.")
+    vertical_flip: bool = Field(default=False, description="On for images without an up.")
+    crop: float = Field(
+        0.5, gt=0, le=1, description="Smallest share of the area a crop keeps; 1 = off."
+    )
+    rotation: float = Field(0.0, ge=0, le=180, description="Largest rotation, degrees.")
+    brightness: float = Field(0.0, ge=0, lt=1, description="Largest relative change.")
+    contrast: float = Field(0.0, ge=0, lt=1, description="Largest relative change.")
+    saturation: float = Field(
+        0.0, ge=0, le=1, description="Largest relative change of the distance from grey."
+    )
+    hue: float = Field(
+        0.0, ge=0, le=0.5, description="Largest turn of the colours, share of the colour circle."
+    )
+    grey: float = Field(0.0, ge=0, le=1, description="Share of views without colour.")
+    blur: float = Field(
+        0.0, ge=0, le=20, description="Largest Gaussian blur: standard deviation, px of the input."
+    )
+    noise: float = Field(
+        0.0, ge=0, le=0.5, description="Strongest Gaussian noise: deviation, share of the range."
+    )
+    erase: float = Field(
+        0.0, ge=0, le=1, description="Share of views with a rectangle of their mean colour on them."
+    )
+    policy: Literal["none", "randaugment", "trivialaugment"] = Field(
+        "none", description="Changes drawn from a list of fourteen, after the crop."
+    )
+    policy_changes: int = Field(2, ge=1, le=5, description="For randaugment: changes a view.")
+    policy_magnitude: int = Field(9, ge=0, le=30, description="For randaugment: their strength.")
+    mixup: float = Field(
+        0.0,
+        ge=0,
+        le=10,
+        description="Alpha of mixup: two images are blended, and their labels; 0 = off.",
+    )
+    cutmix: float = Field(
+        0.0,
+        ge=0,
+        le=10,
+        description="Alpha of cutmix: a box of one image lies on another; 0 = off.",
+    )

@@ -1,0 +1,20 @@
+"""Settings of where and how it is computed."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from affinage.records.section import Section
+
+
+class ComputeSettings(Section):
+    """Where and how it is computed."""
+
+    device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps...")
+    threads: int | None = Field(None, ge=1, description="null = processors this process may use.")
+    precision: Literal["fp32", "bf16", "fp16", "auto"] = Field(
+        "fp32", description="Of the training steps; auto = the fastest here, measured."
+    )
+    batch_size: int = Field(
+        32, ge=1, le=4096, description="Images per forward pass without training."
+    )
