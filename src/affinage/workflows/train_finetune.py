@@ -1,7 +1,5 @@
 """The stage `finetune`: parity first, then unfreezing, watched by validation."""
 
-import copy
-import dataclasses
 import time
 from dataclasses import dataclass
 
@@ -15,13 +13,9 @@ from affinage.inference.forward import compute_logits
 from affinage.models.classifier import Classifier
 from affinage.models.freeze import frozen_state, layer_groups, set_trainable
 from affinage.records.any_evaluation import AnyEvaluation
-from affinage.records.finding import Finding
 from affinage.records.run import Calibration, StageResult
-from affinage.records.task import task_named
 from affinage.training.finetune import Finetuned, Observed, finetune
 from affinage.training.initial import check_first_loss
-from affinage.training.loop import training_steps
-from affinage.training.optimizer import build_optimizer
 from affinage.training.plan import Plan, make_plan
 from affinage.training.settle import is_settled, settle
 from affinage.training.stopping import Scores
@@ -32,13 +26,10 @@ from affinage.workflows.train_features import (
     FrozenFeatures,
     measured_part,
 )
+from affinage.workflows.train_parity import parity, stacked
+from affinage.workflows.train_plan import SECONDS_TO_FINISH, TRAIN_SAMPLE, plan_within_budget
+from affinage.workflows.train_told import facts_of, summary_of
 from affinage.workflows.work import TaskWork
-
-PARITY_IMAGES = 64
-PARITY_LIMIT = 1e-3
-TRAIN_SAMPLE = 128
-STEPS_WORTH_TAKING = 10
-SECONDS_TO_FINISH = 4.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,46 +45,6 @@ class FinetuneOutcome:
     cuts: tuple[tuple[float, float], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rates:
-    """Measured seconds: of a step, and of an image in evaluation mode."""
-
-    step: float
-    image: float
-
-
-def stacked(frozen: FrozenFeatures, head: LinearHead | None) -> Classifier:
-    """Return a copy of the frozen backbone with the head on it; with zeros where there is none."""
-    model = copy.deepcopy(frozen.model)
-    if head is not None:
-        with torch.no_grad():
-            model.last.weight.copy_(torch.from_numpy(np.asarray(head.weight, dtype=np.float32)))
-            model.last.bias.copy_(torch.from_numpy(np.asarray(head.bias, dtype=np.float32)))
-    return model
-
-
-def parity(session: Session, data: TrainingData, frozen: FrozenFeatures, head: LinearHead) -> float:
-    """Return the largest difference between head-on-features and the stacked model, in logits.
-
-    Raises:
-        RunError: If they are not one model: fine-tuning would start from something else.
-    """
-    model = stacked(frozen, head)
-    part = data.validation
-    items = part.items[:PARITY_IMAGES]
-    expected = head.logits(frozen.validation[: len(items)])
-    given = compute_logits(model, items, session.engine)
-    difference = float(np.max(np.abs(expected - given)))
-    if not difference <= PARITY_LIMIT:
-        raise RunError(
-            f"The head on features and the stacked model differ by {difference:.2g} in their logits "
-            f"on {len(items)} validation images; at most {PARITY_LIMIT:g} is rounding.",
-            remedy="The features are not of this backbone, these images or this preprocessing: "
-            f"delete '{frozen.cache.folder}' and train again.",
-        )
-    return difference
-
-
 def run_finetune(
     session: Session,
     data: TrainingData,
@@ -107,7 +58,7 @@ def run_finetune(
     difference = parity(session, data, frozen, head.start) if head is not None else None
     model = stacked(frozen, head.start if head is not None else carried)
     _settle(session, data, model, work)
-    plan = _plan_within_budget(session, data, model, work, required=head is None)
+    plan = plan_within_budget(session, data, model, work, required=head is None)
     if plan is None:
         return None
     _check_first_loss(session, data, model, work)
@@ -119,12 +70,12 @@ def run_finetune(
     evaluation = work.score(measured, logits, Calibration())
     better, choice = _better(session, data, head, logits, ended, work)
     images = len(data.validation)
-    facts = _facts(session, model, plan, ended, difference, moved, images)
+    facts = facts_of(session, model, plan, ended, difference, moved, images)
     result = StageResult(
         name="finetune",
         seconds=ended.seconds or time.monotonic() - start,
         kept=better,
-        summary=_summary(session, model, plan, ended, difference),
+        summary=summary_of(session, model, plan, ended, difference),
         facts=facts,
         validation=evaluation,
     )
@@ -246,76 +197,6 @@ def _train(
     )
 
 
-def _plan_within_budget(
-    session: Session, data: TrainingData, model: Classifier, work: TaskWork, *, required: bool
-) -> Plan | None:
-    """Return how many steps to take; with a budget, as many as it allows, frozen into the recipe."""
-    plan = make_plan(session.recipe.finetune, len(data.train))
-    if session.recipe.budget is None or session.recipe.finetune.steps is not None:
-        return plan
-    rates = measure(session, data, model, work)
-    steps = affordable_steps(session, data, plan, rates)
-    if steps < STEPS_WORTH_TAKING and not required:
-        session.findings.append(
-            Finding(
-                code="finetune-skipped",
-                severity="note",
-                subject=f"The budget of {session.recipe.budget:g} s left no time for fine-tuning.",
-                evidence=(
-                    f"A step takes {rates.step:.2f} s here; {max(0.0, session.clock.left):.0f} s are left.",
-                ),
-                remedy="Give a longer --budget to see whether it helps.",
-            )
-        )
-        return None
-    steps = max(1, min(plan.steps, steps))
-    session.resolve("finetune", steps=steps)
-    return dataclasses.replace(plan, steps=steps)
-
-
-def affordable_steps(session: Session, data: TrainingData, plan: Plan, rates: Rates) -> int:
-    """Return how many steps fit into what is left of the budget, the last evaluations paid first."""
-    looks = len(data.test) + len(data.validation)
-    left = session.clock.left - SECONDS_TO_FINISH - rates.image * looks
-    sample = min(TRAIN_SAMPLE, len(data.train))
-    per_epoch = rates.image * (len(data.validation) + sample)
-    left -= per_epoch  # The look before the first step.
-    per_step = rates.step + per_epoch / plan.steps_per_epoch
-    if session.recipe.finetune.refit and data.split.carved and not data.split.closed_set:
-        growth = (len(data.train) + len(data.validation)) / len(data.train)
-        per_step += rates.step * growth
-    return max(0, int(left * 0.93 / per_step))
-
-
-def measure(session: Session, data: TrainingData, model: Classifier, work: TaskWork) -> Rates:
-    """Return how long a step and an evaluated image take; the model is left as it was."""
-    trial = copy.deepcopy(model)
-    groups = layer_groups(trial, unfreeze=session.recipe.finetune.unfreeze)
-    set_trainable(trial, groups)
-    optimizer = build_optimizer(
-        trial, groups, session.recipe.optimizer, layer_decay=session.recipe.finetune.layer_decay
-    )
-    part, engine = data.train, session.engine
-    plan = Plan(
-        steps=4, steps_per_epoch=make_plan(session.recipe.finetune, len(part)).steps_per_epoch
-    )
-    times = [time.monotonic()]
-    times.extend(
-        time.monotonic()
-        for _ in training_steps(
-            trial, optimizer, part.items, part.targets,
-            objective=work.lesson.objective,
-            recipe=session.recipe, plan=plan, device=engine.device, threads=engine.threads,
-            phase="measure",
-        )
-    )  # fmt: skip
-    step = float(np.median(np.diff(times)[1:]))
-    items = part.items[: 2 * engine.batch_size]
-    start = time.monotonic()
-    compute_logits(trial, items, engine)
-    return Rates(step=step, image=(time.monotonic() - start) / len(items))
-
-
 def _better(
     session: Session,
     data: TrainingData,
@@ -359,58 +240,3 @@ def _moved(model: Classifier, fixed: dict[str, torch.Tensor]) -> int:
             remedy="Please report this: nothing frozen may move.",
         )
     return len(fixed)
-
-
-def _facts(
-    session: Session,
-    model: Classifier,
-    plan: Plan,
-    ended: Finetuned,
-    difference: float | None,
-    fixed: int,
-    images: int,
-) -> dict[str, str | float | int | bool | None]:
-    groups = layer_groups(model, unfreeze=session.recipe.finetune.unfreeze)
-    return {
-        "parity_max_abs_difference": difference,
-        "parity_images": min(PARITY_IMAGES, images) if difference is not None else 0,
-        "planned_steps": plan.steps,
-        "steps": ended.steps,
-        "epochs": round(ended.steps / plan.steps_per_epoch, 3),
-        "best_epoch": round(ended.best_step / plan.steps_per_epoch, 3),
-        "stopped": ended.stopped or None,
-        "batchnorm": session.recipe.finetune.batchnorm,
-        "trained_blocks": sum(group.trained for group in groups) - 1,
-        "blocks": len(groups) - 1,
-        "trained_weights": sum(p.numel() for p in model.parameters() if p.requires_grad),
-        "weights": sum(p.numel() for p in model.parameters()),
-        "frozen_tensors_unmoved": fixed,
-    }
-
-
-def _summary(
-    session: Session, model: Classifier, plan: Plan, ended: Finetuned, difference: float | None
-) -> str:
-    settings = session.recipe.finetune
-    groups = layer_groups(model, unfreeze=settings.unfreeze)
-    trained, blocks = sum(group.trained for group in groups) - 1, len(groups) - 1
-    norms = {
-        "frozen": "BatchNorm kept its pretrained statistics",
-        "adapt": "BatchNorm adapted its statistics to the training images",
-        "recompute": "BatchNorm adapted, and its statistics were measured anew at the end",
-    }[settings.batchnorm]
-    proof = (
-        f"The stacked model gave the same outputs as the head on features (largest difference "
-        f"{difference:.1e}). "
-        if difference is not None
-        else ""
-    )
-    kept_by = task_named(session.recipe.task).kept_by(settings.stop_on)
-    stop = f" It was stopped early: {ended.stopped}." if ended.stopped else ""
-    epochs, best = (
-        f"{steps / plan.steps_per_epoch:.3g}" for steps in (ended.steps, ended.best_step)
-    )
-    return (
-        f"{proof}Then the last {trained} of {blocks} blocks and the head were trained for {epochs} "
-        f"epochs; {norms}; the weights of epoch {best}, with {kept_by}, were kept.{stop}"
-    )

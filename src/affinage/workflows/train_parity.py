@@ -1,0 +1,51 @@
+"""The head on features and the stacked model are one model: built, and proved."""
+
+import copy
+
+import numpy as np
+import torch
+
+from affinage.errors import RunError
+from affinage.heads.linear import LinearHead
+from affinage.inference.forward import compute_logits
+from affinage.models.classifier import Classifier
+from affinage.workflows.session import Session, TrainingData
+from affinage.workflows.train_features import (
+    FrozenFeatures,
+)
+
+PARITY_IMAGES = 64
+
+PARITY_LIMIT = 1e-3
+
+
+def stacked(frozen: FrozenFeatures, head: LinearHead | None) -> Classifier:
+    """Return a copy of the frozen backbone with the head on it; with zeros where there is none."""
+    model = copy.deepcopy(frozen.model)
+    if head is not None:
+        with torch.no_grad():
+            model.last.weight.copy_(torch.from_numpy(np.asarray(head.weight, dtype=np.float32)))
+            model.last.bias.copy_(torch.from_numpy(np.asarray(head.bias, dtype=np.float32)))
+    return model
+
+
+def parity(session: Session, data: TrainingData, frozen: FrozenFeatures, head: LinearHead) -> float:
+    """Return the largest difference between head-on-features and the stacked model, in logits.
+
+    Raises:
+        RunError: If they are not one model: fine-tuning would start from something else.
+    """
+    model = stacked(frozen, head)
+    part = data.validation
+    items = part.items[:PARITY_IMAGES]
+    expected = head.logits(frozen.validation[: len(items)])
+    given = compute_logits(model, items, session.engine)
+    difference = float(np.max(np.abs(expected - given)))
+    if not difference <= PARITY_LIMIT:
+        raise RunError(
+            f"The head on features and the stacked model differ by {difference:.2g} in their logits "
+            f"on {len(items)} validation images; at most {PARITY_LIMIT:g} is rounding.",
+            remedy="The features are not of this backbone, these images or this preprocessing: "
+            f"delete '{frozen.cache.folder}' and train again.",
+        )
+    return difference
