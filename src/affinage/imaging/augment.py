@@ -15,17 +15,11 @@ from numpy.typing import NDArray
 from affinage.imaging.effects import blurred, erased, noisy, recolour
 from affinage.imaging.policies import random_changes
 from affinage.imaging.resize import Box, resize_box, view_box
-from affinage.records.preprocessing import Interpolation, Preprocessing
+from affinage.imaging.warp import Placement, placement_matrix, warp
+from affinage.records.preprocessing import Preprocessing
 from affinage.records.settings.augment import AugmentSettings
 
 ASPECTS = (3 / 4, 4 / 3)
-
-_KERNELS: dict[Interpolation, int] = {
-    "nearest": cv2.INTER_NEAREST,
-    "bilinear": cv2.INTER_LINEAR,
-    "bicubic": cv2.INTER_CUBIC,
-    "lanczos": cv2.INTER_CUBIC,
-}
 
 
 def generator(seed: int, epoch: int, image: str, draw: int = 0) -> np.random.Generator:
@@ -46,6 +40,21 @@ def generator(seed: int, epoch: int, image: str, draw: int = 0) -> np.random.Gen
     return np.random.Generator(np.random.Philox(key=key))
 
 
+@dataclass(frozen=True, slots=True)
+class Chance:
+    """The numbers of one view, each uniform in [0, 1)."""
+
+    mirrored: float
+    upturned: float
+    area: float
+    aspect: float
+    left: float
+    top: float
+    turn: float
+    brightness: float
+    contrast: float
+
+
 def augment(
     pixels: NDArray[np.uint8],
     preprocessing: Preprocessing,
@@ -59,8 +68,8 @@ def augment(
     that, the nearest that fits. `crop` 1 means off: frame and filter are those of `prepare`, and
     with everything else off too the two views are equal.
 
-    Shrinking is anti-aliased. A rotation is one warp with crop, flips and resize; what it takes
-    from beyond the border is the image reflected there. Then the policy's changes, colour, light,
+    Crop, flips, rotation and scale are one warp, anti-aliased; what it takes from beyond the border
+    is the image reflected there. Then the policy's changes, colour, light,
     blur, noise and the erased rectangle, in this order.
 
     Args:
@@ -78,21 +87,12 @@ def augment(
     drawn = random.random(DRAWN)
     chance = Chance(*drawn[:9].tolist())
     height, width = pixels.shape[:2]
-    box = (
-        view_box(height, width, preprocessing)
-        if settings.crop == 1
-        else random_box(height, width, preprocessing, settings.crop, chance)
-    )
-    flips = (
-        -1 if settings.horizontal_flip and chance.mirrored < 0.5 else 1,
-        -1 if settings.vertical_flip and chance.upturned < 0.5 else 1,
-    )
-    degrees = (2 * chance.turn - 1) * settings.rotation
-    if degrees:
-        view = _turn(pixels, box, preprocessing, degrees, flips)
+    placement = _placement(height, width, preprocessing, settings, chance)
+    if settings.crop == 1 and not placement.degrees:
+        across, down = placement.flips
+        view = resize_box(pixels, placement.box, preprocessing)[::down, ::across]
     else:
-        resize = resize_box if settings.crop == 1 else _crop
-        view = resize(pixels, box, preprocessing)[:: flips[1], :: flips[0]]
+        view = warp(pixels, placement, preprocessing)
     brightness = 1 + (2 * chance.brightness - 1) * settings.brightness
     contrast = 1 + (2 * chance.contrast - 1) * settings.contrast
     view = np.ascontiguousarray(view)
@@ -110,6 +110,54 @@ def augment(
     return view
 
 
+def view_matrix(
+    height: int,
+    width: int,
+    preprocessing: Preprocessing,
+    settings: AugmentSettings,
+    random: np.random.Generator,
+) -> NDArray[np.float64]:
+    """Return where `augment` looks: the affine matrix from a view's pixels to its image's.
+
+    A point (x, y) of the view shows the image at matrix @ (x, y, 1). Coordinates are of edges: the
+    first pixel reaches from 0 to 1. A policy's own moves (`augment.policy`) are not in it.
+
+    Args:
+        height: Of the image, pixels.
+        width: Of the image, pixels.
+        preprocessing: Gives the size of the view.
+        settings: What may change, and how far.
+        random: A generator in the state in which `augment` is given it; as many numbers are drawn.
+
+    Returns:
+        Shape (2, 3).
+    """
+    chance = Chance(*random.random(DRAWN)[:9].tolist())
+    return placement_matrix(
+        _placement(height, width, preprocessing, settings, chance), preprocessing
+    )
+
+
+def _placement(
+    height: int,
+    width: int,
+    preprocessing: Preprocessing,
+    settings: AugmentSettings,
+    chance: Chance,
+) -> Placement:
+    """Return where the view looks by the numbers drawn."""
+    return Placement(
+        box=view_box(height, width, preprocessing)
+        if settings.crop == 1
+        else random_box(height, width, preprocessing, settings.crop, chance),
+        degrees=(2 * chance.turn - 1) * settings.rotation,
+        flips=(
+            -1 if settings.horizontal_flip and chance.mirrored < 0.5 else 1,
+            -1 if settings.vertical_flip and chance.upturned < 0.5 else 1,
+        ),
+    )
+
+
 DRAWN = 35
 """Numbers for each view: 9 of the warp and the light, 11 of the other effects, 15 of the policy."""
 
@@ -119,21 +167,6 @@ def _colours(settings: AugmentSettings, drawn: NDArray[np.float64]) -> tuple[flo
     saturation = 1 + (2 * drawn[0] - 1) * settings.saturation
     hue = (2 * drawn[1] - 1) * settings.hue
     return (0.0 if drawn[2] < settings.grey else float(saturation)), float(hue)
-
-
-@dataclass(frozen=True, slots=True)
-class Chance:
-    """The numbers of one view, each uniform in [0, 1)."""
-
-    mirrored: float
-    upturned: float
-    area: float
-    aspect: float
-    left: float
-    top: float
-    turn: float
-    brightness: float
-    contrast: float
 
 
 def random_box(
@@ -166,103 +199,6 @@ def random_box(
     box_height = min(math.sqrt(area / aspect), height)
     left, top = chance.left * (width - box_width), chance.top * (height - box_height)
     return (left, top, min(left + box_width, width), min(top + box_height, height))
-
-
-def _crop(pixels: NDArray[np.uint8], box: Box, preprocessing: Preprocessing) -> NDArray[np.uint8]:
-    """Return the box, to whole pixels, resized: shrunk by area means, then enlarged by the filter.
-
-    Twice Pillow's speed. OpenCV's filters alias where they shrink, and its area means are squares
-    where they enlarge, so each does what it can for the sides that need it.
-    """
-    left, top = round(box[0]), round(box[1])
-    part = pixels[top : max(round(box[3]), top + 1), left : max(round(box[2]), left + 1)]
-    height, width = part.shape[:2]
-    shrunk = (min(width, preprocessing.width), min(height, preprocessing.height))
-    if shrunk != (width, height):
-        part = cv2.resize(part, shrunk, interpolation=cv2.INTER_AREA)
-    view = (preprocessing.width, preprocessing.height)
-    if shrunk != view:
-        part = cv2.resize(part, view, interpolation=_KERNELS[preprocessing.interpolation])
-    return np.asarray(part, dtype=np.uint8)
-
-
-def _turn(
-    pixels: NDArray[np.uint8],
-    box: Box,
-    preprocessing: Preprocessing,
-    degrees: float,
-    flips: tuple[int, int],
-) -> NDArray[np.uint8]:
-    """Return the box turned about its centre, flipped and resized, in one warp.
-
-    OpenCV's warp has no anti-aliasing, so the pixels that it can reach are shrunk first until one
-    of them is one of the view's.
-
-    Args:
-        pixels: RGB, shape (height, width, 3).
-        box: (left, top, right, bottom) in pixels.
-        preprocessing: Gives the size and the filter.
-        degrees: Counted as the eye sees it: positive turns the image's content anticlockwise.
-        flips: -1 or 1 across and down.
-    """
-    part, box = _reachable(pixels, box)
-    height, width = part.shape[:2]
-    across = (box[2] - box[0]) / preprocessing.width
-    down = (box[3] - box[1]) / preprocessing.height
-    shrink = math.sqrt(across * down)
-    if shrink > 1:
-        shrunk = (max(1, round(width / shrink)), max(1, round(height / shrink)))
-        part = cv2.resize(part, shrunk, interpolation=cv2.INTER_AREA)
-    # From the view's pixels to the part's. Coordinates are of edges, where the first pixel's centre
-    # is 0.5, between the outer two steps; OpenCV's are of centres.
-    turn = math.radians(degrees)
-    rotation = np.diag([0.0, 0.0, 1.0])
-    rotation[:2, :2] = [[math.cos(turn), -math.sin(turn)], [math.sin(turn), math.cos(turn)]]
-    matrix = (
-        _shift(-0.5, -0.5)
-        @ _stretch(part.shape[1] / width, part.shape[0] / height)
-        @ _shift((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
-        @ rotation
-        @ _stretch(flips[0] * across, flips[1] * down)
-        @ _shift(0.5 - preprocessing.width / 2, 0.5 - preprocessing.height / 2)
-    )
-    warped = cv2.warpAffine(
-        part,
-        matrix[:2],
-        (preprocessing.width, preprocessing.height),
-        flags=cv2.WARP_INVERSE_MAP | _warp_kernel(preprocessing.interpolation),
-        borderMode=cv2.BORDER_REFLECT,
-    )
-    return np.asarray(warped, dtype=np.uint8)
-
-
-def _warp_kernel(interpolation: Interpolation) -> int:
-    """Return OpenCV's filter for a warp: linear, as its cubic takes 3 times as long."""
-    return cv2.INTER_NEAREST if interpolation == "nearest" else cv2.INTER_LINEAR
-
-
-def _reachable(pixels: NDArray[np.uint8], box: Box) -> tuple[NDArray[np.uint8], Box]:
-    """Return the part of the image that a turn of the box can reach, and the box within it.
-
-    Where the image ends sooner, it is the image that ends, so reflection starts at its border.
-    """
-    height, width = pixels.shape[:2]
-    centre = ((box[0] + box[2]) / 2, (box[1] + box[3]) / 2)
-    # Beyond the corners: what the filter reaches, 2 pixels of the view or of the image.
-    radius = math.hypot(box[2] - box[0], box[3] - box[1]) / 2 * 1.05 + 4
-    left, top = max(0, math.floor(centre[0] - radius)), max(0, math.floor(centre[1] - radius))
-    right = min(width, math.ceil(centre[0] + radius))
-    bottom = min(height, math.ceil(centre[1] + radius))
-    moved = (box[0] - left, box[1] - top, box[2] - left, box[3] - top)
-    return pixels[top:bottom, left:right], moved
-
-
-def _stretch(across: float, down: float) -> NDArray[np.float64]:
-    return np.diag([across, down, 1.0])
-
-
-def _shift(across: float, down: float) -> NDArray[np.float64]:
-    return np.array([[1, 0, across], [0, 1, down], [0, 0, 1]], dtype=np.float64)
 
 
 def _relight(view: NDArray[np.uint8], brightness: float, contrast: float) -> NDArray[np.uint8]:
