@@ -52,6 +52,15 @@ def test_a_setting_that_cannot_be_used_is_refused(setting):
         parse_recipe(None, [setting])
 
 
+def test_a_mistake_in_a_list_is_told_once():
+    with pytest.raises(RecipeError) as caught:
+        parse_recipe({"stages": ["foo"]})
+    assert caught.value.problem.startswith("A setting cannot be used: stages:")
+    assert "at least 1" not in caught.value.problem
+    with pytest.raises(RecipeError, match="at least 1"):
+        parse_recipe({"stages": []})
+
+
 @pytest.mark.parametrize("text", ["- a\n- b", "a: [", "just words"])
 def test_a_file_that_is_no_recipe_is_refused(text):
     with pytest.raises(RecipeError):

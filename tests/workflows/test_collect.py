@@ -93,6 +93,7 @@ MISBEHAVIOUR = {
     "bomb": "larger unpacked than the limit of 1,000,000 bytes",
     "circle": "redirected in a circle",
     "tofile": "redirected to an address with 'file:', not http: or https:",
+    "nowhere": "redirected to an address without a host",
 }
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shlex
 from collections import Counter, defaultdict
 
 import cv2
@@ -154,6 +155,41 @@ def test_splits_scenes_and_asked_classes_are_columns(tmp_path):
     with pytest.raises(RecipeError, match="No class is called 'dgo'") as caught:
         counts(tmp_path / "boxes.csv", into=tmp_path / "t.csv", classes=["dgo"])
     assert "'dog'" in caught.value.remedy
+
+
+@pytest.mark.parametrize(("asked", "meant"), [("wbc", "'WBC'"), ("platelet", "'Platelets'")])
+def test_a_class_is_suggested_whatever_its_case(cells, asked, meant):
+    with pytest.raises(RecipeError) as caught:
+        counts(cells / "boxes.csv", into=cells / "t.csv", classes=[asked])
+    assert meant in caught.value.remedy
+
+
+def test_nothing_is_suggested_for_a_class_like_no_other(cells):
+    with pytest.raises(RecipeError) as caught:
+        counts(cells / "boxes.csv", into=cells / "t.csv", classes=["zebra"])
+    assert "Did you mean" not in caught.value.remedy
+
+
+def test_what_a_finding_suggests_can_be_run_as_it_stands(cells):
+    table = cells / "my table.csv"
+    told = found(counts(cells / "boxes.csv", into=table, size=(400, 300), classes=["WBC", "RBC"]))
+    remedy = told["boxes-missing"].remedy
+    words = shlex.split(remedy[remedy.index("affinage counts") :])
+    app = typer.Typer()
+    app.command()(command)
+    ran = CliRunner().invoke(app, [*words[2:], "--json"])
+    assert ran.exit_code == 0, ran.output
+    again = json.loads(ran.stdout)
+    assert "boxes-missing" not in {finding["code"] for finding in again["findings"]}
+    assert [one["name"] for one in again["classes"]] == ["WBC", "RBC"]
+    assert again["size"] == [400, 300]
+
+
+@pytest.mark.parametrize("finding", ["duplicate-boxes", "boxes-missing"])
+def test_no_suggestion_leaves_a_gap_to_fill_in(cells, finding):
+    told = found(counts(cells / "boxes.csv", into=cells / "t.csv"))
+    assert "ANNOTATIONS" not in told[finding].remedy
+    assert "TABLE" not in told[finding].remedy
 
 
 def test_nothing_but_counts_is_ever_replaced(tmp_path):

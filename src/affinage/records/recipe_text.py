@@ -1,7 +1,7 @@
 """A recipe from YAML and `--set key=value`, and back."""
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import yaml
@@ -121,7 +121,7 @@ def _number(value: Any) -> Any:
 def _describe_all(details: Iterable[Any]) -> list[str]:
     """Return a sentence for each setting; one that takes two kinds of values says both."""
     said: dict[str, list[str]] = {}
-    for detail in details:
+    for detail in _causes(list(details)):
         location = [str(part) for part in detail["loc"] if not isinstance(part, int)]
         text = _describe(detail, location)
         known = [name for name in setting_names() if ".".join(location).startswith(f"{name}.")]
@@ -132,6 +132,15 @@ def _describe_all(details: Iterable[Any]) -> list[str]:
         else f"{name}: " + " or ".join([*map(_without_value, texts[:-1]), _meaning(texts[-1])])
         for name, texts in said.items()
     ]
+
+
+def _causes(details: list[Any]) -> Iterator[Any]:
+    """Yield the errors that are not mere consequences: a list is too short where its one item is wrong."""
+    for detail in details:
+        place = detail["loc"]
+        inside = (other["loc"][: len(place)] == place != other["loc"] for other in details)
+        if detail["type"] != "too_short" or not any(inside):
+            yield detail
 
 
 def _meaning(text: str) -> str:

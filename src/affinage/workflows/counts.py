@@ -2,17 +2,20 @@
 
 import difflib
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
+from inspect import signature
 from pathlib import Path
-from typing import Literal
+from shlex import join
+from typing import Literal, cast
 
 import numpy as np
 
 from affinage.datasets.boxes.annotations import Annotations
 from affinage.datasets.boxes.counted import Counted, class_summary, count_boxes, spellings
 from affinage.datasets.boxes.counting import Rules
-from affinage.datasets.boxes.findings import findings_of
+from affinage.datasets.boxes.findings import COMMAND, findings_of
 from affinage.datasets.boxes.formats import kind_named, read_annotations
 from affinage.datasets.boxes.placing import Placed, images_folder, place
 from affinage.datasets.boxes.writing import check_target, counts_table, write_table
@@ -23,6 +26,9 @@ from affinage.records.finding import Finding
 from affinage.workflows.reporter import Reporter, Silent
 
 Whether = Literal["skip", "count"]
+
+_WRITTEN = {"size": "x", "classes": ","}
+"""What stands between the values of an option that takes several in one word."""
 
 
 def counts(
@@ -67,6 +73,7 @@ def counts(
         DataError: If annotations or images cannot be read, or none is left.
         RecipeError: If a setting is not possible.
     """
+    given = {name: value for name, value in locals().items() if name != "reporter"}
     told = reporter or Silent()
     source, table = Path(annotations), Path(into)
     check_target(table, source)
@@ -90,7 +97,7 @@ def counts(
         classes=_chosen(classes, known),
         ids_of=_hasher(table.parent),
     )
-    found, out = _without(findings_of(counted), leave_out)
+    found, out = _without(_runnable(findings_of(counted), _as_asked(given)), leave_out)
     result = _write(counted, found, out, source, table)
     told.say(f"Wrote {result.images:,} rows to {table.name}.")
     return result
@@ -147,12 +154,50 @@ def _chosen(asked: Sequence[str] | None, known: tuple[str, ...]) -> tuple[str, .
         return known
     for name in asked:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1) or known[:1]
+            near = _nearest(name, known)
             raise RecipeError(
                 f"No class is called '{name}'; there are {', '.join(known[:12])}.",
-                remedy=f"Did you mean '{near[0]}'?",
+                remedy=f"Did you mean '{near}'?"
+                if near
+                else "Name classes as they are written there.",
             )
     return tuple(dict.fromkeys(asked)) or known
+
+
+def _nearest(name: str, known: Sequence[str]) -> str | None:
+    """Return the class that was probably meant, whatever its case; None where none is near."""
+    plain = {one.casefold(): one for one in reversed(known)}
+    near = difflib.get_close_matches(name.casefold(), plain, n=1)
+    return plain[near[0]] if near else None
+
+
+def _as_asked(given: Mapping[str, object]) -> str:
+    """Return the command that was given, so that what a finding suggests can be run as it stands.
+
+    Args:
+        given: The arguments of `counts` that a command can carry, by name.
+    """
+    usual = signature(counts).parameters
+    words = ["affinage", "counts", str(given["annotations"]), "--into", str(given["into"])]
+    for name, value in given.items():
+        if name in ("annotations", "into") or value == usual[name].default:
+            continue
+        flag = f"--{name.replace('_', '-')}"
+        if name == "leave_out":
+            words += [word for code in cast("Collection[str]", value) for word in (flag, code)]
+        elif name in _WRITTEN:
+            words += [
+                flag,
+                _WRITTEN[name].join(str(one) for one in cast("Sequence[object]", value)),
+            ]
+        else:
+            words += [flag, f"{value:g}" if isinstance(value, float) else str(value)]
+    return join(words)
+
+
+def _runnable(found: Sequence[Finding], command: str) -> list[Finding]:
+    """Return findings whose remedies name the files of this very call."""
+    return [replace(finding, remedy=finding.remedy.replace(COMMAND, command)) for finding in found]
 
 
 def _hasher(folder: Path) -> Callable[[Sequence[str]], tuple[str, ...]]:

@@ -220,6 +220,9 @@ class Site:
     async def _tofile(self, writer, number, path, host):
         _redirect(writer, "file:///etc/passwd")
 
+    async def _nowhere(self, writer, number, path, host):
+        _redirect(writer, "http://")
+
     async def _inward(self, writer, number, path, host):
         _redirect(writer, self.url("ok", number, host=99))
 

@@ -154,7 +154,8 @@ def crowd_regions(counted: Counted) -> Iterator[Finding]:
             f" {several(len(_images(found)), 'image')}; {how}. These images show more objects than"
             " their counts say.",
             evidence=_by_label(counted, found),
-            remedy="Leave these images out if the counts must be exact: --leave-out crowd-regions",
+            remedy="If the counts must be exact, leave these images out: affinage counts ANNOTATIONS"
+            " --into TABLE --leave-out crowd-regions",
             images=_images(found),
         )
 

@@ -29,6 +29,9 @@ from affinage.datasets.boxes.image_findings import (
 )
 from affinage.records.finding import Finding
 
+COMMAND = "affinage counts ANNOTATIONS --into TABLE"
+"""How remedies begin; the verb puts in what it was called with."""
+
 Check = Callable[[Counted], Iterator[Finding]]
 CHECKS: tuple[Check, ...] = (
     broken_annotations,

@@ -193,8 +193,8 @@ def listed_twice(counted: Counted) -> Iterator[Finding]:
             subject=f"{several(len(again), 'image')} listed more than once; their boxes were put"
             " together.",
             evidence=some(again),
-            remedy="Delete the entries that are too many, or count copies of a box once:"
-            " --duplicates once",
+            remedy="Delete the entries that are too many, or count copies of a box once: affinage"
+            " counts ANNOTATIONS --into TABLE --duplicates once",
             images=again,
             ids=counted.ids_of(again),
             cost=counted.share(len(again)),
@@ -227,7 +227,8 @@ def without_boxes(counted: Counted) -> Iterator[Finding]:
             subject=f"{several(len(paths), 'image')} without any box ({100 * share:.1f} %): they count as"
             " images that show none, or nobody has annotated them yet.",
             evidence=some(paths),
-            remedy="Look at them; if they were forgotten: --leave-out images-without-boxes",
+            remedy="Look at them; if they were forgotten: affinage counts ANNOTATIONS --into TABLE"
+            " --leave-out images-without-boxes",
             images=paths,
         )
 

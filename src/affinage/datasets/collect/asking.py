@@ -3,6 +3,7 @@
 import asyncio
 import datetime
 import email.utils
+import re
 import ssl
 import time
 from dataclasses import dataclass
@@ -72,6 +73,8 @@ class Failure:
 
 
 Answer = Body | Moved | Failure
+
+_HOSTLESS = re.compile(r"\s*(?:https?:(?!//)|(?:https?:)?//(?=[/?#\s]|$))", re.IGNORECASE)
 
 _MEANINGS: tuple[tuple[type[Exception], Failure], ...] = (
     (
@@ -201,6 +204,8 @@ def _moved(response: aiohttp.ClientResponse) -> Answer:
     place = response.headers.get("Location") or response.headers.get("URI")
     if not place:
         return Failure(reason=f"answered {response.status} without saying where to")
+    if _HOSTLESS.match(place):  # Joined to where it stands, it would be that very place again.
+        return Failure(reason="redirected to an address without a host")
     try:
         to = response.url.join(loosely_read(place))
         _ = to.port  # Parsed late, and may raise.

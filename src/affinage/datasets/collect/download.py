@@ -313,16 +313,15 @@ class Download:
 
     def _follow(self, job: Job, moved: Moved) -> None:
         """Have the place that a redirect leads to asked in its own host's turn."""
-        to = moved.to.with_fragment(None)
         trail = (*job.trail, job.at)
+        try:
+            to = read_address(str(moved.to.with_fragment(None)))
+        except ValueError as error:
+            return self._fail(job, f"redirected to {error}")
         if to in trail:
             return self._fail(job, "redirected in a circle")
         if len(trail) > self._limits.redirects:
             return self._fail(job, f"more than {self._limits.redirects} redirects")
-        try:
-            to = read_address(str(to))
-        except ValueError as error:
-            return self._fail(job, f"redirected to {error}")
         blocked = self._blocklist.reason(to)
         if blocked is not None:
             return self._fail(job, f"{blocked}, where a redirect led", blocked=True)
