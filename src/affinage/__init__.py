@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from affinage.models.contracts.checking import check_part
     from affinage.models.parts import Parts
     from affinage.records.recipe import Recipe
+    from affinage.watching.watch import watch
     from affinage.workflows.audit import audit
     from affinage.workflows.augmentations import augmentations
     from affinage.workflows.collect import collect
@@ -74,6 +75,7 @@ _HOMES = {
     "show": "workflows.show",
     "split": "workflows.split",
     "train": "workflows.train",
+    "watch": "watching.watch",
 }
 
 __all__ = [
@@ -106,6 +108,7 @@ __all__ = [
     "show",
     "split",
     "train",
+    "watch",
 ]
 
 

@@ -1,0 +1,1 @@
+"""What others wrote of a training becomes Signals."""

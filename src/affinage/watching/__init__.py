@@ -1,0 +1,1 @@
+"""A live training of anyone's becomes Signals."""

@@ -1,0 +1,32 @@
+"""A watched training at rest, for experiments on copies of it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+
+from affinage.records.training_facts import Part
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Live:
+    """What experiments may copy and change; the originals stay as they are.
+
+    Attributes:
+        roots: Networks by name.
+        main: The network whose outputs went into the loss.
+        loaders: By part.
+        optimizers: Those that took steps.
+        batches: A sample of each part, as its loader gave it.
+        forward: From a network (`main` or a copy of it) and a batch to its outputs.
+        criterion: From outputs and targets to the mean loss; None where it is not known.
+    """
+
+    roots: dict[str, nn.Module]
+    main: nn.Module | None
+    loaders: dict[Part, Any]
+    optimizers: tuple[Any, ...]
+    batches: dict[Part, list[Any]]
+    forward: Callable[[nn.Module, Any], Tensor]
+    criterion: Callable[[Tensor, Tensor], Tensor] | None

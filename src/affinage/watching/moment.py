@@ -1,0 +1,96 @@
+"""Where a watched training stands now, and whether this step is looked at."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from affinage.records.training_facts import Part
+
+SHARE = 0.015
+"""Of the training's time that looking may take, beside steps 0, 1, 2, 4, 8, 16 … that are looked at whatever
+it costs, so that short trainings are seen as well. The rest of the 3 % goes to what is done at every step."""
+
+
+class Moment:
+    """What every observer of one training shares.
+
+    Attributes:
+        step: Steps taken so far.
+        epochs: Completed passes over the training data.
+        batches: Batches of the training loader in the epoch under way.
+        looking: Whether the step under way is looked at.
+        busy: True while the watch itself computes; observers keep still then.
+        batch: The last batch that a loader gave.
+        batch_number: How many batches all loaders have given.
+        loader: Whence it came; None where there is none.
+        train_loader: The loader whose batches gradients came from.
+    """
+
+    def __init__(self) -> None:
+        self.step = 0
+        self.epochs = 0
+        self.batches = 0
+        self.looking = True
+        self.busy = False
+        self.batch: Any = None
+        self.batch_number = 0
+        self.loader: Any = None
+        self.train_loader: Any = None
+        self._evaluated_at = -1
+        self._spent = 0.0
+        self._begun = time.perf_counter()
+
+    @contextlib.contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Let observers keep still, and count the time as ours."""
+        if self.busy:
+            yield
+            return
+        self.busy = True
+        begun = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._spent += time.perf_counter() - begun
+            self.busy = False
+
+    def next_step(self) -> None:
+        """Count a step, and decide whether the next one is looked at."""
+        self.step += 1
+        self.looking = self.step & (self.step - 1) == 0 or self.has_time()
+
+    def looks_at_evaluation(self) -> bool:
+        """Return whether this pass without gradients is looked at: one between two steps, at most."""
+        if self._evaluated_at == self.step or not (self._evaluated_at < 0 or self.has_time()):
+            return False
+        self._evaluated_at = self.step
+        return True
+
+    def has_time(self, *, seconds: float = 0.0) -> bool:
+        """Return whether so many seconds more would stay within the share."""
+        elapsed = time.perf_counter() - self._begun
+        return self._spent + seconds < SHARE * elapsed
+
+    @property
+    def epoch(self) -> float:
+        """Position in epochs."""
+        per_epoch = batches_of(self.train_loader)
+        part = self.batches / per_epoch if per_epoch else 0.0
+        return self.epochs + min(part, 1.0)
+
+
+def batches_of(loader: Any) -> int | None:
+    """Return the number of batches of a loader; None where it has none."""
+    try:
+        return len(loader)
+    except (TypeError, NotImplementedError):
+        return None
+
+
+def part_named(name: str) -> Part:
+    """Return the part of the data that a variable's name speaks of; validation where it is silent."""
+    lowered = name.lower()
+    if "train" in lowered:
+        return "train"
+    return "test" if "test" in lowered else "validation"

@@ -1,0 +1,333 @@
+"""The listener that turns what torch tells into tallies."""
+
+import time
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from affinage.watching.comparing import ComparisonTally
+from affinage.watching.curves import Curves
+from affinage.watching.expected import looks_pretrained
+from affinage.watching.graph import loss_of
+from affinage.watching.inputs import InputTally
+from affinage.watching.layers import Looker, NormTally, Shown
+from affinage.watching.moment import Moment
+from affinage.watching.objectives import ObjectiveTally
+from affinage.watching.outputs import OutputTally
+from affinage.watching.passes import LossCall, Pass
+from affinage.watching.roots import Roots
+from affinage.watching.series import SeriesBook
+from affinage.watching.targets import LabelOrder, TargetTally, classes_of, encoding_of
+from affinage.watching.weights import OptimizerTally, UpdateLook
+
+
+class Watcher:
+    """Hears of everything that a training does, and keeps what rules need.
+
+    Attributes:
+        moment: Where the training stands.
+        roots: Its networks.
+        loaders: Those that gave batches, by the name of their part.
+        optimizers: Those that took steps.
+    """
+
+    def __init__(self, *, discover: bool) -> None:
+        self.moment = Moment()
+        self.roots = Roots(self, discover=discover)
+        self.curves = Curves()
+        self.book = SeriesBook()
+        self.norms = NormTally()
+        self.order = LabelOrder()
+        self.objectives = ObjectiveTally()
+        self.comparing = ComparisonTally()
+        self.optimizers: dict[int, OptimizerTally] = {}
+        self.inputs: dict[str, InputTally] = {}
+        self.outputs: dict[str, OutputTally] = {}
+        self.targets: dict[str, TargetTally] = {}
+        self.layer_order: list[str] = []
+        self.clipped_once = False
+        self.pretrained: bool | None = None
+        self.training_modes: dict[nn.Module, bool] = {}
+        self._looker = Looker()
+        self._updates = UpdateLook()
+        self._pending: list[Pass] = []
+        self._fresh = True
+        self._backwards = 0
+        self._looked_step = False
+        self._waiting = 0.0
+        self._last_step: float | None = None
+
+    def expect(self, optimizer: Optimizer) -> None:
+        """Keep an optimizer's settings as they are before its first step."""
+        rates = tuple(float(group["lr"]) for group in optimizer.param_groups)
+        self.optimizers[id(optimizer)] = OptimizerTally(optimizer, rates)
+
+    # Loaders.
+
+    def loader_begun(self, loader: Any) -> None:
+        """A loader begins another pass."""
+        if self.moment.busy:
+            return
+        with self.moment.at_work():
+            self._settle_evaluations()
+            self.roots.loader_seen(loader)
+
+    def batch_given(self, loader: Any, batch: Any, seconds: float) -> None:
+        """A loader gave a batch after so many seconds."""
+        if self.moment.busy:
+            return
+        with self.moment.at_work():
+            self._settle_evaluations()
+            self._waiting += seconds
+            moment = self.moment
+            moment.batch, moment.loader = batch, loader
+            moment.batch_number += 1
+
+    def loader_ended(self, loader: Any) -> None:
+        """A loader has given all batches of its pass."""
+        if self.moment.busy:
+            return
+        with self.moment.at_work():
+            self._settle_evaluations()
+            moment = self.moment
+            moment.batch = moment.loader = None
+            if loader is not None and loader is moment.train_loader and moment.batches:
+                moment.epochs += 1
+                moment.batches = 0
+                self.curves.close("train (running)", moment.epoch)
+            elif loader is not None:
+                self.curves.close_evaluations(moment.epoch)
+
+    # Forward.
+
+    def module_called(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+        """A module is about to compute; where it is a network not seen before, it is watched."""
+        if not self.moment.busy:
+            self.roots.called(module, args)
+
+    def pass_begun(self, name: str, root: nn.Module) -> None:
+        """A network is about to compute a batch."""
+        with self.moment.at_work():
+            moment = self.moment
+            graph = torch.is_grad_enabled()
+            if graph and self._pending and self._pending[-1].batch_number != moment.batch_number:
+                self._settle_evaluations()
+            looked = moment.looking if graph else moment.looks_at_evaluation()
+            self._pending.append(
+                Pass(
+                    loader=moment.loader, batch=moment.batch, batch_number=moment.batch_number,
+                    looked=looked, graph=graph, training=_trains(root),
+                )
+            )  # fmt: skip
+            if looked:
+                if not moment.step and graph:
+                    self._begin(name, root)
+                self._looker.attach(name, root)
+
+    def _begin(self, name: str, root: nn.Module) -> None:
+        """Keep what the first steps will change."""
+        if not self.norms.starts:
+            self.pretrained = looks_pretrained(self.roots.found)
+        self.norms.begin(dict(root.named_modules(prefix=name)))
+
+    def pass_ended(self, result: Any) -> None:
+        """A network has computed a batch."""
+        with self.moment.at_work():
+            if not self._pending:
+                return
+            current = self._pending[-1]
+            current.outputs = first_tensor(result)
+            if current.looked:
+                current.shown = self._looker.detach()
+            if not current.graph:
+                self._bound_pending()
+
+    def activated(self, name: str, result: Tensor) -> None:
+        """An activation function was called."""
+        if not self.moment.busy:
+            self._looker.activated(name, result)
+
+    # Losses and gradients.
+
+    def loss_computed(
+        self, name: str, outputs: Tensor, targets: Tensor, settings: dict[str, Any], loss: Tensor
+    ) -> None:
+        """A loss function of torch was called."""
+        if not self.moment.busy and self._pending:
+            call = LossCall(name, outputs, targets, settings, loss)
+            self._pending[-1].losses.append(call)
+
+    def backward_begun(self, losses: Any) -> None:
+        """Gradients are about to be computed: now the passes of this batch are known for training."""
+        if self.moment.busy:
+            return
+        with self.moment.at_work():
+            if self._fresh and self.moment.looking:
+                for tally in self.optimizers.values():
+                    tally.look_for_old_gradients()
+            self._fresh = False
+            loss = losses[0] if isinstance(losses, tuple | list) and losses else losses
+            self._commit_training(loss if isinstance(loss, Tensor) else None)
+
+    def backward_ended(self) -> None:
+        """Gradients have been computed."""
+        if not self.moment.busy:
+            self._backwards += 1
+            for tally in self.optimizers.values():
+                tally.backwards += 1
+
+    def clipped(self) -> None:
+        """Gradients were clipped."""
+        self.clipped_once = True
+
+    # Steps.
+
+    def step_begun(self, optimizer: Optimizer) -> None:
+        """An optimizer is about to move the weights."""
+        if self.moment.busy:
+            return
+        with self.moment.at_work():
+            if id(optimizer) not in self.optimizers:
+                self.expect(optimizer)
+                self.optimizers[id(optimizer)].backwards = self._backwards
+            if self.moment.looking:
+                self._looked_step = True
+                self.optimizers[id(optimizer)].look_for_gradients(self.roots.names())
+                self.book.add(self.moment.step + 1, self._updates.begin(self.roots.modules()))
+
+    def step_ended(self, optimizer: Optimizer) -> None:
+        """An optimizer has moved the weights."""
+        tally = self.optimizers.get(id(optimizer))
+        if self.moment.busy or tally is None:
+            return
+        with self.moment.at_work():
+            number = self.moment.step + 1
+            if self._looked_step:
+                self.book.add(number, self._updates.end())
+                self._looked_step = False
+            tally.steps += 1
+            tally.clipped = tally.clipped or self.clipped_once
+            self._fresh = True
+            rate = float(optimizer.param_groups[-1]["lr"])
+            self.book.add(number, {("learning_rate", ""): rate, **self._times()})
+            self.moment.next_step()
+
+    def _times(self) -> dict[tuple[str, str], float]:
+        """Return waiting and computing seconds since the last step, evaluation left out."""
+        now, before = time.perf_counter(), self._last_step
+        self._last_step, waited = now, self._waiting
+        self._waiting = 0.0
+        if before is None:
+            return {("waiting_seconds", ""): waited}
+        computed = max(now - before - waited, 0.0)
+        return {("waiting_seconds", ""): waited, ("computing_seconds", ""): computed}
+
+    def compared(self, first: Any, second: Any, where: tuple[str, int]) -> None:
+        """Two tensors were compared for equality."""
+        if not self.moment.busy and isinstance(first, Tensor):
+            with self.moment.at_work():
+                self.comparing.add(first, second, where)
+
+    # Passes whose purpose is known.
+
+    def _commit_training(self, loss: Tensor | None) -> None:
+        """Enter the passes from which gradients come."""
+        moment = self.moment
+        own = [p for p in self._pending if p.batch_number == moment.batch_number or p.graph]
+        self._pending.clear()
+        if moment.train_loader is None and moment.loader is not None:
+            moment.train_loader = moment.loader
+        if moment.loader is not None and moment.loader is moment.train_loader:
+            moment.batches += 1
+        for each in own:
+            if each.shown:
+                self._enter_shown(each.shown)
+                self.training_modes = {m: m.training for m in self.roots.modules().values()}
+        judged = next((p for p in reversed(own) if p.outputs is not None), None)
+        if judged is None:
+            return
+        if loss is not None and loss.numel() == 1:
+            self.book.add(moment.step + 1, {("loss", ""): float(loss.detach())})
+        if not judged.losses and loss is not None:
+            self.objectives.add_unknown(*loss_of(loss), judged)
+        self._enter(judged, "train", "train (running)", loss)
+
+    def _enter_shown(self, shown: Shown) -> None:
+        self.norms.add(shown)
+        self.book.add(self.moment.step + 1, shown.numbers)
+        if len(shown.order) > len(self.layer_order):
+            self.layer_order = shown.order
+
+    def _settle_evaluations(self) -> None:
+        """Enter the passes that brought no gradient: they were evaluations."""
+        pending, self._pending = self._pending, []
+        for each in pending:
+            if each.outputs is None or (each.graph and each.training and not self.moment.step):
+                continue
+            name = self.roots.part_of(each.loader, self.moment.train_loader)
+            on = "train (evaluation mode)" if name == "train" else name
+            if name == "train" and each.training:
+                continue
+            self._enter(each, name, on, each.losses[-1].value if each.losses else None)
+
+    def _bound_pending(self) -> None:
+        """Keep no more than a batch of evaluation alive: outputs can be large."""
+        if len(self._pending) > 4 and self._pending[0].batch_number != self.moment.batch_number:
+            self._settle_evaluations()
+
+    def _enter(self, each: Pass, part: str, on: str, loss: Tensor | None) -> None:
+        outputs, targets = each.judged(), each.targets()
+        if outputs is None or not outputs.ndim:
+            return
+        name = each.losses[-1].name if each.losses else self.objectives.usual()
+        if each.losses:
+            self.objectives.add(each.losses[-1], part)
+        self._enter_images(each, part)
+        encoding = "real"
+        if targets is not None and targets.ndim:
+            tally = self.targets.setdefault(part, TargetTally(part))  # type: ignore[arg-type]
+            tally.add(targets, outputs, name)
+            encoding = self.targets["train"].settled() if "train" in self.targets else (
+                encoding_of(targets, outputs, name)
+            )  # fmt: skip
+            if part == "train":
+                classes = classes_of(targets, encoding)
+                if classes is not None:
+                    self.order.add(classes, completed=self.moment.epochs)
+        self.curves.add(
+            on, outputs, targets, encoding=encoding, loss=loss,
+            from_logits=self.objectives.from_logits(),
+        )  # fmt: skip
+
+    def _enter_images(self, each: Pass, part: str) -> None:
+        if each.shown is not None and each.shown.inputs is not None:
+            tally = self.inputs.setdefault(part, InputTally(part))  # type: ignore[arg-type]
+            tally.add(each.shown.inputs, completed=self.moment.epochs)
+        if each.looked and (outputs := each.judged()) is not None:
+            self.outputs.setdefault(part, OutputTally(part)).add(outputs)  # type: ignore[arg-type]
+
+    def end(self) -> None:
+        """Enter what is still pending."""
+        with self.moment.at_work():
+            self._settle_evaluations()
+            self._looker.detach()
+            self.curves.close("train (running)", self.moment.epoch)
+            self.curves.close_evaluations(self.moment.epoch)
+
+
+def first_tensor(result: Any) -> Tensor | None:
+    """Return the outputs among what a network returned."""
+    if isinstance(result, Tensor):
+        return result
+    if hasattr(result, "logits"):
+        return first_tensor(result.logits)
+    values = result.values() if isinstance(result, dict) else result
+    if isinstance(result, dict | tuple | list):
+        return next((each for each in values if isinstance(each, Tensor)), None)
+    return None
+
+
+def _trains(root: nn.Module) -> bool:
+    return any(module.training for module in root.modules())

@@ -1,0 +1,163 @@
+"""Weights, gradients and updates of each layer, and what the optimizer holds."""
+
+import gc
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer as TorchOptimizer
+
+from affinage.records.training_facts import Optimizer
+
+_SETTINGS = ("eps", "betas", "nesterov", "dampening", "amsgrad", "alpha", "centered")
+_SCHEDULE = (
+    "patience",
+    "factor",
+    "step_size",
+    "gamma",
+    "T_max",
+    "total_steps",
+    "threshold",
+    "cooldown",
+)
+
+
+@dataclass(slots=True)
+class OptimizerTally:
+    """One optimizer while it is watched."""
+
+    optimizer: TorchOptimizer
+    rates: tuple[float, ...]
+    steps: int = 0
+    backwards: int = 0
+    looked: int = 0
+    zeroed: int = 0
+    clipped: bool = False
+    never: dict[int, str] | None = None
+
+    def held(self) -> Iterable[nn.Parameter]:
+        """Yield all parameters that it holds."""
+        for group in self.optimizer.param_groups:
+            yield from group["params"]
+
+    def look_for_old_gradients(self) -> None:
+        """Before the first gradient of a step: see whether the last step's are still there."""
+        grads = [p.grad for p in self.held() if p.grad is not None]
+        self.looked += 1
+        self.zeroed += not any(bool(grad.any()) for grad in grads[-8:])
+
+    def look_for_gradients(self, names: dict[int, str]) -> None:
+        """Before a step: remember those that never had a gradient."""
+        bare = {
+            id(p): names.get(id(p), "?") for p in self.held() if p.requires_grad and p.grad is None
+        }
+        if self.never is None:
+            self.never = bare
+        else:
+            self.never = {key: name for key, name in self.never.items() if key in bare}
+
+    def facts(self, trainable: dict[int, str], elsewhere: set[int]) -> Optimizer:
+        """Return what was seen.
+
+        Args:
+            trainable: All trainable parameters' names by identity.
+            elsewhere: Identities of those that any optimizer holds.
+        """
+        groups = self.optimizer.param_groups
+        first = groups[0] if groups else {}
+        momentum = first.get("momentum")
+        scheduler = _scheduler_of(self.optimizer)
+        return Optimizer(
+            name=type(self.optimizer).__name__,
+            learning_rates=self.rates,
+            weight_decays=tuple(float(g.get("weight_decay") or 0.0) for g in groups),
+            momentum=float(momentum) if momentum is not None else None,
+            settings=_settings(first) or None,
+            missing=tuple(name for key, name in trainable.items() if key not in elsewhere),
+            frozen_held=sum(not p.requires_grad for p in self.held()),
+            steps=self.steps,
+            backwards_per_step=self.backwards / self.steps if self.steps else None,
+            zeroed_share=self.zeroed / self.looked if self.looked else None,
+            without_gradient=tuple((self.never or {}).values()),
+            clipped=self.clipped,
+            scheduler=type(scheduler).__name__ if scheduler else "",
+            scheduler_settings=_schedule_settings(scheduler) or None,
+            scheduler_steps=max(getattr(scheduler, "last_epoch", 0), 0) if scheduler else 0,
+        )
+
+
+def _settings(group: dict[str, Any]) -> dict[str, float]:
+    settings: dict[str, float] = {}
+    for name in _SETTINGS:
+        value = group.get(name)
+        if name == "betas" and value is not None:
+            settings |= {f"beta{i}": float(beta) for i, beta in enumerate(value, start=1)}
+        elif isinstance(value, int | float):
+            settings[name] = float(value)
+    return settings
+
+
+def _scheduler_of(optimizer: TorchOptimizer) -> Any:
+    """Return the schedule that holds this optimizer: it may be older than the watch."""
+    for referrer in gc.get_referrers(optimizer):
+        if isinstance(referrer, torch.optim.lr_scheduler.LRScheduler):
+            return referrer
+        if isinstance(referrer, dict) and referrer.get("optimizer") is optimizer:
+            for owner in gc.get_referrers(referrer):
+                if isinstance(owner, torch.optim.lr_scheduler.LRScheduler):
+                    return owner
+    return None
+
+
+def _schedule_settings(scheduler: Any) -> dict[str, float]:
+    return {
+        name: float(value)
+        for name in _SCHEDULE
+        if isinstance(value := getattr(scheduler, name, None), int | float)
+    }
+
+
+@dataclass(slots=True)
+class UpdateLook:
+    """Weights before a step, to tell how far it moved them."""
+
+    before: dict[str, list[Tensor]] = field(default_factory=dict)
+    parameters: dict[str, list[nn.Parameter]] = field(default_factory=dict)
+
+    def begin(self, modules: dict[str, nn.Module]) -> dict[tuple[str, str], float]:
+        """Keep all trained weights; return weight and gradient norms by (series, layer)."""
+        numbers: dict[tuple[str, str], float] = {}
+        self.before, self.parameters = {}, {}
+        total = 0.0
+        for path, module in modules.items():
+            own = [p for p in module.parameters(recurse=False) if p.requires_grad]
+            if not own:
+                continue
+            self.parameters[path] = own
+            self.before[path] = [p.detach().clone() for p in own]
+            grads = [p.grad for p in own if p.grad is not None]
+            gradient = _norm(grads)
+            total += gradient**2
+            numbers["weight_norm", path] = _norm(own)
+            numbers["gradient_norm", path] = gradient
+        numbers["gradient_norm", ""] = total**0.5
+        return numbers
+
+    def end(self) -> dict[tuple[str, str], float]:
+        """Return update ratios by (series, layer)."""
+        numbers: dict[tuple[str, str], float] = {}
+        for path, before in self.before.items():
+            moved = _norm(torch._foreach_sub([p.detach() for p in self.parameters[path]], before))
+            size = _norm(before)
+            numbers["update_ratio", path] = moved / size if size else float(moved > 0)
+        self.before, self.parameters = {}, {}
+        return numbers
+
+
+def _norm(tensors: Iterable[Tensor]) -> float:
+    chosen = [tensor.detach().float() for tensor in tensors]
+    if not chosen:
+        return 0.0
+    return float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(chosen))))

@@ -1,0 +1,213 @@
+"""A watched training is described truly, and is the same as an unwatched one."""
+
+import contextlib
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+import affinage
+from affinage.errors import RunError
+from affinage.watching.watch import watch
+from small_trainings import Net, run
+
+
+def watched(net, optimizer, train_loader, val_loader, **settings):
+    with watch(net, optimizer=optimizer, train_loader=train_loader, val_loader=val_loader) as seen:
+        run(net, optimizer, train_loader, val_loader, **settings)
+    return seen.signals
+
+
+def test_watching_changes_no_weight_and_leaves_no_hook(training, digits):
+    net, optimizer, train_loader, val_loader = training
+    twin = copy.deepcopy(net)
+    twin_optimizer = torch.optim.SGD(twin.parameters(), lr=0.05, momentum=0.9)
+    generator = torch.Generator().manual_seed(0)
+    twin_loader = DataLoader(digits[0], 32, shuffle=True, generator=generator)
+    originals = (nn.functional.cross_entropy, torch.autograd.backward, torch.Tensor.__eq__)
+    watched(net, optimizer, train_loader, val_loader)
+    run(twin, twin_optimizer, twin_loader, val_loader)
+    for one, other in zip(net.state_dict().values(), twin.state_dict().values(), strict=True):
+        assert torch.equal(one, other)
+    assert originals == (nn.functional.cross_entropy, torch.autograd.backward, torch.Tensor.__eq__)
+    assert not any(m._forward_hooks or m._forward_pre_hooks for m in net.modules())
+
+
+def test_the_facts_of_a_plain_training(training):
+    signals = watched(*training)
+    assert (signals.task, signals.steps, signals.epochs) == ("classify", 20, 2.0)
+    (loss,) = [o for o in signals.objectives if o.part_of == "training"]
+    assert (loss.name, loss.activation, loss.outputs) == ("cross_entropy", "none", 10)
+    train, validation = signals.targets
+    assert (train.encoding, train.n, validation.n) == ("class indices", 640, 320)
+    (norm,) = signals.batchnorms
+    assert norm.steps == norm.steps_by_batch > 2
+    assert not norm.below_frozen
+    fed, _ = signals.feeding
+    assert (fed.shuffled, fed.same_order, fed.images) == (True, False, 320)
+    (optimizer,) = signals.optimizers
+    assert (optimizer.missing, optimizer.zeroed_share) == ((), 1.0)
+    assert optimizer.backwards_per_step == 1.0
+    assert [p.epoch for p in signals.curve("accuracy", "validation")] == [1.0, 2.0]
+    assert signals.curve("loss", "train (evaluation mode)")
+    assert not signals.pretrained
+
+
+def test_losses_and_scores_are_those_of_the_training(training):
+    net, optimizer, train_loader, val_loader = training
+    kept = []
+    with watch(net, optimizer=optimizer) as seen:
+        net.train()
+        for images, labels in train_loader:
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(net(images), labels)
+            loss.backward()
+            optimizer.step()
+            kept.append(loss.item())
+        net.eval()
+        with torch.no_grad():
+            hits = sum((net(x).argmax(1) == y).sum().item() for x, y in val_loader)
+    assert seen.signals.series_of("loss").values == pytest.approx(kept)
+    assert seen.signals.curve("accuracy", "validation")[-1].value == pytest.approx(hits / 160)
+
+
+def test_gradients_that_are_not_zeroed_are_seen(training):
+    (optimizer,) = watched(*training, zero=False).optimizers
+    assert optimizer.zeroed_share < 0.3
+
+
+def test_accumulated_gradients_are_told_from_forgotten_ones(training):
+    net, optimizer, train_loader, _ = training
+    with watch(net, optimizer=optimizer) as seen:
+        for number, (images, labels) in enumerate(train_loader):
+            (nn.functional.cross_entropy(net(images), labels) / 2).backward()
+            if number % 2:
+                optimizer.step()
+                optimizer.zero_grad()
+    (facts,) = seen.signals.optimizers
+    assert (facts.backwards_per_step, facts.zeroed_share) == (2.0, 1.0)
+
+
+def test_frozen_layers_in_training_mode_are_seen(training):
+    net, _, train_loader, val_loader = training
+    for parameter in (*net.conv.parameters(), *net.norm.parameters()):
+        parameter.requires_grad = False
+    optimizer = torch.optim.SGD(net.fc.parameters(), lr=0.05)
+    signals = watched(net, optimizer, train_loader, val_loader)
+    (norm,) = signals.batchnorms
+    assert norm.below_frozen
+    assert norm.steps_by_batch == norm.steps
+    assert norm.drift > 0.05
+    assert [layer.trainable for layer in signals.layers] == [0, 0, 1290]
+
+
+def test_parameters_that_no_optimizer_holds_are_named(training):
+    net, _, train_loader, val_loader = training
+    optimizer = torch.optim.SGD(net.fc.parameters(), lr=0.05)
+    (facts,) = watched(net, optimizer, train_loader, val_loader).optimizers
+    assert facts.missing == ("conv.weight", "conv.bias", "norm.weight", "norm.bias")
+
+
+@pytest.mark.parametrize(
+    ("before", "name"),
+    [
+        (nn.Identity(), "none"),
+        (nn.Softmax(dim=1), "softmax"),
+        (nn.LogSoftmax(dim=1), "log_softmax"),
+        (nn.Sigmoid(), "sigmoid"),
+        (nn.ReLU(), "relu"),
+    ],
+)
+def test_what_stands_before_the_loss_is_read_off_the_graph(training, before, name):
+    net, _, train_loader, val_loader = training
+    whole = nn.Sequential(net, before)
+    optimizer = torch.optim.SGD(whole.parameters(), lr=0.01)
+    signals = watched(whole, optimizer, train_loader, val_loader, epochs=1)
+    assert {o.activation for o in signals.objectives} == {name}
+
+
+def test_a_loss_by_hand_is_recognised(training):
+    net, optimizer, train_loader, _ = training
+    with watch(net, optimizer=optimizer) as seen:
+        for images, labels in train_loader:
+            optimizer.zero_grad()
+            wanted = nn.functional.one_hot(labels, 10).float()
+            ((net(images).softmax(1) - wanted) ** 2).mean().backward()
+            optimizer.step()
+    (loss,) = seen.signals.objectives
+    assert (loss.name, loss.activation) == ("mse_loss", "softmax")
+
+
+def test_sorted_labels_and_equal_sets_are_seen(digits):
+    images, labels = digits[0].tensors
+    order = labels.argsort()
+    data = TensorDataset(images[order], labels[order])
+    net = Net()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+    signals = watched(net, optimizer, DataLoader(data, 32), DataLoader(data, 32))
+    fed = signals.feeding[0]
+    assert fed.neighbours_equal > 0.95
+    assert fed.neighbours_expected < 0.2
+    assert (fed.shuffled, fed.same_order) == (False, True)
+    (overlap,) = signals.overlaps
+    assert overlap.same_set
+    assert overlap.shared == 320
+
+
+def test_outputs_and_targets_that_are_stretched_over_each_other_are_seen(digits):
+    images, labels = digits[0].tensors
+    loader = DataLoader(TensorDataset(images, labels.float()), 32)
+    net = Net(outputs=1)
+    optimizer = torch.optim.SGD(net.parameters(), lr=1e-3)
+    with pytest.warns(UserWarning, match="target size"):
+        signals = watched(net, optimizer, loader, loader, epochs=1, criterion=nn.MSELoss())
+    assert signals.objectives[0].shapes_differ
+    assert signals.targets[0].encoding == "counts"
+
+
+def test_equality_of_raw_outputs_is_told_from_equality_of_classes(digits):
+    images, labels = digits[0].tensors
+    net = Net(outputs=1)
+    with watch(net) as seen:
+        outputs = net(images).flatten()
+        raw = (outputs == labels).float().mean()
+        rounded = (outputs.round() == labels).float().mean()
+    assert raw <= rounded
+    assert [c.of for c in seen.signals.comparisons] == ["raw", "rounded"]
+    assert seen.signals.comparisons[0].rounded_after
+
+
+def test_networks_and_loaders_are_found_where_none_is_given(training):
+    net, optimizer, train_loader, val_loader = training
+    with affinage.watch() as seen:
+        run(net, optimizer, train_loader, val_loader, epochs=1)
+    assert [layer.name for layer in seen.signals.layers] == ["conv", "norm", "fc"]
+    assert {f.part for f in seen.signals.feeding} == {"train", "validation"}
+
+
+def test_a_training_that_fails_is_still_described(training):
+    net, optimizer, train_loader, _ = training
+
+    def one_step_and_an_error():
+        images, labels = next(iter(train_loader))
+        nn.functional.cross_entropy(net(images), labels).backward()
+        optimizer.step()
+        return 1 / 0
+
+    watching = watch(net, optimizer=optimizer)
+    seen = watching.__enter__()
+    with pytest.raises(ZeroDivisionError), contextlib.ExitStack() as stack:
+        stack.push(watching.__exit__)
+        one_step_and_an_error()
+    assert seen.signals.ended == "failed"
+    assert seen.signals.error == "ZeroDivisionError: division by zero"
+    assert seen.signals.steps == 1
+
+
+def test_what_is_no_network_is_refused():
+    with pytest.raises(RunError, match="given a int"), watch(3):
+        pass
+    with pytest.raises(RunError, match="nothing to watch"), watch(nn.ReLU()):
+        pass
