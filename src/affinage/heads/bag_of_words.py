@@ -1,6 +1,5 @@
 """The classical baseline: a bag of visual words on SIFT, and a linear SVM; no network at all."""
 
-import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -9,12 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.cluster import KMeans
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
 from affinage.errors import DataError
-from affinage.heads.folds import assign_folds
+from affinage.heads.svm import COSTS, choose_cost, fit_svm
 from affinage.metrics.classification import check_labels
 
 Read = Callable[[int], NDArray[np.uint8]]
@@ -34,10 +31,10 @@ STEP = 8
 GRIDS = (1, 2)
 """Words are counted over the whole image, and over each quarter of it."""
 
+CELLS = sum(grid * grid for grid in GRIDS)
+
 DESCRIPTORS_PER_WORD = 60
 """Descriptors that the vocabulary is made of, for each of its words."""
-
-COSTS = (0.1, 1.0, 10.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -52,13 +49,13 @@ class BagOfWords:
     """
 
     words: NDArray[np.float32]
-    weight: NDArray[np.float64]
-    bias: NDArray[np.float64]
+    weight: NDArray[np.floating]
+    bias: NDArray[np.floating]
     cost: float
 
     def features(self, read: Read, images: int, *, threads: int = 1) -> NDArray[np.float32]:
         """Return the square roots of the words' shares, shape (images, features)."""
-        return _encoded(read, range(images), self.words, threads=threads)
+        return count_words(read, range(images), self.words, threads=threads)
 
     def scores(self, read: Read, images: int, *, threads: int = 1) -> NDArray[np.float64]:
         """Return each class's distance from its plane, shape (images, classes); the largest wins."""
@@ -111,13 +108,14 @@ def fit_bag_of_words(
             f"A bag of words needs images and words, not {len(truth)} and {words}.",
             remedy="Give at least one image and one word.",
         )
-    vocabulary = _vocabulary(read, len(truth), words=words, seed=seed, threads=threads)
-    rows = _encoded(read, range(len(truth)), vocabulary, threads=threads)
+    vocabulary = learn_words(read, len(truth), words=words, seed=seed, threads=threads)
+    rows = count_words(read, range(len(truth)), vocabulary, threads=threads)
     names = ids if ids is not None else [str(number) for number in range(len(truth))]
-    part = assign_folds(truth, names, folds=folds, seed=seed, groups=groups)
-    cost = _best_cost(rows, truth, part, classes, seed=seed)
-    weight, bias = _svm(rows, truth, classes, cost=cost, seed=seed)
-    return BagOfWords(words=vocabulary, weight=weight, bias=bias, cost=cost)
+    choice = choose_cost(
+        rows, truth, classes, costs=COSTS, folds=folds, seed=seed, ids=names, groups=groups
+    )
+    head = fit_svm(rows, truth, classes, cost=choice.cost, seed=seed)
+    return BagOfWords(words=vocabulary, weight=head.weight, bias=head.bias, cost=choice.cost)
 
 
 def describe(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -156,10 +154,23 @@ def describe(pixels: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np
     return rooted, places / np.array(size, dtype=np.float32)
 
 
-def _vocabulary(
+def learn_words(
     read: Read, images: int, *, words: int, seed: int, threads: int
 ) -> NDArray[np.float32]:
-    """Return the centres of clusters of descriptors, drawn from images at random."""
+    """Return the centres of clusters of descriptors, drawn from images at random.
+
+    The same for any number of threads.
+
+    Args:
+        read: Gives the images; called in several threads.
+        images: How many there are, at least 1.
+        words: How many to find; fewer where there are not so many different descriptors.
+        seed: Of the sample and of the clusters.
+        threads: That read and describe.
+
+    Returns:
+        Shape (words, 128).
+    """
     wanted = words * DESCRIPTORS_PER_WORD
     order = np.random.default_rng(seed).permutation(images)
     each = max(50, -(-wanted // images))
@@ -182,9 +193,20 @@ def _vocabulary(
     return centres
 
 
-def _encoded(
+def count_words(
     read: Read, numbers: Sequence[int], words: NDArray[np.float32], *, threads: int
 ) -> NDArray[np.float32]:
+    """Return for each image how often each word occurs where, shape (images, cells × words).
+
+    Square roots of the shares among the descriptors of the image, for the whole of it and for each
+    quarter; a blank image gives zeros.
+
+    Args:
+        read: Gives the images; called in several threads.
+        numbers: Of the images to read.
+        words: Shape (words, 128).
+        threads: That read and describe.
+    """
     squares = (words**2).sum(axis=1) / 2
 
     def encode(number: int) -> NDArray[np.float32]:
@@ -194,8 +216,7 @@ def _encoded(
 
     with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(max(1, threads)) as pool:
         rows = [*pool.map(encode, numbers)]
-    cells = sum(grid * grid for grid in GRIDS)
-    return np.stack(rows) if rows else np.zeros((0, cells * len(words)), np.float32)
+    return np.stack(rows) if rows else np.zeros((0, CELLS * len(words)), np.float32)
 
 
 def _counted(
@@ -210,45 +231,3 @@ def _counted(
         shares = counts / (max(1, len(nearest)) * len(GRIDS))
         parts.append(np.sqrt(shares).astype(np.float32))
     return np.concatenate(parts)
-
-
-def _best_cost(
-    rows: NDArray[np.float32],
-    labels: NDArray[np.int64],
-    part: NDArray[np.int64],
-    classes: int,
-    *,
-    seed: int,
-) -> float:
-    """Return the C with most held-out images right; of equals the least, the middle where none is."""
-    right = np.zeros(len(COSTS), dtype=np.int64)
-    for number in range(int(part.max()) + 1):
-        held_out = part == number
-        if held_out.all() or not held_out.any():
-            continue
-        for rank, cost in enumerate(COSTS):
-            weight, bias = _svm(rows[~held_out], labels[~held_out], classes, cost=cost, seed=seed)
-            scores = rows[held_out] @ weight.T + bias
-            right[rank] += (scores.argmax(axis=1) == labels[held_out]).sum()
-    return COSTS[int(right.argmax())] if right.any() else COSTS[len(COSTS) // 2]
-
-
-def _svm(
-    rows: NDArray[np.float32], labels: NDArray[np.int64], classes: int, *, cost: float, seed: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return weight and bias of a linear SVM for each class; one without images never wins."""
-    weight, bias = np.zeros((classes, rows.shape[1])), np.full(classes, -np.inf)
-    present = np.unique(labels)
-    if len(present) == 1:
-        bias[present] = 0.0
-        return weight, bias
-    machine = LinearSVC(C=cost, dual=True, random_state=seed, max_iter=2000, tol=1e-3)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # Near enough, for a baseline.
-        machine.fit(rows.astype(np.float64), labels)
-    if len(present) == 2:  # One plane between them.
-        weight[present], bias[present] = [-machine.coef_[0], machine.coef_[0]], 0.0
-        bias[present] = [-machine.intercept_[0], machine.intercept_[0]]
-    else:
-        weight[present], bias[present] = machine.coef_, machine.intercept_
-    return weight, bias

@@ -1,14 +1,69 @@
 """The baseline without training: what the most similar image shows."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from affinage.errors import DataError
+from affinage.metrics.classification import check_labels
 
 CHUNK = 2**24
 """Similarities held at once: 64 MB of float32."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class NearestHead:
+    """The most similar image that is known, of each class: what the baseline answers by.
+
+    Attributes:
+        known: Features of length 1, float32, shape (n, d).
+        labels: Their class indices, shape (n,).
+        classes: How many classes there are.
+    """
+
+    known: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    classes: int
+
+    def logits(self, features: ArrayLike) -> NDArray[np.float64]:
+        """Return the largest cosine to a known image of each class, shape (m, classes).
+
+        A class without a known image has -1, the least that a cosine can be.
+        """
+        asked = np.asarray(features)
+        best = np.full((len(asked), self.classes), -1.0)
+        step = max(1, CHUNK // max(1, len(self.known)))
+        for first in range(0, len(asked), step):
+            similar = _unit_rows(asked[first : first + step]) @ self.known.T
+            for label in np.unique(self.labels):
+                chosen = similar[:, self.labels == label]
+                best[first : first + step, label] = chosen.max(axis=1)
+        return best
+
+
+def fit_nearest(features: ArrayLike, labels: ArrayLike, classes: int) -> NearestHead:
+    """Return the head that knows these images.
+
+    Args:
+        features: Shape (n, d), n at least 1.
+        labels: Class indices, shape (n,).
+        classes: How many classes there are.
+
+    Raises:
+        DataError: If the shapes disagree or there is no image.
+
+    Source:
+        Cover & Hart, Nearest Neighbor Pattern Classification, 1967.
+    """
+    rows, truth = np.asarray(features), check_labels(labels, classes)
+    if rows.ndim != 2 or len(rows) != len(truth) or not len(rows):
+        raise DataError(
+            f"Features of shape {rows.shape} and {len(truth)} labels do not belong together.",
+            remedy="Give one row of features for each label, and at least one.",
+        )
+    return NearestHead(known=_unit_rows(rows), labels=truth, classes=classes)
 
 
 def nearest_neighbour(

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from affinage.models.heads import HiddenHead, last_layer, make_head
+from affinage.models.nearest_head import NearestLayer
 from affinage.records.networks import HeadSettings
 from affinage.records.preprocessing import Preprocessing
 
@@ -20,7 +21,7 @@ class Classifier(nn.Module):
         drop: Dropout before the head, active in training mode only.
     """
 
-    head: nn.Linear | HiddenHead
+    head: nn.Linear | HiddenHead | NearestLayer
     whitening: Tensor | None
 
     def __init__(

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from torch import nn
 
 from affinage.models.mini_xception import MiniXception
+from affinage.models.sift_words import SiftWords
 from affinage.models.three_conv import ThreeConv
-from affinage.records.networks import MINI_XCEPTION, THREE_CONV, ModelSettings
+from affinage.records.networks import MINI_XCEPTION, SIFT_WORDS, THREE_CONV, ModelSettings
 from affinage.records.preprocessing import Preprocessing
 
 Build = Callable[[ModelSettings, int, int, nn.Module | None], nn.Module]
@@ -60,12 +61,22 @@ def _three_conv(
     return ThreeConv(settings.three_conv, height=height, width=width, pool=pool)
 
 
+def _sift_words(
+    settings: ModelSettings, _height: int, _width: int, _pool: nn.Module | None
+) -> nn.Module:
+    return SiftWords(settings.sift_words.words)
+
+
 SMALL = (
     SmallNetwork(name=MINI_XCEPTION, build=_mini_xception, size=128),
     SmallNetwork(name=THREE_CONV, build=_three_conv, size=32),
 )
 
 
+WORDS = SmallNetwork(name=SIFT_WORDS, build=_sift_words, size=128)
+"""Not trained: its vocabulary is learnt from the training part before the features are counted."""
+
+
 def small_network(name: str) -> SmallNetwork | None:
-    """Return the small network of this name; None where timm has to know it."""
-    return next((network for network in SMALL if network.name == name), None)
+    """Return the small network of this name, or the bag of words; None where timm has to know it."""
+    return next((network for network in (*SMALL, WORDS) if network.name == name), None)

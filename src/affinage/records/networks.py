@@ -12,6 +12,9 @@ MINI_XCEPTION, THREE_CONV = "mini_xception", "three_conv"
 SMALL_NETWORKS = (MINI_XCEPTION, THREE_CONV)
 """Backbones that settings describe; there are no pretrained weights of them."""
 
+SIFT_WORDS = "sift_words"
+"""The backbone without weights: how often each visual word occurs where in the image."""
+
 Units = Annotated[int, Field(ge=1, le=16384)]
 
 
@@ -77,6 +80,14 @@ class ThreeConvSettings(Section):
     )
 
 
+class SiftWordsSettings(Section):
+    """Bags of visual words on SIFT, for a classical baseline (backbone `sift_words`)."""
+
+    words: int = Field(
+        500, ge=2, le=5000, description="Size of the vocabulary, learnt from the training part."
+    )
+
+
 class WhiteningSettings(Section):
     """How `model.normalise=pca` and `zca` take correlations out of the pixels."""
 
@@ -93,7 +104,7 @@ class ModelSettings(Section):
 
     backbone: str = Field(
         "tf_efficientnet_lite0",
-        description="timm name of the backbone, or mini_xception or three_conv.",
+        description="timm name of the backbone, or mini_xception, three_conv or sift_words.",
     )
     pretrained: bool = Field(
         default=True, description="Start from pretrained weights; false starts from random ones."
@@ -114,10 +125,12 @@ class ModelSettings(Section):
     head: HeadSettings = HeadSettings()
     mini_xception: MiniXceptionSettings = MiniXceptionSettings()
     three_conv: ThreeConvSettings = ThreeConvSettings()
+    sift_words: SiftWordsSettings = SiftWordsSettings()
 
     @model_validator(mode="after")
     def _be_possible(self) -> Self:
-        problem = "; ".join((*_of_small_networks(self), *_without_effect(self)))
+        said = (*_of_small_networks(self), *_of_visual_words(self), *_without_effect(self))
+        problem = "; ".join(said)
         if problem:
             raise ValueError(problem)
         return self
@@ -147,6 +160,8 @@ def with_defaults_from_scratch(document: Mapping[str, Any]) -> dict[str, Any]:
     and BatchNorm's statistics are those of the images.
     """
     model = _fields(document.get("model"))
+    if model.get("backbone") == SIFT_WORDS:
+        return {"stages": ("features",), **document, "model": {"pretrained": False, **model}}
     small = model.get("backbone") in SMALL_NETWORKS
     sections = [document.get(name, {}) for name in ("model", "finetune", "optimizer")]
     if not all(isinstance(section, Section | Mapping) for section in sections):
@@ -177,9 +192,23 @@ def _of_small_networks(model: ModelSettings) -> Iterator[str]:
         yield f"{model.backbone} has no stochastic depth: use model.dropout instead of drop_path"
 
 
+def _of_visual_words(model: ModelSettings) -> Iterator[str]:
+    """Yield what a bag of visual words cannot have, with what it can."""
+    if model.backbone != SIFT_WORDS:
+        return
+    if model.pretrained:
+        yield "there are no pretrained weights of sift_words: set model.pretrained=false"
+    if model.normalise != "backbone":
+        yield "sift_words looks at plain pixels: set model.normalise=backbone"
+    if model.dropout or model.drop_path:
+        yield "sift_words has no layers that are trained: leave model.dropout and drop_path at 0"
+    if model.head.pooling != "backbone":
+        yield "sift_words counts words, and has no maps to pool: set model.head.pooling=backbone"
+
+
 def _without_effect(model: ModelSettings) -> Iterator[str]:
     """Yield settings that are not as they come, yet nothing reads them."""
-    for name in SMALL_NETWORKS:
+    for name in (*SMALL_NETWORKS, SIFT_WORDS):
         if model.backbone != name and getattr(model, name).changed:
             yield f"model.{name} describes another backbone: set model.backbone={name}"
     if model.normalise not in ("pca", "zca") and model.whitening.changed:

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from affinage.records.networks import ModelSettings, with_defaults_from_scratch
+from affinage.records.networks import SIFT_WORDS, ModelSettings, with_defaults_from_scratch
 from affinage.records.pairings import Chosen, TaskName, problems
 from affinage.records.section import Section
 from affinage.records.settings.augment import AugmentSettings
@@ -93,7 +93,11 @@ class Recipe(Section):
         if list(self.stages) not in (["features"], ["finetune"], ["features", "finetune"]):
             msg = "stages must be 'features', 'finetune' or 'features,finetune', in this order"
             raise ValueError(msg)
-        if not self.model.pretrained and "finetune" not in self.stages:
+        problem = next(_features_problems(self), None)
+        if problem:
+            raise ValueError(problem)
+        words = self.model.backbone == SIFT_WORDS
+        if not self.model.pretrained and not words and "finetune" not in self.stages:
             msg = "features of random weights mean nothing: add the stage 'finetune'"
             raise ValueError(msg)
         if self.sensitivity is not None and self.miss_cost is not None:
@@ -124,6 +128,29 @@ def with_defaults_for_counts(document: Mapping[str, Any]) -> dict[str, Any]:
     augment = document.get("augment")
     given = augment if isinstance(augment, Mapping) else {}
     return {**document, "augment": {"crop": 1.0, **given}}
+
+
+def _features_problems(recipe: Recipe) -> Iterator[str]:
+    """Yield why a classical head or backbone cannot be had as asked."""
+    settings = recipe.features
+    if recipe.model.backbone == SIFT_WORDS and "finetune" in recipe.stages:
+        yield "sift_words has no weights that could be fine-tuned: set stages=features"
+    if settings.costs != type(settings)().costs and settings.head != "svm":
+        yield "features.costs is for support vector machines: set features.head=svm"
+    if settings.head == "logistic":
+        return
+    if recipe.task != "classify":
+        yield (
+            f"features.head={settings.head} tells classes apart, and task={recipe.task} asks for more: "
+            "set features.head=logistic"
+        )
+    if "features" not in recipe.stages:
+        yield f"features.head={settings.head} is a head on frozen features: add the stage 'features'"
+    if "finetune" in recipe.stages:
+        yield (
+            f"features.head={settings.head} is no start for fine-tuning: set stages=features, or "
+            "features.head=logistic"
+        )
 
 
 def _training_problems(recipe: Recipe) -> Iterator[str]:

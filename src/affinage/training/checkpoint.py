@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
 from affinage.errors import RunError
+from affinage.models.nearest_head import NearestLayer
 from affinage.store.files import write_bytes
 from affinage.store.run_folder import read_metadata
 
@@ -31,6 +33,20 @@ def load_model(path: Path, model: torch.nn.Module) -> dict[str, Any]:
     facts = read_metadata(path, "model")
     _into(model, load_file(path), path)
     return facts
+
+
+def room_for_images(path: Path, *, features: int, classes: int) -> NearestLayer:
+    """Return a head with room for the images that a saved one knows.
+
+    Raises:
+        RunError: If the file is damaged or of a model with another head.
+    """
+    read_metadata(path, "model")
+    with safe_open(path, framework="pt") as file:
+        if "head.known" not in file.keys():  # noqa: SIM118 - it is no mapping.
+            raise _foreign(path, "it knows no images")
+        images = file.get_slice("head.known").get_shape()[0]
+    return NearestLayer(images=images, features=features, outputs=classes)
 
 
 def save_training(

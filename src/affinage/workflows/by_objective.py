@@ -17,7 +17,7 @@ from affinage.training.objective_head import (
     fit_objective,
     plain_losses,
 )
-from affinage.workflows.work import FittedHead, Learnt, Outputs
+from affinage.workflows.work import FeatureHead, FittedHead, Learnt, Outputs
 
 DRAWS = 1000
 
@@ -46,8 +46,9 @@ def fit_by_objective(recipe: Recipe, objective: Objective, learnt: Learnt) -> Fi
     )
 
 
-def refit_by_objective(objective: Objective, learnt: Learnt, head: LinearHead) -> LinearHead:
+def refit_by_objective(objective: Objective, learnt: Learnt, head: FeatureHead) -> LinearHead:
     """Fit the chosen head again."""
+    assert isinstance(head, LinearHead)  # The recipe allows no other for these tasks.
     return fit_objective(learnt.features, learnt.targets, objective, penalty=head.penalty)
 
 

@@ -11,16 +11,19 @@ from numpy.typing import NDArray
 from affinage.evaluation.classify import choose_threshold, evaluate_classification
 from affinage.evaluation.comparison import calibrated_loss, choose_between
 from affinage.heads.linear import LinearHead, choose_penalty, fit_linear
+from affinage.heads.nearest import NearestHead, fit_nearest
+from affinage.heads.svm import choose_cost, fit_svm
 from affinage.metrics.calibration import fit_temperature
 from affinage.metrics.classification import softmax
 from affinage.records.evaluation import Evaluation
 from affinage.records.prediction import Prediction
 from affinage.records.recipe import Recipe
 from affinage.records.run import Calibration
+from affinage.records.signals import Point
 from affinage.records.task import CLASSIFY, Task
 from affinage.training.stopping import Scores
 from affinage.workflows.by_objective import cross_validated
-from affinage.workflows.work import FittedHead, Learnt, Lesson, Measured, Outputs
+from affinage.workflows.work import FeatureHead, FittedHead, Learnt, Lesson, Measured, Outputs
 
 
 class Classifying:
@@ -46,28 +49,24 @@ class Classifying:
         return CLASSIFY
 
     def fit(self, learnt: Learnt) -> FittedHead:
-        """Choose the L2 penalty on these images and fit the head to its optimum."""
-        recipe, classes = self._recipe, len(learnt.classes)
-        choice = choose_penalty(
-            learnt.features,
-            learnt.targets,
-            classes,
-            penalties=recipe.features.penalties,
-            folds=recipe.features.folds,
-            seed=recipe.seed,
-            groups=learnt.groups,
-            ids=learnt.images,
-        )
-        head = fit_linear(learnt.features, learnt.targets, classes, penalty=choice.penalty)
-        return FittedHead(
-            head=head, start=_start(recipe, learnt, head), points=cross_validated(choice, CLASSIFY)
-        )
+        """Fit the head that the recipe names, its penalty or cost chosen on these very images."""
+        match self._recipe.features.head:
+            case "nearest":
+                return FittedHead(head=_nearest(learnt), start=None, points=())
+            case "svm":
+                return _support_vectors(self._recipe, learnt)
+            case "logistic":
+                return _logistic(self._recipe, learnt)
 
-    def refit(self, learnt: Learnt, head: LinearHead) -> LinearHead:
+    def refit(self, learnt: Learnt, head: FeatureHead) -> FeatureHead:
         """Fit the chosen head again."""
-        return fit_linear(
-            learnt.features, learnt.targets, len(learnt.classes), penalty=head.penalty
-        )
+        classes = len(learnt.classes)
+        if isinstance(head, NearestHead):
+            return _nearest(learnt)
+        if self._recipe.features.head == "svm":
+            seed, cost = self._recipe.seed, 1.0 / head.penalty
+            return fit_svm(learnt.features, learnt.targets, classes, cost=cost, seed=seed)
+        return fit_linear(learnt.features, learnt.targets, classes, penalty=head.penalty)
 
     def scores(self, outputs: Outputs, targets: NDArray[Any]) -> Scores:
         """Return cross-entropy, accuracy, and the loss at the best temperature."""
@@ -159,6 +158,49 @@ def positive_class(recipe: Recipe, classes: tuple[str, ...]) -> str | None:
 
 def _probabilities(outputs: Outputs, calibration: Calibration) -> NDArray[np.float64]:
     return softmax(np.asarray(outputs, dtype=np.float64) / calibration.temperature)
+
+
+def _logistic(recipe: Recipe, learnt: Learnt) -> FittedHead:
+    classes = len(learnt.classes)
+    choice = choose_penalty(
+        learnt.features,
+        learnt.targets,
+        classes,
+        penalties=recipe.features.penalties,
+        folds=recipe.features.folds,
+        seed=recipe.seed,
+        groups=learnt.groups,
+        ids=learnt.images,
+    )
+    head = fit_linear(learnt.features, learnt.targets, classes, penalty=choice.penalty)
+    return FittedHead(
+        head=head, start=_start(recipe, learnt, head), points=cross_validated(choice, CLASSIFY)
+    )
+
+
+def _support_vectors(recipe: Recipe, learnt: Learnt) -> FittedHead:
+    classes = len(learnt.classes)
+    choice = choose_cost(
+        learnt.features,
+        learnt.targets,
+        classes,
+        costs=recipe.features.costs,
+        folds=recipe.features.folds,
+        seed=recipe.seed,
+        ids=learnt.images,
+        groups=learnt.groups,
+    )
+    head = fit_svm(learnt.features, learnt.targets, classes, cost=choice.cost, seed=recipe.seed)
+    points = tuple(
+        Point(stage="features", series=CLASSIFY.hits, on="cross-validation on train",
+              epoch=float(rank), value=hits)
+        for rank, (_, hits) in enumerate(choice.hits)
+    )  # fmt: skip
+    return FittedHead(head=head, start=None, points=points)
+
+
+def _nearest(learnt: Learnt) -> NearestHead:
+    return fit_nearest(learnt.features, learnt.targets, len(learnt.classes))
 
 
 def _start(recipe: Recipe, learnt: Learnt, head: LinearHead) -> LinearHead:

@@ -9,13 +9,17 @@ import torch
 from safetensors.torch import load_file
 
 from affinage.errors import RunError
+from affinage.heads.bag_of_words import learn_words
 from affinage.heads.linear import LinearHead
-from affinage.imaging.batches import prepared_batches
+from affinage.imaging.batches import prepared_batches, read
+from affinage.imaging.decode import decode
 from affinage.imaging.hashing import content_id
+from affinage.imaging.resize import prepare
 from affinage.models.build import Backbone, build_backbone, stack
 from affinage.models.carry_over import carry_over
 from affinage.models.normalise import fit_preprocessing
-from affinage.models.parts import Parts, own_backbone
+from affinage.models.parts import Parts, fingerprint, own_backbone
+from affinage.models.sift_words import SiftWords
 from affinage.models.weights import Weights
 from affinage.records.carried_over import CarriedOver
 from affinage.records.finding import Finding
@@ -66,6 +70,8 @@ def network_for(
     if not own:
         backbone = fitted(session, data.manifest, backbone, work.task)
     backbone = _normalised(session, data, backbone)
+    if isinstance(backbone.module, SiftWords):
+        return Network(backbone=_with_words(session, data, backbone, backbone.module))
     before = session.folder.state().get("start")
     if before is None:
         session.findings.extend(
@@ -93,6 +99,37 @@ def _frozen_at_random(session: Session, backbone: Backbone) -> list[Finding]:
             remedy="Train all of it: --set finetune.unfreeze=all --set finetune.batchnorm=adapt",
         )
     ]
+
+
+def _with_words(
+    session: Session, data: TrainingData, backbone: Backbone, module: SiftWords
+) -> Backbone:
+    """Return the backbone with the vocabulary of the training part.
+
+    Raises:
+        RunError: If the run was to go on from another: there are no weights to carry over.
+    """
+    if session.folder.state().get("start") is not None:
+        raise RunError(
+            "A bag of visual words learns its vocabulary anew: it cannot go on from a run.",
+            remedy="Train without --from.",
+        )
+    items, view = data.train.items, backbone.preprocessing
+    module.learn(
+        learn_words(
+            lambda number: prepare(decode(read(items[number])).pixels, view),
+            len(items),
+            words=session.recipe.model.sift_words.words,
+            seed=session.recipe.seed,
+            threads=session.engine.threads,
+        )
+    )
+    known = fingerprint(module)
+    weights = Weights(
+        origin="own", path=None, sha256=known, licence="none",
+        description="visual words learnt from the training part",
+    )  # fmt: skip
+    return dataclasses.replace(backbone, weights=weights, identity=f"{backbone.name}, {known}")
 
 
 def _normalised(session: Session, data: TrainingData, backbone: Backbone) -> Backbone:

@@ -16,7 +16,7 @@ from affinage.records.task import MULTILABEL, Task
 from affinage.training.objective_head import hits, plain_losses, predicted
 from affinage.training.stopping import Scores
 from affinage.workflows.by_objective import choose_by_loss, fit_by_objective, refit_by_objective
-from affinage.workflows.work import FittedHead, Learnt, Lesson, Measured, Outputs
+from affinage.workflows.work import FeatureHead, FittedHead, Learnt, Lesson, Measured, Outputs
 
 
 class Tagging:
@@ -45,7 +45,7 @@ class Tagging:
         """Choose the L2 penalty on these images and fit the head to its optimum."""
         return fit_by_objective(self._recipe, self.lesson.objective, learnt)
 
-    def refit(self, learnt: Learnt, head: LinearHead) -> LinearHead:
+    def refit(self, learnt: Learnt, head: FeatureHead) -> LinearHead:
         """Fit the chosen head again."""
         return refit_by_objective(self.lesson.objective, learnt, head)
 

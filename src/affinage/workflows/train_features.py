@@ -7,16 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affinage.heads.linear import LinearHead
-from affinage.heads.nearest import nearest_neighbour
+from affinage.heads.nearest import NearestHead, nearest_neighbour
 from affinage.inference.features import CachedFeatures, cache_facts, cached_features
 from affinage.inference.forward import compute_features
 from affinage.models.build import Backbone, stack
 from affinage.models.classifier import Classifier
 from affinage.records.any_evaluation import AnyEvaluation
+from affinage.records.networks import SIFT_WORDS
+from affinage.records.recipe import Recipe
 from affinage.records.run import Calibration, StageResult
 from affinage.store.feature_cache import FeatureCache
 from affinage.workflows.session import Part, Session, TrainingData
-from affinage.workflows.work import Learnt, Measured, TaskWork
+from affinage.workflows.work import FeatureHead, Learnt, Measured, TaskWork
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +51,9 @@ class FrozenFeatures:
 class FeaturesOutcome:
     """A head on frozen features, and what it scores on validation."""
 
-    head: LinearHead
-    start: LinearHead
-    """What fine-tuning starts from: the same head, or one with a stronger penalty."""
+    head: FeatureHead
+    start: LinearHead | None
+    """What fine-tuning starts from: the same head, or one with a stronger penalty; None = no start."""
     logits: NDArray[np.float64]
     evaluation: AnyEvaluation
 
@@ -133,8 +135,12 @@ def fit_head(
 
 
 def refit_head(
-    session: Session, data: TrainingData, frozen: FrozenFeatures, head: LinearHead, work: TaskWork
-) -> LinearHead:
+    session: Session,
+    data: TrainingData,
+    frozen: FrozenFeatures,
+    head: FeatureHead,
+    work: TaskWork,
+) -> FeatureHead:
     """Fit the chosen head again, on train and validation together."""
     both = data.both
     rows = frozen.of(session, both, "features of the frozen backbone")
@@ -176,22 +182,47 @@ def measured_part(
 
 
 def features_result(
-    outcome: FeaturesOutcome, work: TaskWork, *, seconds: float, kept: bool
+    outcome: FeaturesOutcome, work: TaskWork, recipe: Recipe, *, seconds: float, kept: bool
 ) -> StageResult:
     """Return what the stage did, for people."""
+    how, facts = _fitted(outcome.head, recipe)
+    words = recipe.model.backbone == SIFT_WORDS
     return StageResult(
         name="features",
         seconds=seconds,
         kept=kept,
         summary=(
-            "The backbone was frozen; a linear head was fitted on its features to the optimum, "
-            f"with the L2 penalty {outcome.head.penalty:g} chosen by cross-validation on train."
-        ),
+            "Visual words were learnt from SIFT descriptors of the training images, and counted; "
+            if words
+            else "The backbone was frozen; "
+        )
+        + how,
         facts={
-            "penalty": outcome.head.penalty,
+            **facts,
             f"validation_{work.task.metrics[0]}": getattr(
                 outcome.evaluation, work.task.metrics[0]
             ).value,
         },
         validation=outcome.evaluation,
+    )
+
+
+def _fitted(head: FeatureHead, recipe: Recipe) -> tuple[str, dict[str, float]]:
+    """Return how the head came about, in words and in numbers."""
+    if isinstance(head, NearestHead):
+        return (
+            f"an image is called what the most similar of {len(head.labels):,} training images shows.",
+            {"known_images": len(head.labels)},
+        )
+    if recipe.features.head == "svm":
+        cost = 1.0 / head.penalty
+        return (
+            "a linear support vector machine for each class was fitted on its features, with C = "
+            f"{cost:g} chosen by cross-validation on train.",
+            {"cost": cost},
+        )
+    return (
+        "a linear head was fitted on its features to the optimum, "
+        f"with the L2 penalty {head.penalty:g} chosen by cross-validation on train.",
+        {"penalty": head.penalty},
     )

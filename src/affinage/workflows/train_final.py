@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from affinage.auditing.checks import DEEP
 from affinage.evaluation.comparison import prediction_fingerprint
 from affinage.evaluation.goals import answer_goal, parse_goal
-from affinage.heads.linear import LinearHead
 from affinage.imaging.decode import decode
 from affinage.imaging.hashing import thumbnail
 from affinage.inference.forward import compute_logits
@@ -33,7 +32,7 @@ from affinage.training.objective_head import predicted
 from affinage.workflows.moment import now
 from affinage.workflows.session import Part, Session, TrainingData
 from affinage.workflows.train_features import FrozenFeatures, measured_part
-from affinage.workflows.work import TaskWork
+from affinage.workflows.work import FeatureHead, TaskWork
 
 OwnMetrics = dict[str, dict[str, Estimate]]
 OWN_DRAWS = 200
@@ -47,13 +46,13 @@ class Chosen:
 
     Attributes:
         model: Backbone and head.
-        head: The linear head where the backbone is frozen: test features then come from the cache.
+        head: The head on features where the backbone is frozen: test features then come from the cache.
         validation_logits: Of the model as validation chose it, before any refit.
         reason: Why it was chosen.
     """
 
     model: Classifier
-    head: LinearHead | None
+    head: FeatureHead | None
     validation_logits: NDArray[np.floating]
     reason: str
 

@@ -55,8 +55,9 @@ def run_finetune(
 ) -> FinetuneOutcome | None:
     """Fine-tune on train, watched by validation; None where a budget leaves no time for it."""
     start = time.monotonic()
-    difference = parity(session, data, frozen, head.start) if head is not None else None
-    model = stacked(frozen, head.start if head is not None else carried)
+    first = head.start if head is not None else carried
+    difference = parity(session, data, frozen, first) if head is not None and first else None
+    model = stacked(frozen, first)
     _settle(session, data, model, work)
     plan = plan_within_budget(session, data, model, work, required=head is None)
     if plan is None:

@@ -7,21 +7,25 @@ import torch
 
 from affinage.errors import RunError
 from affinage.heads.linear import LinearHead
+from affinage.heads.nearest import NearestHead
 from affinage.inference.forward import compute_logits
 from affinage.models.classifier import Classifier
+from affinage.models.nearest_head import nearest_layer
 from affinage.workflows.session import Session, TrainingData
-from affinage.workflows.train_features import (
-    FrozenFeatures,
-)
+from affinage.workflows.train_features import FrozenFeatures
+from affinage.workflows.work import FeatureHead
 
 PARITY_IMAGES = 64
 
 PARITY_LIMIT = 1e-3
 
 
-def stacked(frozen: FrozenFeatures, head: LinearHead | None) -> Classifier:
+def stacked(frozen: FrozenFeatures, head: FeatureHead | None) -> Classifier:
     """Return a copy of the frozen backbone with the head on it; with zeros where there is none."""
     model = copy.deepcopy(frozen.model)
+    if isinstance(head, NearestHead):
+        model.head = nearest_layer(head)
+        return model
     if head is not None:
         with torch.no_grad():
             model.last.weight.copy_(torch.from_numpy(np.asarray(head.weight, dtype=np.float32)))

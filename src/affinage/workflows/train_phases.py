@@ -105,6 +105,7 @@ def _features_stage(
         features_result(
             outcome,
             work,
+            session.recipe,
             seconds=seconds["features"] + seconds["head"],
             kept=False,
         )

@@ -15,7 +15,7 @@ from affinage.records.recipe import Recipe
 from affinage.records.run import ModelCard
 from affinage.records.task import task_named
 from affinage.store.run_folder import RunFolder
-from affinage.training.checkpoint import load_model
+from affinage.training.checkpoint import load_model, room_for_images
 from affinage.workflows.session import make_engine
 from affinage.workflows.tasks import work_of
 from affinage.workflows.work import TaskWork
@@ -56,6 +56,8 @@ def load_trained(run: str | Path, parts: Parts | None = None) -> Trained:
     else:
         settings = recipe.model.model_copy(update={"backbone": card.backbone})
         model = build_empty(settings, card.preprocessing, classes=outputs)
+    if recipe.features.head == "nearest":
+        model.head = room_for_images(folder.model, features=model.head.in_features, classes=outputs)
     load_model(folder.model, model)
     model.to(engine.device).eval()
     return Trained(

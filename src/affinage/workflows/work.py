@@ -8,6 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from affinage.heads.linear import LinearHead
+from affinage.heads.nearest import NearestHead
 from affinage.records.any_evaluation import AnyEvaluation
 from affinage.records.prediction import Prediction
 from affinage.records.run import Calibration
@@ -16,6 +17,9 @@ from affinage.records.task import Task
 from affinage.training.feeding import Change
 from affinage.training.losses import Objective
 from affinage.training.stopping import Scores
+
+FeatureHead = LinearHead | NearestHead
+"""What is fitted on frozen features; of both, fine-tuning can start from a linear one."""
 
 Outputs = NDArray[Any]
 """What a model gives: logits or other raw numbers, shape (n, outputs)."""
@@ -46,12 +50,13 @@ class FittedHead:
 
     Attributes:
         head: The head.
-        start: What fine-tuning starts from: the same head, or one with a stronger penalty.
+        start: What fine-tuning starts from: the same head, or one with a stronger penalty; None where
+            the head is no start.
         points: What cross-validation saw of each penalty, from the strongest to the weakest.
     """
 
-    head: LinearHead
-    start: LinearHead
+    head: FeatureHead
+    start: LinearHead | None
     points: tuple[Point, ...]
 
 
@@ -109,7 +114,7 @@ class TaskWork(Protocol):
     def fit(self, learnt: Learnt) -> FittedHead:
         """Choose the penalty by cross-validation and fit the head."""
 
-    def refit(self, learnt: Learnt, head: LinearHead) -> LinearHead:
+    def refit(self, learnt: Learnt, head: FeatureHead) -> FeatureHead:
         """Fit the chosen head again on more images."""
 
     def scores(self, outputs: Outputs, targets: NDArray[Any]) -> Scores:
