@@ -6,6 +6,7 @@ images `near_scale` has.
 
 import csv
 import os
+import resource
 import shutil
 import tempfile
 import time
@@ -20,8 +21,9 @@ from numpy.typing import NDArray
 
 import affinage.models.process  # noqa: F401 - First: tunes the allocator before torch is loaded.
 from affinage.auditing.evidence import Evidence, gather
-from affinage.auditing.near_candidates import candidates
 from affinage.auditing.near_duplicates import find_near_duplicates
+from affinage.auditing.off_topic import apartness
+from affinage.auditing.wrong_labels import judge_labels
 from affinage.datasets.sources import scan
 from affinage.heads.neighbours import neighbours, unit_rows
 from affinage.imaging.batches import read
@@ -83,28 +85,56 @@ def near_clean(samples: Path) -> dict[str, Any]:
 
 
 def near_scale(samples: Path) -> dict[str, Any]:
-    """Time many images: real and injected ones among blends of two real ones each."""
+    """Time many images: real and injected ones among blends of two real ones each.
+
+    Near-duplicates first, then what is off topic and which labels are wrong, one after the other; each
+    with the wall and the processor seconds, and the peak memory of the process so far.
+    """
     wanted = int(os.environ.get("AFFINAGE_NEAR_IMAGES", "100000"))
+    figures: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as name:
         parts = [_injected(samples / data, Path(name) / data) for data in SETS]
         many, looks = _many([evidence for evidence, _ in parts], wanted)
         copies = [_key(one, other) for _, made in parts for one, other, _ in made]
-        figures: dict[str, Any] = {
-            "images": len(many.ids),
-            "nearest cosine": _nearest_cosines(many),
-        }
-        start = time.perf_counter()
-        assert many.features is not None
-        assert many.thumbs is not None
-        figures["candidates"] = len(candidates(many.features, many.thumbs).first)
-        figures["candidates, s"] = round(time.perf_counter() - start, 1)
-        start, cpu = time.perf_counter(), time.process_time()
-        found = {_key(pair.first, pair.second) for pair in find_near_duplicates(many)}
-        figures["all of it, s"] = round(time.perf_counter() - start, 1)
-        figures["all of it, s of processor"] = round(time.process_time() - cpu, 1)
-        figures["images looked at"] = looks[0]
-        figures["injected pairs found"] = f"{sum(key in found for key in copies)} of {len(copies)}"
+        _tell(figures, "images", f"{len(many.ids):,}, {_nearest_cosines(many)}")
+        begun = _now()
+        first_look: list[str] = []
+
+        def seen(_: str, done: int, total: int) -> None:
+            if not first_look:
+                first_look.append(_since(begun))
+                _tell(figures, "candidates and the first 500 pairs", first_look[0])
+
+        pairs = find_near_duplicates(replace(many, progress=seen))
+        _tell(figures, "near-duplicates, all of it", _since(begun))
+        found = {_key(pair.first, pair.second) for pair in pairs}
+        _tell(figures, "files looked at", looks[0])
+        hits = sum(key in found for key in copies)
+        _tell(figures, "injected pairs found", f"{hits} of {len(copies)}")
+    assert many.features is not None
+    begun = _now()
+    apartness(many.features, many.labels)
+    _tell(figures, "off topic", _since(begun))
+    begun = _now()
+    judge_labels(many.features, many.labels, int(many.labels.max()) + 1)
+    _tell(figures, "wrong labels", _since(begun))
     return figures
+
+
+def _tell(figures: dict[str, Any], name: str, value: object) -> None:
+    """Keep a figure, and print it at once: the run is long, and may be cut off."""
+    figures[name] = value
+    print(f"{name}: {value}", flush=True)
+
+
+def _now() -> tuple[float, float]:
+    return time.perf_counter(), time.process_time()
+
+
+def _since(begun: tuple[float, float]) -> str:
+    wall, processor = (now - then for now, then in zip(_now(), begun, strict=True))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return f"{wall:.0f} s, {processor:.0f} s of processor, peak {peak:.1f} GiB"
 
 
 def _injected(source: Path, folder: Path) -> tuple[Evidence, list[tuple[str, str, str]]]:
@@ -243,6 +273,8 @@ def _shuffled(pixels: NDArray[np.uint8], random: np.random.Generator) -> NDArray
 
 def _nearest_cosines(many: Evidence) -> str:
     assert many.features is not None
-    found = neighbours(unit_rows(many.features), count=1).cosines[:, 0]
+    rows = unit_rows(many.features)
+    asked = rows[:: max(1, len(rows) // 2000)]
+    found = neighbours(rows, asked, count=2).cosines[:, 1]  # The nearest is the image itself.
     low, middle, high = np.quantile(found, [0.25, 0.5, 0.95])
-    return f"median {middle:.2f}, quartile {low:.2f}, 95 % below {high:.2f}"
+    return f"nearest cosine: median {middle:.2f}, quartile {low:.2f}, 95 % below {high:.2f}"

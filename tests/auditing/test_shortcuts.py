@@ -1,6 +1,7 @@
 """Shortcuts planted in real photographs and scanned digits, by saving one class in another way."""
 
 import io
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -123,6 +124,7 @@ def test_one_class_made_in_another_way_is_found_among_digits(code, digit_picture
     ]
     assert finding.severity == "warning"
     assert finding.subject.startswith("'2' can be told from ")
+    assert re.search(r"affinage (audit|sample|split) DATA", finding.remedy)
     assert len(finding.ids) >= 36
     assert set(finding.ids) <= {f"{n:05d}" for n, label in enumerate(labels) if label == "2"}
 

@@ -1,6 +1,7 @@
 """Shortcuts: whether a class can be told by how its images were made, rather than by what they show."""
 
 from collections.abc import Iterator
+from shlex import quote
 
 import numpy as np
 
@@ -15,14 +16,18 @@ SHARED = 4.0
 """Sources that a class must effectively come from for a grouped split to part them."""
 
 _REMEDIES = {
-    "shortcut-dimensions": "Bring all images to one size and shape before training.",
-    "shortcut-file-size": "Find out what differs between the classes' files, and save all alike.",
-    "shortcut-encoding": "Save all images in one format and quality before training.",
-    "shortcut-camera": "Add images of every class from every camera; until then judge by camera.",
-    "shortcut-software": "Pass all images through the same programs before training.",
+    "shortcut-dimensions": "Bring all images to one size and shape, then: affinage audit DATA",
+    "shortcut-file-size": "See what differs, save all files alike, then audit again: affinage sample"
+    " DATA --finding shortcut-file-size",
+    "shortcut-encoding": "Save all images in one format and quality, then: affinage audit DATA",
+    "shortcut-camera": "Add images of every class from every camera; these are all from one kind: affinage"
+    " sample DATA --finding shortcut-camera",
+    "shortcut-software": "Pass all images through the same programs, then: affinage audit DATA",
     "shortcut-source": "affinage split DATA --group {column}",
-    "shortcut-thumbnail": "Look whether these images were taken at another place or in another light.",
-    "shortcut-border": "Cut the border off all images before training.",
+    "shortcut-thumbnail": "See whether another place or light gives them away: affinage sample DATA"
+    " --finding shortcut-thumbnail",
+    "shortcut-border": "See whether their border gives them away, and cut it off: affinage sample DATA"
+    " --finding shortcut-border",
 }
 
 
@@ -75,7 +80,7 @@ def _finding(cue: Cue, told: Told, given_away: list[int], evidence: Evidence) ->
             *_difference(cue, told, worst, names[worst]),
             *_whole_thumbnail(cue, evidence),
         ),
-        remedy=_REMEDIES[cue.code].format(column=evidence.group),
+        remedy=_REMEDIES[cue.code].format(column=quote(evidence.group or "")),
         images=tuple(paths[row] for row in shown),
         ids=tuple(ids[row] for row in shown),
         cost=float(sum(told.edge[k] * (evidence.labels == k).mean() for k in given_away)),
