@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from affinage.workflows.layers import layers
     from affinage.workflows.models import list_models
     from affinage.workflows.predict import predict
+    from affinage.workflows.recipes import list_recipes
     from affinage.workflows.relabel import relabel
     from affinage.workflows.run import Run
     from affinage.workflows.sample import sample
@@ -69,6 +70,7 @@ _HOMES = {
     "include": "workflows.include",
     "layers": "workflows.layers",
     "list_models": "workflows.models",
+    "list_recipes": "workflows.recipes",
     "predict": "workflows.predict",
     "relabel": "workflows.relabel",
     "sample": "workflows.sample",
@@ -102,6 +104,7 @@ __all__ = [
     "include",
     "layers",
     "list_models",
+    "list_recipes",
     "predict",
     "relabel",
     "sample",

@@ -23,6 +23,7 @@ from affinage.records.finding import Finding
 from affinage.records.layers import Layer, LayerTable
 from affinage.records.prediction import Prediction
 from affinage.records.run import Calibration, Environment, ModelCard, RunRecord, StageResult
+from affinage.records.shipped import Expected, ShippedRecipe
 from affinage.records.source import SourceReport
 from affinage.records.split import SplitResult
 from affinage.workflows.collect import CollectResult
@@ -210,6 +211,8 @@ def test_the_json_of_a_run_is_documented_key_by_key():
         ("evaluate.md", "key", EvaluationResult, ("format", "command")),
         ("env.md", "key", Environment, ("format", "command")),
         ("models.md", "key of `models[]`", Entry, ()),
+        ("recipes.md", "key of `recipes[]`", ShippedRecipe, ()),
+        ("recipes.md", "key of `expected[]`", Expected, ()),
         ("augmentations.md", "key", AugmentationsResult, ("format", "command")),
         ("augmentations.md", "key of `trials[]`", AugmentationTrial, ()),
         ("layers.md", "key", LayerTable, ("format", "command")),

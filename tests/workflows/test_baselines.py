@@ -41,7 +41,9 @@ def test_a_baseline_goes_from_images_to_answers(run, digits):
     images = sorted(digits.glob("*/*.png"))[::7]
     answers = run.predict(images)
     assert {answer.label for answer in answers} <= {"0", "1", "2"}
-    right = [answer.label == image.parent.name for answer, image in zip(answers, images, strict=True)]
+    right = [
+        answer.label == image.parent.name for answer, image in zip(answers, images, strict=True)
+    ]
     assert np.mean(right) > 0.8
 
 

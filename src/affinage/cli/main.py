@@ -22,6 +22,7 @@ from affinage.cli.include import include
 from affinage.cli.layers import layers
 from affinage.cli.models import models
 from affinage.cli.predict import predict
+from affinage.cli.recipes import recipes
 from affinage.cli.relabel import relabel
 from affinage.cli.sample import sample
 from affinage.cli.show import show
@@ -34,7 +35,7 @@ MISTAKE, INTERRUPTED = 2, 130
 PANELS = {
     "Model": (train, predict, evaluate, show, augmentations),
     "Data": (collect, counts, audit, sample, exclude, include, relabel, split),
-    "About": (models, layers, env, demo),
+    "About": (models, recipes, layers, env, demo),
 }
 """As `--help` lists them."""
 

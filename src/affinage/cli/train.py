@@ -84,7 +84,11 @@ def train(
     ] = None,
     recipe: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="A recipe in YAML.", rich_help_panel=_RECIPE),
+        typer.Option(
+            metavar="FILE",
+            help="A recipe in YAML, or the name of a shipped one.",
+            rich_help_panel=_RECIPE,
+        ),
     ] = None,
     setting: Annotated[
         list[str] | None,

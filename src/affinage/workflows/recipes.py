@@ -1,5 +1,7 @@
 """The recipe of a command: a file or mapping, settings and flags laid over it; without torch."""
 
+import difflib
+import importlib.resources
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -9,8 +11,12 @@ from affinage.errors import RecipeError
 from affinage.evaluation.goals import parse_goal
 from affinage.records.recipe import Recipe
 from affinage.records.recipe_text import load_recipe, parse_recipe
+from affinage.records.shipped import ShippedRecipe, read_shipped
 from affinage.records.task import task_named
 from affinage.workflows.clock import parse_duration
+
+SHIPPED = importlib.resources.files("affinage") / "recipes"
+"""Where the recipes lie that come with the package."""
 
 
 def resolve_recipe(
@@ -18,7 +24,9 @@ def resolve_recipe(
     settings: Iterable[str] | Mapping[str, Any] = (),
     flags: Mapping[str, Any] | None = None,
 ) -> Recipe:
-    """Return a recipe from a file or mapping, `key=value` settings and flags laid over it.
+    """Return a recipe from a file, a shipped recipe's name or a mapping, with settings laid over it.
+
+    A bare name, such as `cifar10-scratch`, is that of a shipped recipe unless a file has it.
 
     Raises:
         RecipeError: If anything in it cannot be used; all of it at once.
@@ -47,7 +55,36 @@ def resolve_recipe(
     return resolved
 
 
+def list_recipes() -> tuple[ShippedRecipe, ...]:
+    """Return the recipes that come with the package, by name: `--recipe NAME` takes them."""
+    files = [file for file in SHIPPED.iterdir() if file.name.endswith(".yaml")]
+    return tuple(
+        read_shipped(file.name.removesuffix(".yaml"), file.read_text(encoding="utf-8"))
+        for file in sorted(files, key=lambda file: file.name)
+    )
+
+
+def shipped_recipe(name: str) -> ShippedRecipe:
+    """Return the shipped recipe of this name.
+
+    Raises:
+        RecipeError: If there is none; with the nearest name.
+    """
+    known = {recipe.name: recipe for recipe in list_recipes()}
+    if name in known:
+        return known[name]
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    raise RecipeError(
+        f"There is no recipe '{name}', neither as a file nor among those that come with Affinage"
+        + (f"; do you mean {near[0]}?" if near else "."),
+        remedy="Give a YAML file, or one of these names: affinage recipes",
+    )
+
+
 def _read_text(path: Path) -> str:
+    bare = not path.suffix and path.name == str(path)
+    if bare and not path.is_file():
+        return shipped_recipe(path.name).text
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
