@@ -1,6 +1,5 @@
 """A watched training is described truly, and is the same as an unwatched one."""
 
-import contextlib
 import copy
 
 import pytest
@@ -190,17 +189,19 @@ def test_networks_and_loaders_are_found_where_none_is_given(training):
 def test_a_training_that_fails_is_still_described(training):
     net, optimizer, train_loader, _ = training
 
-    def one_step_and_an_error():
-        images, labels = next(iter(train_loader))
-        nn.functional.cross_entropy(net(images), labels).backward()
-        optimizer.step()
-        return 1 / 0
+    watched_ones = []
 
-    watching = watch(net, optimizer=optimizer)
-    seen = watching.__enter__()
-    with pytest.raises(ZeroDivisionError), contextlib.ExitStack() as stack:
-        stack.push(watching.__exit__)
-        one_step_and_an_error()
+    def fails_after_a_step():
+        with watch(net, optimizer=optimizer) as seen:
+            watched_ones.append(seen)
+            images, labels = next(iter(train_loader))
+            nn.functional.cross_entropy(net(images), labels).backward()
+            optimizer.step()
+            return 1 / 0
+
+    with pytest.raises(ZeroDivisionError):
+        fails_after_a_step()
+    (seen,) = watched_ones
     assert seen.signals.ended == "failed"
     assert seen.signals.error == "ZeroDivisionError: division by zero"
     assert seen.signals.steps == 1

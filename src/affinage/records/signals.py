@@ -1,7 +1,8 @@
 """Signals: what a training showed while it ran."""
 
+import math
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from affinage.records.plain import from_plain, to_plain
 from affinage.records.training_facts import (
@@ -141,6 +142,8 @@ class Signals:
         ended: `finished`, `cut` (by a limit of time), `failed`, `stopped early`; `` where unknown.
         error: The last line of what a failed script said.
         images: By part, how many there are.
+        earlier: Other trainings that came before this one in the same script, such as that of a head
+            alone; this one is the last.
         missing: Why something was not collected, by field or series.
     """
 
@@ -173,6 +176,7 @@ class Signals:
     ended: Literal["", "finished", "cut", "failed", "stopped early"] = ""
     error: str = ""
     images: dict[str, int] | None = None
+    earlier: tuple["Signals", ...] = ()
     missing: dict[str, str] = field(default_factory=dict)
 
     def why_missing(self, name: str) -> str:
@@ -198,8 +202,17 @@ class Signals:
 
 def signals_to_json(signals: Signals) -> dict[str, object]:
     """Return signals as plain JSON values; what was not collected is left out."""
-    plain: dict[str, object] = to_plain(signals)
-    return {name: value for name, value in plain.items() if value is not None}
+    plain: dict[str, object] = _known(to_plain(signals))
+    return plain
+
+
+def _known(value: Any) -> Any:
+    """Return a plain value without what is None in it; numbers that JSON cannot hold are None."""
+    if isinstance(value, dict):
+        return {key: _known(each) for key, each in value.items() if each is not None}
+    if isinstance(value, list):
+        return [_known(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def signals_from_json(value: dict[str, object]) -> Signals:

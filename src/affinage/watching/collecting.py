@@ -16,40 +16,44 @@ from affinage.watching.watcher import Watcher
 Task = Literal["classify", "multilabel", "count", "regress"]
 
 
-def collect(watcher: Watcher) -> Signals:
-    """Return the record of a training that has come to rest."""
-    moment, roots = watcher.moment, watcher.roots
-    modules = roots.modules()
-    held = {id(p) for tally in watcher.optimizers.values() for p in tally.held()}
-    trainable = {id(p): path for path, p in roots.parameters().items() if p.requires_grad}
-    loaders = dict(roots.loaders)
-    if moment.train_loader is not None:
-        loaders["train"] = moment.train_loader
-    for part, tally in watcher.inputs.items():
+def collect(watcher: Watcher, *, at_rest: bool) -> Signals:
+    """Return the record of a training.
+
+    Args:
+        watcher: Who watched it.
+        at_rest: Whether data may be read again to compare the parts: not while another training goes on.
+    """
+    moment, stage = watcher.moment, watcher.stage
+    modules = stage.modules()
+    held = stage.held()
+    trainable = {id(p): path for path, p in stage.parameters().items() if p.requires_grad}
+    loaders = loaders_of(watcher)
+    for part, tally in stage.inputs.items() if at_rest else ():
         tally.same_twice = same_twice(getattr(loaders.get(part), "dataset", None))  # type: ignore[call-overload]
-    objectives = watcher.objectives.facts()
-    targets = _facts(watcher.targets)
+    objectives = stage.objectives.facts()
+    targets = _facts(stage.targets)
     per_epoch = batches_of(moment.train_loader)
     seen = bool(modules)
     signals = Signals(
-        points=tuple(watcher.curves.points),
+        points=tuple(stage.curves.points),
         task=task_of(objectives, targets),
-        pretrained=watcher.pretrained,
-        layers=layer_facts(modules, watcher.layer_order, held or None) if seen else None,
-        batchnorms=watcher.norms.facts(modules, watcher.layer_order) if seen else None,
+        pretrained=stage.pretrained,
+        layers=layer_facts(modules, stage.layer_order, held or None) if seen else None,
+        batchnorms=stage.norms.facts(modules, stage.layer_order) if seen else None,
         objectives=objectives or None,
-        outputs=_facts(watcher.outputs) or None,
+        outputs=_facts(stage.outputs) or None,
         targets=targets or None,
-        inputs=_facts(watcher.inputs) or None,
-        expected=expected_of(roots.found),
+        inputs=_facts(stage.inputs) or None,
+        expected=expected_of(stage.called),
         feeding=_feeding(watcher, loaders) or None,
-        overlaps=_overlaps(loaders),
+        overlaps=_overlaps(loaders) if at_rest else None,
+        earlier=tuple(watcher.earlier),
         optimizers=tuple(
-            tally.facts(trainable, held) for tally in watcher.optimizers.values() if tally.steps
+            tally.facts(trainable, held) for tally in stage.optimizers.values() if tally.steps
         ) or None,
         comparisons=watcher.comparing.facts(),
-        series=watcher.book.facts() or None,
-        histograms=tuple(watcher.curves.histograms) or None,
+        series=stage.book.facts() or None,
+        histograms=tuple(stage.curves.histograms) or None,
         baselines=baselines_of(targets) or None,
         steps=moment.step,
         epochs=moment.epoch if moment.train_loader is not None else None,
@@ -87,11 +91,23 @@ def _facts(tallies: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(fact for tally in tallies.values() if (fact := tally.facts()) is not None)
 
 
+def loaders_of(watcher: Watcher) -> dict[Part, Any]:
+    """Return the loaders by part; the training part's is the one that gradients came from."""
+    loaders = dict(watcher.roots.loaders)
+    trained = watcher.moment.train_loader
+    if trained is not None:
+        loaders = {part: loader for part, loader in loaders.items() if loader is not trained}
+        loaders["train"] = trained
+    parts: tuple[Part, ...] = ("train", "validation", "test")
+    return {part: loaders[part] for part in parts if part in loaders}
+
+
 def _feeding(watcher: Watcher, loaders: dict[Part, Any]) -> tuple[Feeding, ...]:
+    order = watcher.stage.order
     if not loaders:
-        return (feeding_of("train", None, watcher.order),) if watcher.order.first else ()
+        return (feeding_of("train", None, order),) if order.first else ()
     return tuple(
-        feeding_of(part, loader, watcher.order if part == "train" else None)
+        feeding_of(part, loader, order if part == "train" else None)
         for part, loader in loaders.items()
     )
 

@@ -35,6 +35,7 @@ class InputTally:
         """Count a batch, shape (n, channels, ...), in the epoch after so many completed ones."""
         if completed != self._epoch:
             self._seen, self._epoch = set(), completed
+        images = images[:, None] if images.ndim == 2 else images  # Rows of numbers: one channel.
         chosen = images.detach()[:IMAGES].float().cpu().numpy()
         flat = chosen.reshape(len(chosen), chosen.shape[1], -1).astype(np.float64)
         if not np.isfinite(flat).all() or not flat.size:

@@ -41,6 +41,13 @@ class Moment:
         self._spent = 0.0
         self._begun = time.perf_counter()
 
+    def begin_again(self) -> None:
+        """Stand before the first step of another training; time goes on."""
+        self.step = self.epochs = self.batches = 0
+        self.looking = True
+        self.train_loader = None
+        self._evaluated_at = -1
+
     @contextlib.contextmanager
     def at_work(self) -> Iterator[None]:
         """Let observers keep still, and count the time as ours."""

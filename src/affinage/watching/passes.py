@@ -38,6 +38,7 @@ class Pass:
         looked: Whether layers were measured.
         graph: Whether gradients could come from it.
         training: Whether any part of the network was in training mode.
+        name: Of the network.
         outputs: Of the outermost module that computed last.
         shown: What layers showed.
         losses: Loss functions that were called after it.
@@ -49,6 +50,7 @@ class Pass:
     looked: bool
     graph: bool
     training: bool
+    name: str
     outputs: Tensor | None = None
     shown: Shown | None = None
     losses: list[LossCall] = field(default_factory=list)

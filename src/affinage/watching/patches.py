@@ -31,7 +31,7 @@ ACTIVATIONS = ("relu", "sigmoid", "tanh")
 class Listener(Protocol):
     """Who is told; every call must be cheap and must not touch the training."""
 
-    def module_called(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+    def module_called(self, module: nn.Module) -> None:
         """A module, of any depth, is about to compute."""
 
     def loader_begun(self, loader: Any) -> None:
@@ -63,6 +63,9 @@ class Listener(Protocol):
     def step_ended(self, optimizer: Optimizer) -> None:
         """An optimizer has moved the weights."""
 
+    def optimizer_made(self, optimizer: Optimizer) -> None:
+        """An optimizer was built."""
+
     def clipped(self) -> None:
         """Gradients were clipped."""
 
@@ -85,9 +88,10 @@ def patched(listener: Listener) -> Iterator[None]:
             _replace(stack, nn.utils, name, _clip(listener))
         for owner, name in ((Tensor, "__eq__"), (Tensor, "eq"), (torch, "eq")):
             _replace(stack, owner, name, _equality(listener))
+        _replace(stack, Optimizer, "__init__", _making(listener))
         _patch_loaders(stack, listener)
         for handle in (
-            register_module_forward_pre_hook(listener.module_called),
+            register_module_forward_pre_hook(lambda module, _: listener.module_called(module)),
             register_optimizer_step_pre_hook(lambda optimizer, *_: listener.step_begun(optimizer)),
             register_optimizer_step_post_hook(lambda optimizer, *_: listener.step_ended(optimizer)),
         ):
@@ -141,6 +145,17 @@ def _backward(listener: Listener) -> Wrapper:
             result = original(*args, **kwargs)
             listener.backward_ended()
             return result
+
+        return called
+
+    return wrapper
+
+
+def _making(listener: Listener) -> Wrapper:
+    def wrapper(original: Callable[..., Any]) -> Callable[..., Any]:
+        def called(optimizer: Optimizer, *args: Any, **kwargs: Any) -> None:
+            original(optimizer, *args, **kwargs)
+            listener.optimizer_made(optimizer)
 
         return called
 

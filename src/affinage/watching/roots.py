@@ -8,17 +8,17 @@ from torch import nn
 from affinage.records.training_facts import Part
 from affinage.watching.moment import part_named
 
-_MOST_ROOTS = 8
+_MOST_ROOTS = 64
 _MOST_FRAMES = 12
 
 
 class Passes(Protocol):
     """Who wants to know when a network computes."""
 
-    def pass_begun(self, name: str, root: nn.Module) -> None:
+    def pass_begun(self, root: nn.Module) -> None:
         """A network is about to compute."""
 
-    def pass_ended(self, result: Any) -> None:
+    def pass_ended(self, root: nn.Module, result: Any) -> None:
         """A network has computed."""
 
 
@@ -26,51 +26,44 @@ class Roots:
     """Outermost modules with weights, and the parts that loaders stand for.
 
     Attributes:
-        found: Networks by their name in a signal: empty for the only one that was given.
-        loaders: By part; later loaders of a part are kept under a name of their own.
+        loaders: By part.
     """
 
     def __init__(self, passes: Passes, *, discover: bool) -> None:
-        self.found: dict[str, nn.Module] = {}
         self.loaders: dict[Part, Any] = {}
         self._passes = passes
         self._discover = discover
-        self._known: set[int] = set()
-        self._names: dict[int, str] = {}
+        self._known: dict[int, nn.Module] = {}
+        self._given: dict[Part, Any] = {}
         self._depth = 0
         self._handles: list[Any] = []
 
-    def watch(self, name: str, root: nn.Module) -> None:
+    def watch(self, root: nn.Module) -> None:
         """Hear of every pass of a network."""
-        self.found[name] = root
-        self._known.add(id(root))
+        self._known[id(root)] = root
 
         def before(*_: Any) -> None:
             self._depth += 1
             if self._depth == 1:
-                self._passes.pass_begun(name, root)
+                self._passes.pass_begun(root)
 
         def after(_: nn.Module, __: Any, result: Any) -> None:
             self._depth = max(self._depth - 1, 0)
             if self._depth == 0:
-                self._passes.pass_ended(result)
+                self._passes.pass_ended(root, result)
 
         self._handles.append(root.register_forward_pre_hook(before))
         self._handles.append(root.register_forward_hook(after, always_call=True))
-        self._names.clear()
 
-    def called(self, module: nn.Module, _: tuple[Any, ...]) -> None:
+    def called(self, module: nn.Module) -> None:
         """A module is about to compute: where no network is at work, it may be one."""
         if not self._discover or self._depth or id(module) in self._known:
             return
-        if len(self.found) >= _MOST_ROOTS or next(module.parameters(), None) is None:
+        if len(self._known) >= _MOST_ROOTS or next(module.parameters(), None) is None:
             return
-        name = type(module).__name__ if self.found else ""
-        while name in self.found:
-            name += "'"
-        self.watch(name, module)
+        self.watch(module)
         self._depth += 1  # Its own hooks are heard from its next pass on.
-        self._passes.pass_begun(name, module)
+        self._passes.pass_begun(module)
 
     def release(self) -> None:
         """Hear of nothing any more."""
@@ -78,36 +71,24 @@ class Roots:
             handle.remove()
         self._handles.clear()
 
-    def modules(self) -> dict[str, nn.Module]:
-        """Return all modules by path."""
-        return {
-            path: module
-            for name, root in self.found.items()
-            for path, module in root.named_modules(prefix=name)
-        }
+    def give(self, loaders: dict[Part, Any]) -> None:
+        """Take loaders whose parts are known for certain."""
+        self._given = loaders
+        self.loaders = dict(loaders)
 
-    def parameters(self) -> dict[str, nn.Parameter]:
-        """Return all parameters by path."""
-        return {
-            path: parameter
-            for name, root in self.found.items()
-            for path, parameter in root.named_parameters(prefix=name)
-        }
+    def forget_loaders(self) -> None:
+        """Another training begins: what its loaders stand for is found anew."""
+        self.loaders = dict(self._given)
 
-    def names(self) -> dict[int, str]:
-        """Return the paths of all parameters by identity."""
-        if not self._names:
-            self._names = {id(p): path for path, p in self.parameters().items()}
-        return self._names
-
-    def loader_seen(self, loader: Any) -> None:
+    def loader_seen(self, loader: Any, train_loader: Any) -> None:
         """Give a loader the part that its variable's name speaks of."""
-        if any(loader is known for known in self.loaders.values()):
+        if loader is train_loader or any(loader is known for known in self.loaders.values()):
             return
         part = part_named(_variable(loader))
-        if part == "test" and "validation" not in self.loaders:
+        if part == "test" and self.loaders.get("validation", train_loader) is train_loader:
             part = "validation"  # Watched as validation is, whatever it is called.
-        self.loaders.setdefault(part, loader)
+        if self.loaders.get(part, train_loader) is train_loader:
+            self.loaders[part] = loader
 
     def part_of(self, loader: Any, train_loader: Any) -> Part:
         """Return the part that a loader stands for."""

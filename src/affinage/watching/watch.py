@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from affinage.errors import RunError
 from affinage.records.signals import Origin, Point, Signals
-from affinage.watching.collecting import collect
+from affinage.records.training_facts import Part
+from affinage.watching.collecting import collect, loaders_of
 from affinage.watching.live import Live
 from affinage.watching.passes import images_in
 from affinage.watching.patches import patched
@@ -34,6 +35,7 @@ class Watched:
         self.signals = Signals(origin=origin, name=name, framework=f"torch {torch.__version__}")
         self.live: Live | None = None
         self._watcher = watcher
+        watcher.close_stage = partial(collect, watcher, at_rest=False)
 
     def close(self, *, ended: Ended = "finished", error: str = "") -> None:
         """Measure what is measured at rest, and gather everything.
@@ -42,14 +44,14 @@ class Watched:
         """
         watcher = self._watcher
         watcher.end()
-        roots = watcher.roots.found
+        roots = watcher.stage.called
         points: list[Point] = []
         with watcher.moment.at_work(), at_rest(roots), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self.live = _live(watcher)
             with contextlib.suppress(Exception):  # Of anyone's loader or network.
                 points = _both_modes(watcher, self.live)
-            signals = collect(watcher)
+            signals = collect(watcher, at_rest=True)
         self.signals = replace(
             signals,
             origin=self.signals.origin,
@@ -95,11 +97,11 @@ def watch(
     watcher = Watcher(discover=model is None)
     if model is not None:
         _check(model)
-        watcher.roots.watch("", model)
+        watcher.roots.watch(model)
     if optimizer is not None:
         watcher.expect(optimizer)
-    given = {"train": train_loader, "validation": val_loader, "test": test_loader}
-    watcher.roots.loaders.update({p: v for p, v in given.items() if v is not None})  # type: ignore[misc]
+    given: dict[Part, Any] = {"train": train_loader, "validation": val_loader, "test": test_loader}
+    watcher.roots.give({part: loader for part, loader in given.items() if loader is not None})
     watched = Watched(watcher, origin=origin, name=name)
     try:
         with patched(watcher):
@@ -127,18 +129,16 @@ def _check(model: Any) -> None:
 
 
 def _live(watcher: Watcher) -> Live:
-    roots = watcher.roots.found
-    loaders = dict(watcher.roots.loaders)
-    if watcher.moment.train_loader is not None:
-        loaders["train"] = watcher.moment.train_loader
+    stage, loaders = watcher.stage, loaders_of(watcher)
+    trained = list(stage.trained.values())
     return Live(
-        roots=roots,
-        main=next(iter(roots.values())) if len(roots) == 1 else None,
+        roots=dict(stage.called),
+        main=trained[0] if len(trained) == 1 else None,
         loaders=loaders,
-        optimizers=tuple(tally.optimizer for tally in watcher.optimizers.values()),
+        optimizers=tuple(tally.optimizer for tally in stage.optimizers.values()),
         batches={part: sample_of(loader) for part, loader in loaders.items()},
         forward=_forward,
-        criterion=watcher.objectives.criterion(),
+        criterion=stage.objectives.criterion(),
     )
 
 
@@ -164,7 +164,7 @@ def _both_modes(watcher: Watcher, live: Live) -> list[Point]:
     if live.main is None or not batches or not watcher.moment.step:
         return []
     network, points = live.main, []
-    as_trained = watcher.training_modes
+    as_trained = watcher.stage.modes
     for on in ("train (training mode)", "train (evaluation mode)"):
         network.eval()
         if on == "train (training mode)":
@@ -172,8 +172,8 @@ def _both_modes(watcher: Watcher, live: Live) -> list[Point]:
                 module.training = mode
         measured = measure(
             batches, partial(live.forward, network), on=on, epoch=watcher.moment.epoch,
-            loss=watcher.objectives.usual(), criterion=live.criterion,
-            from_logits=watcher.objectives.from_logits(),
+            loss=watcher.stage.objectives.usual(), criterion=live.criterion,
+            from_logits=watcher.stage.objectives.from_logits(),
         )  # fmt: skip
         points += measured
     return points

@@ -1,26 +1,28 @@
 """The listener that turns what torch tells into tallies."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from affinage.records.signals import Signals
 from affinage.watching.comparing import ComparisonTally
-from affinage.watching.curves import Curves
 from affinage.watching.expected import looks_pretrained
 from affinage.watching.graph import loss_of
 from affinage.watching.inputs import InputTally
-from affinage.watching.layers import Looker, NormTally, Shown
+from affinage.watching.layers import Looker, Shown
 from affinage.watching.moment import Moment
-from affinage.watching.objectives import ObjectiveTally
 from affinage.watching.outputs import OutputTally
 from affinage.watching.passes import LossCall, Pass
 from affinage.watching.roots import Roots
-from affinage.watching.series import SeriesBook
-from affinage.watching.targets import LabelOrder, TargetTally, classes_of, encoding_of
+from affinage.watching.stage import Stage
+from affinage.watching.targets import TargetTally, classes_of, encoding_of
 from affinage.watching.weights import OptimizerTally, UpdateLook
+
+_MOST_STAGES = 20
 
 
 class Watcher:
@@ -28,33 +30,26 @@ class Watcher:
 
     Attributes:
         moment: Where the training stands.
-        roots: Its networks.
-        loaders: Those that gave batches, by the name of their part.
-        optimizers: Those that took steps.
+        roots: Its networks and loaders.
+        stage: What was seen of the training under way.
+        earlier: What was seen of those before it in the same script.
+        comparing: Comparisons of outputs with targets.
+        close_stage: Makes a record of a stage that gives way to another.
     """
 
     def __init__(self, *, discover: bool) -> None:
         self.moment = Moment()
         self.roots = Roots(self, discover=discover)
-        self.curves = Curves()
-        self.book = SeriesBook()
-        self.norms = NormTally()
-        self.order = LabelOrder()
-        self.objectives = ObjectiveTally()
+        self.stage = Stage()
+        self.earlier: list[Signals] = []
         self.comparing = ComparisonTally()
-        self.optimizers: dict[int, OptimizerTally] = {}
-        self.inputs: dict[str, InputTally] = {}
-        self.outputs: dict[str, OutputTally] = {}
-        self.targets: dict[str, TargetTally] = {}
-        self.layer_order: list[str] = []
-        self.clipped_once = False
-        self.pretrained: bool | None = None
-        self.training_modes: dict[nn.Module, bool] = {}
+        self.close_stage: Callable[[], Signals] | None = None
+        self._made: list[Optimizer] = []
+        self._clipped = False
         self._looker = Looker()
         self._updates = UpdateLook()
         self._pending: list[Pass] = []
         self._fresh = True
-        self._backwards = 0
         self._looked_step = False
         self._waiting = 0.0
         self._last_step: float | None = None
@@ -62,7 +57,26 @@ class Watcher:
     def expect(self, optimizer: Optimizer) -> None:
         """Keep an optimizer's settings as they are before its first step."""
         rates = tuple(float(group["lr"]) for group in optimizer.param_groups)
-        self.optimizers[id(optimizer)] = OptimizerTally(optimizer, rates)
+        self.stage.optimizers[id(optimizer)] = OptimizerTally(optimizer, rates)
+
+    def optimizer_made(self, optimizer: Optimizer) -> None:
+        """An optimizer was built: where one has taken steps before, another training may begin."""
+        if not self.moment.busy and self.moment.step:
+            self._made.append(optimizer)
+
+    def _begin_stage(self) -> None:
+        """Begin anew, unless the optimizer that was built moves the same parameters as before."""
+        made, self._made = self._made, []
+        moved = {id(p) for one in made for group in one.param_groups for p in group["params"]}
+        if moved == self.stage.held() or len(self.earlier) >= _MOST_STAGES:
+            return
+        self._settle_evaluations()
+        if self.close_stage is not None:
+            self.earlier.append(self.close_stage())
+        self.stage = Stage()
+        self.moment.begin_again()
+        self.roots.forget_loaders()
+        self._fresh = True
 
     # Loaders.
 
@@ -72,7 +86,7 @@ class Watcher:
             return
         with self.moment.at_work():
             self._settle_evaluations()
-            self.roots.loader_seen(loader)
+            self.roots.loader_seen(loader, self.moment.train_loader)
 
     def batch_given(self, loader: Any, batch: Any, seconds: float) -> None:
         """A loader gave a batch after so many seconds."""
@@ -96,29 +110,36 @@ class Watcher:
             if loader is not None and loader is moment.train_loader and moment.batches:
                 moment.epochs += 1
                 moment.batches = 0
-                self.curves.close("train (running)", moment.epoch)
+                self.stage.curves.close("train (running)", moment.epoch)
             elif loader is not None:
-                self.curves.close_evaluations(moment.epoch)
+                self.stage.curves.close_evaluations(moment.epoch)
 
     # Forward.
 
-    def module_called(self, module: nn.Module, args: tuple[Any, ...]) -> None:
+    def module_called(self, module: nn.Module) -> None:
         """A module is about to compute; where it is a network not seen before, it is watched."""
         if not self.moment.busy:
-            self.roots.called(module, args)
+            self.roots.called(module)
 
-    def pass_begun(self, name: str, root: nn.Module) -> None:
+    def pass_begun(self, root: nn.Module) -> None:
         """A network is about to compute a batch."""
+        if self.moment.busy:
+            return
         with self.moment.at_work():
             moment = self.moment
             graph = torch.is_grad_enabled()
+            if graph and self._made:
+                self._begin_stage()
+            name = self.stage.name_of(root)
+            if graph:
+                self.stage.trained[name] = root
             if graph and self._pending and self._pending[-1].batch_number != moment.batch_number:
                 self._settle_evaluations()
             looked = moment.looking if graph else moment.looks_at_evaluation()
             self._pending.append(
                 Pass(
                     loader=moment.loader, batch=moment.batch, batch_number=moment.batch_number,
-                    looked=looked, graph=graph, training=_trains(root),
+                    looked=looked, graph=graph, training=_trains(root), name=name,
                 )
             )  # fmt: skip
             if looked:
@@ -128,15 +149,15 @@ class Watcher:
 
     def _begin(self, name: str, root: nn.Module) -> None:
         """Keep what the first steps will change."""
-        if not self.norms.starts:
-            self.pretrained = looks_pretrained(self.roots.found)
-        self.norms.begin(dict(root.named_modules(prefix=name)))
+        if not self.stage.norms.starts:
+            self.stage.pretrained = looks_pretrained(self.stage.called)
+        self.stage.norms.begin(dict(root.named_modules(prefix=name)))
 
-    def pass_ended(self, result: Any) -> None:
+    def pass_ended(self, root: nn.Module, result: Any) -> None:
         """A network has computed a batch."""
+        if self.moment.busy or not self._pending:
+            return
         with self.moment.at_work():
-            if not self._pending:
-                return
             current = self._pending[-1]
             current.outputs = first_tensor(result)
             if current.looked:
@@ -165,7 +186,7 @@ class Watcher:
             return
         with self.moment.at_work():
             if self._fresh and self.moment.looking:
-                for tally in self.optimizers.values():
+                for tally in self.stage.optimizers.values():
                     tally.look_for_old_gradients()
             self._fresh = False
             loss = losses[0] if isinstance(losses, tuple | list) and losses else losses
@@ -174,13 +195,16 @@ class Watcher:
     def backward_ended(self) -> None:
         """Gradients have been computed."""
         if not self.moment.busy:
-            self._backwards += 1
-            for tally in self.optimizers.values():
+            self.stage.backwards += 1
+            for tally in self.stage.optimizers.values():
                 tally.backwards += 1
 
     def clipped(self) -> None:
         """Gradients were clipped."""
-        self.clipped_once = True
+        self._clipped = True
+
+    def _names(self) -> dict[int, str]:
+        return {id(p): path for path, p in self.stage.parameters().items()}
 
     # Steps.
 
@@ -189,29 +213,29 @@ class Watcher:
         if self.moment.busy:
             return
         with self.moment.at_work():
-            if id(optimizer) not in self.optimizers:
+            if id(optimizer) not in self.stage.optimizers:
                 self.expect(optimizer)
-                self.optimizers[id(optimizer)].backwards = self._backwards
+                self.stage.optimizers[id(optimizer)].backwards = self.stage.backwards
             if self.moment.looking:
                 self._looked_step = True
-                self.optimizers[id(optimizer)].look_for_gradients(self.roots.names())
-                self.book.add(self.moment.step + 1, self._updates.begin(self.roots.modules()))
+                self.stage.optimizers[id(optimizer)].look_for_gradients(self._names())
+                self.stage.book.add(self.moment.step + 1, self._updates.begin(self.stage.modules()))
 
     def step_ended(self, optimizer: Optimizer) -> None:
         """An optimizer has moved the weights."""
-        tally = self.optimizers.get(id(optimizer))
+        tally = self.stage.optimizers.get(id(optimizer))
         if self.moment.busy or tally is None:
             return
         with self.moment.at_work():
             number = self.moment.step + 1
             if self._looked_step:
-                self.book.add(number, self._updates.end())
+                self.stage.book.add(number, self._updates.end())
                 self._looked_step = False
             tally.steps += 1
-            tally.clipped = tally.clipped or self.clipped_once
+            tally.clipped = tally.clipped or self._clipped
             self._fresh = True
             rate = float(optimizer.param_groups[-1]["lr"])
-            self.book.add(number, {("learning_rate", ""): rate, **self._times()})
+            self.stage.book.add(number, {("learning_rate", ""): rate, **self._times()})
             self.moment.next_step()
 
     def _times(self) -> dict[tuple[str, str], float]:
@@ -242,23 +266,24 @@ class Watcher:
         if moment.loader is not None and moment.loader is moment.train_loader:
             moment.batches += 1
         for each in own:
+            self.stage.used[each.name] = self.stage.called[each.name]
             if each.shown:
                 self._enter_shown(each.shown)
-                self.training_modes = {m: m.training for m in self.roots.modules().values()}
+                self.stage.modes = {m: m.training for m in self.stage.modules().values()}
         judged = next((p for p in reversed(own) if p.outputs is not None), None)
         if judged is None:
             return
         if loss is not None and loss.numel() == 1:
-            self.book.add(moment.step + 1, {("loss", ""): float(loss.detach())})
+            self.stage.book.add(moment.step + 1, {("loss", ""): float(loss.detach())})
         if not judged.losses and loss is not None:
-            self.objectives.add_unknown(*loss_of(loss), judged)
+            self.stage.objectives.add_unknown(*loss_of(loss), judged)
         self._enter(judged, "train", "train (running)", loss)
 
     def _enter_shown(self, shown: Shown) -> None:
-        self.norms.add(shown)
-        self.book.add(self.moment.step + 1, shown.numbers)
-        if len(shown.order) > len(self.layer_order):
-            self.layer_order = shown.order
+        self.stage.norms.add(shown)
+        self.stage.book.add(self.moment.step + 1, shown.numbers)
+        if len(shown.order) > len(self.stage.layer_order):
+            self.stage.layer_order = shown.order
 
     def _settle_evaluations(self) -> None:
         """Enter the passes that brought no gradient: they were evaluations."""
@@ -281,40 +306,40 @@ class Watcher:
         outputs, targets = each.judged(), each.targets()
         if outputs is None or not outputs.ndim:
             return
-        name = each.losses[-1].name if each.losses else self.objectives.usual()
+        name = each.losses[-1].name if each.losses else self.stage.objectives.usual()
         if each.losses:
-            self.objectives.add(each.losses[-1], part)
+            self.stage.objectives.add(each.losses[-1], part)
         self._enter_images(each, part)
         encoding = "real"
         if targets is not None and targets.ndim:
-            tally = self.targets.setdefault(part, TargetTally(part))  # type: ignore[arg-type]
+            tally = self.stage.targets.setdefault(part, TargetTally(part))  # type: ignore[arg-type]
             tally.add(targets, outputs, name)
-            encoding = self.targets["train"].settled() if "train" in self.targets else (
+            encoding = self.stage.targets["train"].settled() if "train" in self.stage.targets else (
                 encoding_of(targets, outputs, name)
             )  # fmt: skip
             if part == "train":
                 classes = classes_of(targets, encoding)
                 if classes is not None:
-                    self.order.add(classes, completed=self.moment.epochs)
-        self.curves.add(
+                    self.stage.order.add(classes, completed=self.moment.epochs)
+        self.stage.curves.add(
             on, outputs, targets, encoding=encoding, loss=loss,
-            from_logits=self.objectives.from_logits(),
+            from_logits=self.stage.objectives.from_logits(),
         )  # fmt: skip
 
     def _enter_images(self, each: Pass, part: str) -> None:
         if each.shown is not None and each.shown.inputs is not None:
-            tally = self.inputs.setdefault(part, InputTally(part))  # type: ignore[arg-type]
+            tally = self.stage.inputs.setdefault(part, InputTally(part))  # type: ignore[arg-type]
             tally.add(each.shown.inputs, completed=self.moment.epochs)
         if each.looked and (outputs := each.judged()) is not None:
-            self.outputs.setdefault(part, OutputTally(part)).add(outputs)  # type: ignore[arg-type]
+            self.stage.outputs.setdefault(part, OutputTally(part)).add(outputs)  # type: ignore[arg-type]
 
     def end(self) -> None:
         """Enter what is still pending."""
         with self.moment.at_work():
             self._settle_evaluations()
             self._looker.detach()
-            self.curves.close("train (running)", self.moment.epoch)
-            self.curves.close_evaluations(self.moment.epoch)
+            self.stage.curves.close("train (running)", self.moment.epoch)
+            self.stage.curves.close_evaluations(self.moment.epoch)
 
 
 def first_tensor(result: Any) -> Tensor | None:

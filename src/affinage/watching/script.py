@@ -1,0 +1,119 @@
+"""Run a training script of anyone's unmodified, under observation and bounded in time."""
+
+import contextlib
+import runpy
+import signal
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from affinage.watching.patches import patched
+from affinage.watching.watch import Ended, Watched
+from affinage.watching.watcher import Watcher
+
+FAILED = 1
+
+
+class TimeIsUpError(BaseException):
+    """The time allowed is over; no `except Exception` of a script holds it back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptEnd:
+    """How a script ended.
+
+    Attributes:
+        ended: `finished`, `cut` by the limit of time, or `failed`.
+        code: The code with which it would have ended its process.
+        error: What it failed of, in a line; empty where it did not.
+    """
+
+    ended: Ended
+    code: int
+    error: str = ""
+
+
+def run_script(
+    script: Path, arguments: Sequence[str], *, seconds: float
+) -> tuple[Watched, ScriptEnd]:
+    """Run a script as `python SCRIPT ARGUMENTS` would, and watch its training.
+
+    Its working folder, outputs and files are its own affair. The process must be its own: a script may
+    change anything in it.
+
+    Args:
+        script: The file.
+        arguments: Its `sys.argv[1:]`.
+        seconds: After which it is cut.
+    """
+    watcher = Watcher(discover=True)
+    watched = Watched(watcher, origin="script", name=script.name)
+    with _as_main(script, arguments), patched(watcher):
+        end = _ended(script, seconds)
+    watcher.roots.release()
+    with _alarm(max(seconds / 4, 20.0)), contextlib.suppress(TimeIsUpError):
+        watched.close(ended=end.ended, error=end.error)
+    return watched, end
+
+
+def _ended(script: Path, seconds: float) -> ScriptEnd:
+    try:
+        with _alarm(seconds):
+            runpy.run_path(str(script), run_name="__main__")
+    except TimeIsUpError:
+        return ScriptEnd(ended="cut", code=0)
+    except SystemExit as error:
+        code = _code(error.code)
+        said = str(error.code) if isinstance(error.code, str) else f"it ended with code {code}"
+        return ScriptEnd(
+            ended="failed" if code else "finished", code=code, error=said if code else ""
+        )
+    except Exception as error:
+        _show(error, script)
+        name = type(error).__name__
+        return ScriptEnd(ended="failed", code=FAILED, error=f"{name}: {error}".splitlines()[0])
+    return ScriptEnd(ended="finished", code=0)
+
+
+def _code(code: object) -> int:
+    if code is None:
+        return 0
+    return code if isinstance(code, int) else FAILED
+
+
+def _show(error: BaseException, script: Path) -> None:
+    """Print the traceback from the script's own first line on, as python would."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename != str(script):
+        trace = trace.tb_next
+    traceback.print_exception(type(error), error, trace or error.__traceback__)
+
+
+@contextlib.contextmanager
+def _alarm(seconds: float) -> Iterator[None]:
+    """Raise TimeIsUpError inside the block once the time is over, and every second from then on."""
+
+    def ring(_: int, __: FrameType | None) -> None:
+        raise TimeIsUpError
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1.0)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@contextlib.contextmanager
+def _as_main(script: Path, arguments: Sequence[str]) -> Iterator[None]:
+    """Let the script see its own arguments and find the modules beside it."""
+    argv, path = sys.argv, sys.path
+    sys.argv, sys.path = [str(script), *arguments], [str(script.resolve().parent), *path]
+    try:
+        yield
+    finally:
+        sys.argv, sys.path = argv, path
