@@ -8,8 +8,9 @@ from PIL import Image
 
 from affinage.imaging.augment import augment, generator, view_matrix
 from affinage.imaging.decode import decode
+from affinage.imaging.halving import halved
 from affinage.imaging.resize import FILTERS
-from affinage.imaging.warp import Placement, halved, outer_tap, warp
+from affinage.imaging.warp import Placement, outer_tap, warp
 from affinage.records.preprocessing import Preprocessing
 from affinage.records.settings.augment import AugmentSettings
 

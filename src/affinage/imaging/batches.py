@@ -33,6 +33,7 @@ class Item:
     path: Path
 
 
+Source = Callable[[Item], NDArray[np.uint8]]
 Transform = Callable[[NDArray[np.uint8], Item], NDArray[np.uint8]]
 
 
@@ -56,6 +57,28 @@ def read(item: Item) -> bytes:
         ) from None
 
 
+def decoded(item: Item, *, side: int | None = None) -> NDArray[np.uint8]:
+    """Return the RGB pixels of an image, shape (height, width, 3), if it is still the one scanned.
+
+    Args:
+        item: The image.
+        side: As `decode` takes it.
+
+    Raises:
+        ImageError: If it is gone, changed or cannot be read; the problem names its path.
+    """
+    data = read(item)
+    if content_id(data) != item.image:
+        raise ImageError(
+            f"{item.path}: changed since the scan.",
+            remedy="Train again, so that the new image is looked at; old runs keep the old one's id.",
+        )
+    try:
+        return decode(data, side=side).pixels
+    except ImageError as error:
+        raise ImageError(f"{item.path}: {error.problem}", remedy=error.remedy) from error
+
+
 def view_batches(
     items: Sequence[Item],
     transform: Transform,
@@ -63,6 +86,7 @@ def view_batches(
     batch_size: int,
     threads: int,
     prefetch: int = 2,
+    pixels: Source = decoded,
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield views of the images in their order, the same for any number of threads.
 
@@ -76,6 +100,7 @@ def view_batches(
         batch_size: Images per batch; the last one may be smaller.
         threads: That read and transform.
         prefetch: Batches that are worked on ahead of the one in use.
+        pixels: From an image to its RGB pixels; called in several threads at once.
 
     Yields:
         uint8, shape (n, view height, view width, 3); the consumer may keep it.
@@ -92,7 +117,7 @@ def view_batches(
         try:
             while True:
                 while len(waiting) <= prefetch and (start := next(starts, None)) is not None:
-                    batch = _Batch(items[start : start + batch_size], transform, stopped)
+                    batch = _Batch(items[start : start + batch_size], pixels, transform, stopped)
                     batch.submit(pool, threads)
                     waiting.append(batch)
                 if not waiting:
@@ -132,6 +157,7 @@ def augmented_batches(
     threads: int,
     prefetch: int = 2,
     draw: int = 0,
+    pixels: Source = decoded,
 ) -> Iterator[NDArray[np.uint8]]:
     """Yield batches of random views, which depend on (seed, epoch, image, draw) alone."""
     return view_batches(
@@ -142,6 +168,7 @@ def augmented_batches(
         batch_size=batch_size,
         threads=threads,
         prefetch=prefetch,
+        pixels=pixels,
     )
 
 
@@ -150,6 +177,7 @@ class _Batch:
     """Views that are being made; the array is there when the first of them is."""
 
     items: Sequence[Item]
+    pixels: Source
     transform: Transform
     stopped: threading.Event
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -174,25 +202,11 @@ class _Batch:
         for place in range(start, stop):
             if self.stopped.is_set():
                 return
-            view = _view(self.items[place], self.transform)
+            view = self.transform(self.pixels(self.items[place]), self.items[place])
             with self.lock:
                 if self.views is None:
                     self.views = np.empty((len(self.items), *view.shape), dtype=np.uint8)
             self.views[place] = view
-
-
-def _view(item: Item, transform: Transform) -> NDArray[np.uint8]:
-    data = read(item)
-    if content_id(data) != item.image:
-        raise ImageError(
-            f"{item.path}: changed since the scan.",
-            remedy="Train again, so that the new image is looked at; old runs keep the old one's id.",
-        )
-    try:
-        pixels = decode(data).pixels
-    except ImageError as error:
-        raise ImageError(f"{item.path}: {error.problem}", remedy=error.remedy) from error
-    return transform(pixels, item)
 
 
 class _OpenCVRests:

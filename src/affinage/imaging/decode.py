@@ -11,6 +11,7 @@ from PIL import Image
 
 from affinage.errors import ImageError
 from affinage.imaging.colour import to_rgb
+from affinage.imaging.halving import reduced
 from affinage.imaging.jpeg import read_jpeg
 from affinage.imaging.pillow import read_plain, read_png, read_tiff, read_webp
 from affinage.imaging.raster import AGAIN, Raster, truncated
@@ -38,7 +39,7 @@ class Decoded:
     notes: tuple[str, ...] = ()
 
 
-def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Decoded:
+def decode(data: bytes, *, max_pixels: int = MAX_PIXELS, side: int | None = None) -> Decoded:
     """Return the pixels of an image file, whatever its name says it is.
 
     Rules for what is not plain 8-bit RGB: EXIF rotation is applied; an ICC profile is converted to
@@ -49,6 +50,9 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Decoded:
     Args:
         data: The whole file.
         max_pixels: Largest width × height, checked in the header before anything is allocated.
+        side: Shorter side that is enough, pixels: a larger image is halved up to three times while
+            it stays as long (a JPEG while it is decoded, in up to a quarter of the time). None:
+            every pixel.
 
     Raises:
         ImageError: If it is no image, truncated, damaged, too large, or of a kind whose values have
@@ -56,7 +60,9 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> Decoded:
     """
     kind = kind_of(data)
     try:
-        pixels, notes = to_rgb(_read(data, kind, max_pixels))
+        pixels, notes = to_rgb(_read(data, kind, max_pixels, side))
+        if side is not None and kind != "JPEG":
+            pixels = reduced(pixels, side)
     except ImageError:
         raise
     except MemoryError:
@@ -80,9 +86,9 @@ def inspect(data: bytes) -> Decoded:
     return decode(data)
 
 
-def _read(data: bytes, kind: str, max_pixels: int) -> Raster:
+def _read(data: bytes, kind: str, max_pixels: int, side: int | None) -> Raster:
     if kind == "JPEG":
-        return read_jpeg(data, max_pixels)
+        return read_jpeg(data, max_pixels, side=side)
     if kind == "PNG":
         return read_png(data, max_pixels)
     if kind == "WEBP":

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from affinage.errors import ImageError
 from affinage.imaging.exif import orientation_of
+from affinage.imaging.halving import halvings
 from affinage.imaging.raster import Raster, check_size, corrupt, truncated
 from affinage.imaging.sniff import CONVERT
 
@@ -41,8 +42,14 @@ class Header:
     end: int = 0
 
 
-def read_jpeg(data: bytes, max_pixels: int) -> Raster:
+def read_jpeg(data: bytes, max_pixels: int, *, side: int | None = None) -> Raster:
     """Return the pixels of a JPEG (of a multi-picture file: the first).
+
+    Args:
+        data: The whole file.
+        max_pixels: Largest width × height.
+        side: Shorter side that is enough, pixels: a larger image is decoded to a half, a quarter or
+            an eighth of its sides. All of the file is still read, and damage anywhere is seen.
 
     Raises:
         ImageError: If it is truncated, damaged, too large or of a rare kind that is not read.
@@ -58,9 +65,10 @@ def read_jpeg(data: bytes, max_pixels: int) -> Raster:
         raise ImageError(
             f"a JPEG of more than {MAX_SCANS} scans, made to waste time.", remedy="Leave it out."
         )
+    scale = 2 ** halvings(header.height, header.width, side) if side is not None else 1
     notes = ("grey",) if header.channels == 1 else ()
     if header.channels == 4:
-        ink = _decode(data, "CMYK")
+        ink = _decode(data, "CMYK", header, scale)
         # Adobe's programs store CMYK inverted and say so by their marker.
         ink = np.invert(ink) if header.adobe else ink
         return Raster(
@@ -72,7 +80,7 @@ def read_jpeg(data: bytes, max_pixels: int) -> Raster:
         )
     model = "grey" if header.channels == 1 and header.profile else "rgb"
     return Raster(
-        pixels=_decode(data, "GRAY" if model == "grey" else "RGB"),
+        pixels=_decode(data, "GRAY" if model == "grey" else "RGB", header, scale),
         model=model,
         profile=header.profile,
         orientation=header.orientation,
@@ -148,9 +156,13 @@ def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
     raise truncated(" (within its header)")
 
 
-def _decode(data: bytes, colours: str) -> NDArray[np.uint8]:
+def _decode(data: bytes, colours: str, header: Header, scale: int) -> NDArray[np.uint8]:
+    # simplejpeg takes the smallest of libjpeg's scales that gives so many pixels: exactly this one.
+    least = (-(-header.height // scale), -(-header.width // scale)) if scale > 1 else (0, 0)
     try:
-        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(data, colours, strict=True)
+        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
+            data, colours, strict=True, min_height=least[0], min_width=least[1], min_factor=scale
+        )
     except ValueError as error:
         reason = str(error).rstrip(".")
         if "remature end of JPEG" in reason:

@@ -12,13 +12,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from affinage.imaging.halving import halved, halving_factor
 from affinage.imaging.resize import Box
 from affinage.records.preprocessing import Interpolation, Preprocessing
 
 Pixels = NDArray[np.uint8]
-
-_SMALL = 64
-"""Sides up to this are halved by their area, odd or even; longer ones lose an odd last line first."""
 
 _LONGEST = 3.0
 """Step of a view, in pixels of the image, that three taps can do: with 1/3 each they are its mean."""
@@ -92,18 +90,6 @@ def warp(pixels: Pixels, placement: Placement, preprocessing: Preprocessing) -> 
     return np.asarray(cv2.cvtColor(warped, cv2.COLOR_RGBA2RGB), dtype=np.uint8)
 
 
-def halved(pixels: Pixels, *, across: bool = True, down: bool = True) -> Pixels:
-    """Return the means of pairs of pixels; an odd last line of a long side is left out."""
-    height, width = pixels.shape[:2]
-    if across and width > _SMALL:
-        width -= width % 2
-    if down and height > _SMALL:
-        height -= height % 2
-    size = (max(1, width // 2) if across else width, max(1, height // 2) if down else height)
-    small = cv2.resize(pixels[:height, :width], size, interpolation=cv2.INTER_AREA)
-    return np.asarray(small, dtype=np.uint8)
-
-
 def outer_tap(step: float, interpolation: Interpolation) -> float:
     """Return the outer of three taps for views whose pixels are `step` pixels of the image apart.
 
@@ -137,19 +123,14 @@ def _smoothed(
             break
         part = halved(part, across=across, down=down)
         # A long side lost an odd line, a short one was squeezed: the centres stay 2 apart or more.
-        matrix[0] /= _factor(width) if across else 1
-        matrix[1] /= _factor(height) if down else 1
+        matrix[0] /= halving_factor(width) if across else 1
+        matrix[1] /= halving_factor(height) if down else 1
     taps = [outer_tap(float(step), interpolation) for step in steps]
     if max(taps) >= 0.02:  # Less changes nothing that is seen.
         kernels = [np.array([tap, 1 - 2 * tap, tap], dtype=np.float32) for tap in taps]
         filtered = cv2.sepFilter2D(part, -1, kernels[0], kernels[1], borderType=cv2.BORDER_REFLECT)
         part = np.asarray(filtered, dtype=np.uint8)
     return part, matrix
-
-
-def _factor(side: int) -> float:
-    """Return by how much `halved` divides coordinates along a side."""
-    return 2.0 if side > _SMALL else side / max(1, side // 2)
 
 
 def _reachable(

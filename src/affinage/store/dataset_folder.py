@@ -8,7 +8,7 @@ DATA/
 ├── audit.html         the last audit, with pictures
 ├── samples/NAME.html  contact sheets
 ├── ledger.jsonl       every look at a test part
-└── cache/            features and measures, which may be deleted
+└── cache/            features, measures, decoded images, which may be deleted
 """
 
 import contextlib
@@ -85,6 +85,11 @@ class DatasetFolder:
     def features_cache(self) -> Path:
         """Folder of the feature cache; it may be deleted at any time."""
         return self.path / "cache" / "features"
+
+    @property
+    def decoded_cache(self) -> Path:
+        """Folder of decoded training images; it may be deleted at any time."""
+        return self.path / "cache" / "decoded"
 
     def save_manifest(self, manifest: Manifest) -> None:
         """Keep a manifest with its sources and its label order.

@@ -4,6 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from affinage.errors import RecipeError
 from affinage.imaging.augment import augment, generator
 from affinage.imaging.batches import Item, Transform, view_batches
+from affinage.imaging.pixels import PixelReader, keeping, needed_side
 from affinage.records.preprocessing import Preprocessing
 from affinage.records.recipe import Recipe
 from affinage.training.plan import Plan
@@ -42,6 +44,19 @@ class Batch:
     rung: Rung
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """Where decoded images are kept.
+
+    Attributes:
+        folder: Shared by all runs on a data set.
+        say: Told, once, where they cannot be kept.
+    """
+
+    folder: Path
+    say: Callable[[str], None] = lambda _: None
+
+
 @dataclass(frozen=True, slots=True)
 class _Showing(Item):
     """One showing of an image within an epoch."""
@@ -64,6 +79,8 @@ class Feed:
         phase: Distinguishes the random numbers of two trainings of one run.
         processes: That share the work.
         transform: A change of the user's own, before any other: pixels and a generator to pixels.
+            It is given every pixel.
+        kept: Where decoded images are kept; None: nowhere.
     """
 
     items: Sequence[Item]
@@ -76,6 +93,7 @@ class Feed:
     phase: str = "finetune"
     processes: Processes = ALONE
     transform: Change | None = None
+    kept: Kept | None = None
 
     @property
     def size(self) -> int:
@@ -93,6 +111,7 @@ class Feed:
                 f"{self.processes.world} processes share {self.size} images per step: some have none.",
                 remedy="Raise finetune.batch_size, or start fewer processes.",
             )
+        pixels = self.pixels()
         for rung in rungs(self.recipe, self.preprocessing, self.plan.steps):
             targets = self.targets
             table = targets(rung.preprocessing) if callable(targets) else targets
@@ -100,10 +119,28 @@ class Feed:
             while number < rung.stop:
                 epoch, position = divmod(number, self.plan.steps_per_epoch)
                 last = min(self.plan.steps_per_epoch, position + rung.stop - number)
-                yield from self._read(epoch, range(position, last), table, rung)
+                yield from self._read(epoch, range(position, last), table, rung, pixels)
                 number += last - position
 
-    def _read(self, epoch: int, steps: range, targets: NDArray[Any], rung: Rung) -> Iterator[Batch]:
+    def pixels(self) -> PixelReader:
+        """Return what reads the images: their size is one over the training, so one copy is kept."""
+        sizes = rungs(self.recipe, self.preprocessing, self.plan.steps)
+        side: int | None = needed_side((rung.preprocessing, rung.augment) for rung in sizes)
+        if self.transform is not None or not self.recipe.compute.reduce:
+            side = None
+        if self.kept is None or self.plan.epochs <= 1:  # What is shown once is not worth keeping.
+            return PixelReader(side=side)
+        gigabytes = self.recipe.compute.image_cache
+        return keeping(self.kept.folder, side=side, gigabytes=gigabytes, say=self.kept.say)
+
+    def _read(
+        self,
+        epoch: int,
+        steps: range,
+        targets: NDArray[Any],
+        rung: Rung,
+        pixels: PixelReader,
+    ) -> Iterator[Batch]:
         """Yield the batches of some steps of one epoch."""
         order = self._order(epoch)
         showings = self._showings(order)
@@ -114,6 +151,7 @@ class Feed:
             self._view(epoch, rung),
             batch_size=len(own[0]),
             threads=self.threads,
+            pixels=pixels,
         )
         size = rung.preprocessing
         nothing = np.empty((0, size.height, size.width, 3), dtype=np.uint8)

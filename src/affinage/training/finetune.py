@@ -16,7 +16,7 @@ from affinage.models.freeze import layer_groups, set_trainable
 from affinage.records.recipe import Recipe
 from affinage.training.averaging import WeightAverage
 from affinage.training.checkpoint import load_model, load_training, save_training
-from affinage.training.feeding import Change, Targets
+from affinage.training.feeding import Change, Kept, Targets
 from affinage.training.looks import Observed, Watch
 from affinage.training.loop import Step, scheduled, training_steps
 from affinage.training.losses import Objective, sampling_weights
@@ -76,6 +76,7 @@ def finetune(
     processes: Processes = ALONE,
     cuts: Sequence[tuple[float, float]] = (),
     transform: Change | None = None,
+    decoded: Path | None = None,
 ) -> Finetuned:
     """Train the model in place and leave the best weights in it.
 
@@ -100,6 +101,7 @@ def finetune(
         processes: That share the images of each step.
         cuts: Of an earlier training's plateaus, for one that has no validation to find its own.
         transform: A change of the user's own to training images, before any augmentation.
+        decoded: Folder where decoded images are kept between epochs; None: nowhere.
 
     Raises:
         RunError: If the loss is not a number any more, or a checkpoint is damaged.
@@ -113,7 +115,7 @@ def finetune(
         model, items, targets, objective=objective, recipe=recipe, plan=plan, observed=observed,
         files=_Files(folder / f"{phase}.safetensors", folder / f"{phase}-best.safetensors"),
         device=device, threads=threads, phase=phase, processes=processes, cuts=cuts,
-        transform=transform,
+        transform=transform, decoded=decoded,
     )  # fmt: skip
     training.restore()
     if not training.state.stopped:
@@ -148,12 +150,14 @@ class _Training:
         processes: Processes,
         cuts: Sequence[tuple[float, float]],
         transform: Change | None,
+        decoded: Path | None,
     ) -> None:
         self._model, self._items, self._targets = model, items, targets
         self._objective, self._recipe, self._plan = objective, recipe, plan
         self._observed, self._files, self._phase = observed, files, phase
         self._device, self._threads, self._processes = device, threads, processes
         self._cuts, self._transform = tuple(cuts), transform
+        self._kept = None if decoded is None else Kept(folder=decoded, say=observed.say)
         self._size = -(-len(items) // plan.steps_per_epoch)
         self._scaler = make_scaler(device, precision_of(recipe.compute))
         same_start(model, processes)
@@ -247,6 +251,7 @@ class _Training:
             rate=lambda step: rate(step) * self._cut(step),
             weights=sampling_weights(self._recipe, table) if table is not None else None,
             scaler=self._scaler, processes=self._processes, transform=self._transform,
+            kept=self._kept,
         )  # fmt: skip
 
     def _cut(self, step: int) -> float:

@@ -29,6 +29,7 @@ class Observed:
         observe: Takes a point of a curve.
         progress: Takes (done, total) steps.
         out_of_time: True when the training must stop at once.
+        say: Takes a sentence for the person who watches.
     """
 
     evaluate: Callable[[Classifier], Scores] | None
@@ -36,6 +37,7 @@ class Observed:
     observe: Callable[[Point], None]
     progress: Callable[[int, int], None]
     out_of_time: Callable[[], bool]
+    say: Callable[[str], None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

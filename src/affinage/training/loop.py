@@ -13,7 +13,7 @@ from affinage.models.classifier import Classifier
 from affinage.models.freeze import layer_groups, set_modes, set_trainable, thawed
 from affinage.records.recipe import Recipe
 from affinage.training.batch_mean import BatchMean, batch_mean
-from affinage.training.feeding import Batch, Change, Feed, Targets, seed_of
+from affinage.training.feeding import Batch, Change, Feed, Kept, Targets, seed_of
 from affinage.training.losses import Objective
 from affinage.training.mixing import Mix, draw_mix, mix_images, mix_targets
 from affinage.training.optimizer import highest_rate, set_learning_rate
@@ -64,6 +64,7 @@ def training_steps(
     scaler: torch.amp.GradScaler | None = None,
     processes: Processes = ALONE,
     transform: Change | None = None,
+    kept: Kept | None = None,
 ) -> Generator[Step, None, None]:
     """Train a model from step `start` on, to the plan's last step.
 
@@ -87,11 +88,12 @@ def training_steps(
         scaler: Of fp16 gradients, where the caller keeps its state; None = a fresh one.
         processes: That share the images of each step.
         transform: A change of the user's own, before any augmentation.
+        kept: Where decoded images are kept; None: nowhere.
     """
     feed = Feed(
         items=items, targets=targets, weights=weights, preprocessing=model.preprocessing,
         recipe=recipe, plan=plan, threads=threads, phase=phase, processes=processes,
-        transform=transform,
+        transform=transform, kept=kept,
     )  # fmt: skip
     work = _Work(
         model=model, optimizer=optimizer, objective=objective, recipe=recipe, device=device,

@@ -36,6 +36,7 @@ class Job:
         phase: Name of the checkpoints and curves.
         cuts: Of an earlier training's plateaus.
         transform: A change of the user's own to training images; a function that can be imported.
+        decoded: Folder where decoded images are kept; each process keeps those that it reads.
     """
 
     model: Classifier
@@ -49,6 +50,7 @@ class Job:
     phase: str = "finetune"
     cuts: Sequence[tuple[float, float]] = ()
     transform: Change | None = None
+    decoded: Path | None = None
 
 
 def train_together(
@@ -128,4 +130,5 @@ def _train(job: Job, observed: Observed, device: torch.device, processes: Proces
         processes=processes,
         cuts=job.cuts,
         transform=job.transform,
+        decoded=job.decoded,
     )

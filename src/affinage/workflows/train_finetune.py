@@ -165,6 +165,7 @@ def _train(
             total,
         ),
         out_of_time=lambda: session.clock.left < reserve,
+        say=session.reporter.say,
     )
     if session.processes.world > 1:
         if work.lesson.own_loss:
@@ -176,7 +177,7 @@ def _train(
             model=model, items=part.items, targets=part.targets, classes=len(data.classes),
             recipe=session.recipe, plan=plan, folder=session.folder.checkpoints,
             threads=max(1, session.engine.threads // session.processes.world), phase=phase,
-            cuts=cuts, transform=work.lesson.transform,
+            cuts=cuts, transform=work.lesson.transform, decoded=session.dataset.decoded_cache,
         )  # fmt: skip
         return train_together(
             job, observed, device=session.engine.device, processes=session.processes
@@ -195,6 +196,7 @@ def _train(
         phase=phase,
         cuts=cuts,
         transform=work.lesson.transform,
+        decoded=session.dataset.decoded_cache,
     )
 
 

@@ -18,3 +18,15 @@ class ComputeSettings(Section):
     batch_size: int = Field(
         32, ge=1, le=4096, description="Images per forward pass without training."
     )
+    reduce: bool = Field(
+        default=True,
+        description="Read big training photos at a half, a quarter or an eighth of their sides, as "
+        "long as every view has a pixel of theirs for each of its own.",
+    )
+    image_cache: float | None = Field(
+        None,
+        ge=0,
+        le=100_000,
+        description="Most gigabytes of decoded training images kept beside the features; 0 = off; "
+        "null = half of this machine's memory, and at most a quarter of the disk's free room.",
+    )
