@@ -11,7 +11,7 @@ from affinage.records.networks import HeadSettings
 from affinage.records.recipe_text import parse_recipe
 
 FAMILIES = ("resnet18", "mobilenetv3_small_050", "convnext_atto", "vit_tiny_patch16_224")
-POOLINGS = ("avg", "max", "gem", "flatten")
+POOLINGS = ("avg", "max", "gem", "mean_deviation", "flatten")
 
 
 def settings(*given, backbone="resnet18"):

@@ -13,6 +13,7 @@ from torch import nn
 from affinage.errors import ModelError
 from affinage.models.classifier import Classifier
 from affinage.models.heads import MapsOf, make_pool
+from affinage.models.middle import FITTING, MiddleMaps
 from affinage.models.small_networks import SMALL, small_network
 from affinage.models.weights import Weights, find_weights, offline_backbones
 from affinage.records.networks import HeadSettings, ModelSettings
@@ -127,7 +128,11 @@ def build_backbone(settings: ModelSettings, *, seed: int = 0) -> Backbone:
             pool = None  # It is within.
         else:
             module = _create(settings, weights, pooled=pool is None)
-    features = _feature_length(module)
+    if pool is not None and settings.head.layers:
+        module, features = _middle(module, pool, preprocessing, settings)
+        pool = None  # It is within.
+    else:
+        features = _feature_length(module)
     if pool is not None:
         pool, features = _pooling(module, pool, preprocessing, settings)
     return Backbone(
@@ -157,7 +162,8 @@ def _weights(settings: ModelSettings) -> Weights:
 
 def _identity(settings: ModelSettings, weights: Weights, seed: int) -> str:
     power = f" {settings.head.gem_power:g}" if settings.head.pooling == "gem" else ""
-    known = f"{settings.backbone}, {settings.head.pooling}{power}"
+    layers = f" of {settings.head.layers}" if settings.head.layers else ""
+    known = f"{settings.backbone}, {settings.head.pooling}{power}{layers}"
     if weights.sha256:
         return f"{known}, {weights.sha256}"
     size = f"{settings.width} × {settings.height}"
@@ -185,6 +191,26 @@ def _pooling(
     maps = MapsOf(pool, channels=channels, prefix_tokens=prefix)
     with torch.inference_mode():
         return maps, int(maps(output).shape[1])
+
+
+def _middle(
+    module: nn.Module, pool: nn.Module, preprocessing: Preprocessing, settings: ModelSettings
+) -> tuple[nn.Module, int]:
+    """Return what pools the maps of several depths, and how long the result is.
+
+    Raises:
+        ModelError: If the backbone cannot give them.
+    """
+    middle = MiddleMaps(module, pool, layers=settings.head.layers, name=settings.backbone).eval()
+    blank = torch.zeros((1, 3, preprocessing.height, preprocessing.width))
+    try:
+        with torch.inference_mode():
+            return middle, int(middle(blank).shape[1])
+    except (TypeError, ValueError, AssertionError, RuntimeError) as error:
+        why = str(error).splitlines()[0].strip(" .") if str(error) else type(error).__name__
+        raise ModelError(
+            f"'{settings.backbone}' cannot give the maps of its layers: {why}.", remedy=FITTING
+        ) from None
 
 
 def _cannot_pool(settings: ModelSettings, why: str) -> ModelError:

@@ -10,6 +10,7 @@ from torch import nn
 
 from affinage.errors import ModelError
 from affinage.models.classifier import Classifier, batchnorms
+from affinage.models.middle import MiddleMaps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +147,8 @@ def frozen_state(model: Classifier, *, batchnorm: BatchNormMode) -> dict[str, to
 
 def _grouped_names(backbone: nn.Module) -> list[list[str]]:
     """Return the backbone's parameter names by depth, stem first, as timm groups its layers."""
+    if isinstance(backbone, MiddleMaps):
+        return [[f"network.{name}" for name in names] for names in _grouped_names(backbone.network)]
     matcher = getattr(backbone, "group_matcher", None)
     if matcher is None:
         return [[name for name, _ in backbone.named_parameters()]]

@@ -58,6 +58,20 @@ class GeneralisedMeanPool(nn.Module):
         return largest.flatten(1) * powers.pow(1 / self.power)
 
 
+class MeanDeviationPool(nn.Module):
+    """Mean and deviation over all places: (n, channels, height, width) → (n, 2 * channels).
+
+    How much a map varies from place to place tells how many things stand in it, which the mean of
+    one that is crowded here and empty there does not.
+    """
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Return the vectors of maps, the means first."""
+        variance, mean = torch.var_mean(maps, dim=(2, 3), correction=0)
+        # Not at 0, where a root has no slope: a constant channel would give gradients of NaN.
+        return torch.cat([mean, (variance + 1e-6).sqrt()], dim=1)
+
+
 class FlattenPool(nn.Module):
     """All places of all channels one after the other: (n, channels * height * width)."""
 
@@ -118,8 +132,15 @@ def make_pool(settings: HeadSettings) -> nn.Module | None:
             return MaximumPool()
         case "gem":
             return GeneralisedMeanPool(settings.gem_power)
+        case "mean_deviation":
+            return MeanDeviationPool()
         case "flatten":
             return FlattenPool()
+
+
+def numbers_of_a_channel(pool: nn.Module) -> int:
+    """Return how many numbers a pool makes of one map, whatever its size."""
+    return 2 if isinstance(pool, MeanDeviationPool) else 1
 
 
 def make_head(features: int, outputs: int, settings: HeadSettings) -> nn.Linear | HiddenHead:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from affinage.models.heads import ACTIVATIONS, AveragePool
+from affinage.models.heads import ACTIVATIONS, AveragePool, numbers_of_a_channel
 from affinage.records.networks import MiniXceptionSettings
 
 
@@ -36,7 +36,7 @@ class MiniXception(nn.Module):
         self.blocks = nn.Sequential(*(_Residual(*pair, settings) for pair in pairwise(filters)))
         self.exit = _unit(filters[-1], leave, settings, kernel=settings.kernel)
         self.pool = pool or AveragePool()
-        self.num_features = leave
+        self.num_features = leave * numbers_of_a_channel(self.pool)
         self.halvings = 1 + sum(before != after for before, after in pairwise(filters))
         _initialise(self, settings.activation)
 

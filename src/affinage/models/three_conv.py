@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from affinage.errors import ModelError
-from affinage.models.heads import FlattenPool
+from affinage.models.heads import FlattenPool, numbers_of_a_channel
 from affinage.records.networks import ThreeConvSettings
 
 
@@ -30,7 +30,8 @@ class ThreeConv(nn.Module):
         self.blocks = nn.Sequential(*(_block(*pair, settings) for pair in pairwise(channels)))
         self.pool = pool or FlattenPool()
         flat = isinstance(self.pool, FlattenPool)
-        self.dense = nn.Linear(channels[-1] * (pixels if flat else 1), settings.dense)
+        length = pixels if flat else numbers_of_a_channel(self.pool)
+        self.dense = nn.Linear(channels[-1] * length, settings.dense)
         self.activation = nn.ReLU(inplace=True)
         self.num_features = settings.dense
         for module in self.modules():

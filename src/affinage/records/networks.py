@@ -21,8 +21,13 @@ Units = Annotated[int, Field(ge=1, le=16384)]
 class HeadSettings(Section):
     """What stands between the backbone's last maps and the outputs."""
 
-    pooling: Literal["backbone", "avg", "max", "gem", "flatten"] = Field(
+    pooling: Literal["backbone", "avg", "max", "gem", "mean_deviation", "flatten"] = Field(
         "backbone", description="How maps become one vector; backbone = as it was built."
+    )
+    layers: tuple[Annotated[int, Field(ge=1, le=64)], ...] = Field(
+        (),
+        max_length=8,
+        description="Depths whose maps are pooled side by side, counted from the last, which is 1.",
     )
     gem_power: float = Field(
         3.0, ge=1, le=20, description="For gem: 1 is the mean, more comes nearer to the maximum."
@@ -129,7 +134,12 @@ class ModelSettings(Section):
 
     @model_validator(mode="after")
     def _be_possible(self) -> Self:
-        said = (*_of_small_networks(self), *_of_visual_words(self), *_without_effect(self))
+        said = (
+            *_of_small_networks(self),
+            *_of_visual_words(self),
+            *_of_layers(self),
+            *_without_effect(self),
+        )
         problem = "; ".join(said)
         if problem:
             raise ValueError(problem)
@@ -204,6 +214,22 @@ def _of_visual_words(model: ModelSettings) -> Iterator[str]:
         yield "sift_words has no layers that are trained: leave model.dropout and drop_path at 0"
     if model.head.pooling != "backbone":
         yield "sift_words counts words, and has no maps to pool: set model.head.pooling=backbone"
+
+
+def _of_layers(model: ModelSettings) -> Iterator[str]:
+    """Yield why the maps of several depths cannot be pooled, with what can."""
+    head = model.head
+    if not head.layers:
+        return
+    if model.backbone in (*SMALL_NETWORKS, SIFT_WORDS):
+        yield f"{model.backbone} gives its last maps alone: leave model.head.layers out"
+    if head.pooling == "backbone":
+        yield (
+            "model.head.layers takes maps before the backbone pools them: set "
+            "model.head.pooling=mean_deviation, or avg, max, gem, flatten"
+        )
+    if len(set(head.layers)) < len(head.layers):
+        yield "model.head.layers names a depth twice: name each once"
 
 
 def _without_effect(model: ModelSettings) -> Iterator[str]:
