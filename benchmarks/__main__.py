@@ -16,9 +16,11 @@ from typing import Any
 from benchmarks.audit import whole_audit
 from benchmarks.collect import collect, collect_memory
 from benchmarks.labels import off_topic, wrong_labels
+from benchmarks.ladder import ladder
 from benchmarks.near_duplicates import near_clean, near_duplicates, near_scale
 from benchmarks.overhead import overhead
 from benchmarks.quality import quality
+from benchmarks.recipes import recipes
 from benchmarks.sources import sources
 from benchmarks.speed import cache, flowers, plain, scan, startup
 
@@ -30,6 +32,8 @@ SECTIONS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "plain": plain,
     "overhead": overhead,
     "quality": quality,
+    "recipes": recipes,
+    "ladder": ladder,
     "audit": whole_audit,
     "near_duplicates": near_duplicates,
     "near_clean": near_clean,
