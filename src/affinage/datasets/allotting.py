@@ -1,7 +1,7 @@
 """Allotting: which component goes to which part, so that every class has its share in each."""
 
 import math
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -64,9 +64,8 @@ def allot(
         for label in sorted(aims[part]):
             if aims[part][label] and not state.has[part][label]:
                 state.borrow(label, part)
-    order = {component: n for n, component in enumerate(component.order for component in free)}
     return {
-        part: sorted(chosen.values(), key=lambda component: order[component.order])
+        part: sorted(chosen.values(), key=lambda component: component.order)
         for part, chosen in state.placed.items()
     }
 
@@ -78,34 +77,35 @@ class _State:
         self.aims = aims
         self.has = {part: Counter(held.get(part, {})) for part in aims}
         self.placed: dict[str, dict[str, Component]] = {part: {} for part in aims}
-        self.by_label: dict[str, defaultdict[str, dict[str, Component]]] = {
-            part: defaultdict(dict) for part in aims
-        }
 
     def best(self, component: Component) -> str:
-        """Return the part where the component fills most and overfills least."""
-        return max(("train", "test", "validation"), key=lambda part: self._merit(component, part))
+        """Return the part where the component fills most and overfills least; of equals, the first."""
+        found, most = "train", (-math.inf, 0.0)
+        for part in ("train", "test", "validation"):
+            merit = self._merit(component, part)
+            if merit > most:
+                found, most = part, merit
+        return found
 
     def _merit(self, component: Component, part: str) -> tuple[int, float]:
         gain, lacking, aimed = 0, 0, 0
+        aims, has = self.aims[part], self.has[part]
         for label, size in component.labels.items():
-            room = self.aims[part][label] - self.has[part][label]
-            gain += min(size, max(room, 0)) - max(0, size - max(room, 0))
-            lacking += max(room, 0)
-            aimed += self.aims[part][label]
+            aim = aims[label]
+            room = max(aim - has[label], 0)
+            gain += size if size <= room else 2 * room - size
+            lacking += room
+            aimed += aim
         return gain, lacking / aimed if aimed else 0.0
 
     def add(self, component: Component, part: str) -> None:
-        self.has[part].update(component.labels)
+        for label, size in component.labels.items():
+            self.has[part][label] += size
         self.placed[part][component.order] = component
-        for label in component.labels:
-            self.by_label[part][label][component.order] = component
 
     def _remove(self, component: Component, part: str) -> None:
         self.has[part].subtract(component.labels)
         del self.placed[part][component.order]
-        for label in component.labels:
-            del self.by_label[part][label][component.order]
 
     def borrow(self, label: str, part: str) -> None:
         """Move the smallest component that has the label into the part, from one that can spare it.
@@ -117,8 +117,9 @@ class _State:
         options = [
             (donor in weaker, len(component.images), component.order, donor)
             for donor in donors
-            for component in self.by_label[donor][label].values()
-            if self._can_spare(component, donor, sparing=donor not in weaker)
+            for component in self.placed[donor].values()
+            if label in component.labels
+            and self._can_spare(component, donor, sparing=donor not in weaker)
         ]
         if options:
             *_, order, donor = min(options)

@@ -12,7 +12,8 @@ class Component:
 
     Attributes:
         images: Their ids, sorted.
-        labels: How many of them each label has.
+        labels: How many of them each label has; images that stand alone share it, so it is not to be
+            changed.
         order: Where it stands in the lottery: a hash of the seed and its smallest id.
     """
 
@@ -36,8 +37,8 @@ def components(
         labels: Label of each image.
         seed: Decides the order; the same images and seed give the same one.
     """
-    chosen = sorted(images)
     leader: dict[str, str] = {}
+    one_of = {label: {label: 1} for label in set(labels.values())}  # Shared: most stand alone.
 
     def find(node: str) -> str:
         while leader.setdefault(node, node) != node:
@@ -45,13 +46,20 @@ def components(
             node = leader[node]
         return node
 
-    for image in chosen:
-        for group in groups.get(image, ()):
+    made: list[Component] = []
+    tied = []
+    for image in images:
+        if groups.get(image):
+            tied.append(image)
+        else:
+            made.append(Component((image,), one_of[labels[image]], _order(seed, image)))
+    for image in sorted(tied):
+        for group in groups[image]:
             leader[find(f"group {group}")] = find(image)
     members: defaultdict[str, list[str]] = defaultdict(list)
-    for image in chosen:
+    for image in sorted(tied):
         members[find(image)].append(image)
-    made = [
+    made += [
         Component(tuple(ids), Counter(labels[image] for image in ids), _order(seed, ids[0]))
         for ids in members.values()
     ]

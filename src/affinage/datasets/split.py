@@ -4,7 +4,7 @@ import difflib
 import hashlib
 import json
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -153,31 +153,46 @@ def images_of(manifest: Manifest, group: str | None, together: Mapping[str, str]
         "path",
         (pl.lit(None, pl.String) if groups is None else groups).alias("group"),
     ).sort("path")
-    label: dict[str, str] = {}
-    given: defaultdict[str, set[str]] = defaultdict(set)
-    tied: defaultdict[str, set[str]] = defaultdict(set)
-    paths: defaultdict[str, list[str]] = defaultdict(list)
-    for image, name, part, path, value in table.iter_rows():
-        label[image] = name
-        paths[image].append(path)
-        given[image].add(part or "")
-        if value is not None and value.strip():
-            tied[image].add(value.strip())
-    nothing_given = all(parts == {""} for parts in given.values())
-    ties = {image: set(values) for image, values in tied.items()}
+    ids = table["image"].to_list()
+    label = dict(zip(ids, table["label"].to_list(), strict=True))
+    tied = _grouped((image, value.strip() or None) for image, value in _filled(table, "group"))
+    ties = dict(tied)
     for image, twins in sorted((together or {}).items()):
         if image in label:
-            ties.setdefault(image, set()).add(f"\0{twins}")  # Never the same as a user's value.
+            # The mark in front: never the same as a user's value.
+            ties[image] = ties.get(image, frozenset()) | {f"\0{twins}"}
+    given: dict[str, frozenset[str]] = {}
+    if table["part"].null_count() < table.height:
+        given = _grouped(zip(ids, table["part"].fill_null("train").to_list(), strict=True))
+    paths: dict[str, tuple[str, ...]] = {}
+    for image, path in zip(ids, table["path"].to_list(), strict=True):
+        paths[image] = (*paths.get(image, ()), path)
     return Images(
         label=label,
-        given={}
-        if nothing_given
-        else {i: frozenset(p or "train" for p in parts) for i, parts in given.items()},
-        groups={image: frozenset(values) for image, values in tied.items()},
-        ties={image: frozenset(values) for image, values in ties.items()},
-        paths={image: tuple(places) for image, places in paths.items()},
+        given=given,
+        groups=tied,
+        ties=ties,
+        paths=paths,
         reason=f"values of {group}" if group else "near-duplicates" if together else None,
     )
+
+
+def _filled(table: pl.DataFrame, column: str) -> Iterator[tuple[str, str]]:
+    """Yield image and value of each row that has one."""
+    rows = table.select("image", column).drop_nulls()
+    yield from zip(rows["image"].to_list(), rows[column].to_list(), strict=True)
+
+
+def _grouped(values: Iterable[tuple[str, str | None]]) -> dict[str, frozenset[str]]:
+    """Return the values of each image; images of one value share the set, for there may be millions."""
+    single: dict[str, frozenset[str]] = {}
+    found: dict[str, frozenset[str]] = {}
+    for image, value in values:
+        if value is None:
+            continue
+        own = single.setdefault(value, frozenset((value,)))
+        found[image] = found[image] | own if image in found else own
+    return found
 
 
 def _group_column(kept: pl.DataFrame, group: str) -> pl.Series:
