@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
+from affinage.imaging.levels import LEVELS, normalised
 from affinage.models.heads import HiddenHead, last_layer, make_head
 from affinage.models.nearest_head import NearestLayer
 from affinage.records.networks import HeadSettings
@@ -55,14 +56,26 @@ class Classifier(nn.Module):
 
     def normalise(self, images: Tensor) -> Tensor:
         """Return what the backbone sees of uint8 images of shape (n, height, width, 3)."""
+        shown = self._by_table(images) if _in_memory(images) else self._normalised(images)
+        if self.whitening is None:
+            return shown
+        around = self.whitening.shape[-1] // 2
+        padded = nn.functional.pad(shown, (around,) * 4, mode="replicate")
+        return nn.functional.conv2d(padded, self.whitening)
+
+    def _normalised(self, images: Tensor) -> Tensor:
         mean, std = self.get_buffer("mean"), self.get_buffer("std")
         channels_first = images.permute(0, 3, 1, 2)  # A view: the memory stays channels-last.
-        normalised = (channels_first.to(mean.dtype) - mean) / std
-        if self.whitening is None:
-            return normalised
-        around = self.whitening.shape[-1] // 2
-        padded = nn.functional.pad(normalised, (around,) * 4, mode="replicate")
-        return nn.functional.conv2d(padded, self.whitening)
+        return (channels_first.to(mean.dtype) - mean) / std
+
+    def _by_table(self, images: Tensor) -> Tensor:
+        """Return the same bits in a fifth of the time: each level is normalised once."""
+        levels = torch.arange(LEVELS, dtype=torch.uint8).view(1, LEVELS, 1, 1).expand(-1, -1, -1, 3)
+        table = self._normalised(levels)[0, :, :, 0].T
+        if table.dtype != torch.float32:
+            return self._normalised(images)
+        found = normalised(images.contiguous().numpy(), table.contiguous().numpy())
+        return torch.from_numpy(found).permute(0, 3, 1, 2)
 
     def features(self, images: Tensor) -> Tensor:
         """Return pooled features, shape (n, features), of uint8 images (n, height, width, 3)."""
@@ -73,6 +86,13 @@ class Classifier(nn.Module):
         """Return raw outputs, shape (n, outputs), of uint8 images (n, height, width, 3)."""
         outputs: Tensor = self.head(self.drop(self.features(images)))
         return outputs
+
+
+def _in_memory(images: Tensor) -> bool:
+    """Return whether these are grey levels that NumPy can see, and nobody records what is computed."""
+    plain = type(images) is Tensor and images.dtype == torch.uint8 and images.device.type == "cpu"
+    recorded = torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+    return plain and not recorded
 
 
 def batchnorms(module: nn.Module) -> Iterator[nn.modules.batchnorm._BatchNorm]:
