@@ -34,6 +34,7 @@ from affinage.imaging.png import SIGNATURE, check_rows, take_apart
 from affinage.imaging.raster import Raster, check_size, corrupt, truncated
 from affinage.imaging.sniff import CONVERT
 from affinage.imaging.tiff import check_layout, check_strips, read_layout
+from affinage.imaging.zero_tail import check_bmp_tail
 
 _PLAIN: dict[str, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
     "BMP": BmpImagePlugin.BmpImageFile,
@@ -126,6 +127,8 @@ def read_plain(data: bytes, max_pixels: int, kind: str) -> Raster:
         return read_png(inside, max_pixels)
     with _quiet, _PLAIN[kind](io.BytesIO(data)) as image:
         check_size(*image.size, max_pixels)
+        if kind == "BMP":
+            check_bmp_tail(data)
         return _raster(image, _frames(image), image.info.get("icc_profile"), 1)
 
 

@@ -9,6 +9,7 @@ import simplejpeg
 from affinage.errors import ImageError
 from affinage.imaging.raster import corrupt, truncated
 from affinage.imaging.sniff import CONVERT, RAW
+from affinage.imaging.zero_tail import check_tail
 
 _LETTERS = {1: "B", 7: "B", 3: "H", 4: "I", 16: "Q"}
 _BYTES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
@@ -133,11 +134,17 @@ def check_strips(data: bytes, layout: Layout) -> None:
     """Refuse damaged strips here, where libtiff would print its own words or say nothing.
 
     Deflated strips carry a checksum; those of JPEG are read with libjpeg's warnings as errors. What
-    other compressions hide only libtiff can tell, and uncompressed pixels tell nothing.
+    other compressions hide only libtiff can tell; uncompressed pixels tell where they stop in a row.
 
     Raises:
         ImageError: If a strip is damaged.
     """
+    if layout.compression == 1:
+        pixels = b"".join(data[start:stop] for start, stop in layout.strips)
+        stride = layout.width * layout.channels * layout.bits[0] // 8
+        if stride and len(pixels) == stride * layout.height:  # Strips of whole rows, not tiles.
+            check_tail(pixels, stride)
+        return
     for start, stop in layout.strips:
         try:
             if layout.compression in _DEFLATE:
