@@ -36,6 +36,7 @@ class Header:
     channels: int = 0
     bits: int = 8
     lossless: bool = False
+    sequential: bool = False
     adobe: bool = False
     orientation: int = 1
     profile: bytes | None = None
@@ -61,7 +62,7 @@ def read_jpeg(data: bytes, max_pixels: int, *, side: int | None = None) -> Raste
         raise ImageError(f"a {kind} JPEG, which is not read.", remedy=CONVERT)
     if _line_ends_converted(data, header.end):
         raise corrupt("its line ends were converted on the way, as if it were a text")
-    if data.count(b"\xff\xda") > MAX_SCANS:
+    if not _in_one_scan(data, header) and data.count(b"\xff\xda") > MAX_SCANS:
         raise ImageError(
             f"a JPEG of more than {MAX_SCANS} scans, made to waste time.", remedy="Leave it out."
         )
@@ -104,6 +105,7 @@ def read_header(data: bytes) -> Header:
             header.bits, header.height, header.width, header.channels = struct.unpack_from(
                 ">BHHB", data, start
             )
+            header.sequential = marker in (0xC0, 0xC1)
             header.lossless = marker in (0xC3, 0xC7, 0xCB, 0xCF)
         elif marker == _EXIF and data.startswith(b"Exif\x00\x00", start):
             header.orientation = orientation_of(data[start:stop])
@@ -118,11 +120,21 @@ def read_header(data: bytes) -> Header:
     return header
 
 
+def _in_one_scan(data: bytes, header: Header) -> bool:
+    """Return whether libjpeg reads one scan only: a sequential file whose first has all channels."""
+    start = header.end
+    scan = data[start : start + 2] == bytes((0xFF, _START_OF_SCAN))
+    return header.sequential and scan and data[start + 4 : start + 5] == bytes((header.channels,))
+
+
 def _line_ends_converted(data: bytes, start: int) -> bool:
     """Return whether every line feed in the scans follows a carriage return, which is no chance.
 
     libjpeg does not always notice a few bytes more: its codes can fall back into step.
     """
+    first = data.find(b"\n", start)
+    if first < 1 or data[first - 1] != 0x0D:  # So it is in most files: nothing need be counted.
+        return False
     feeds = data.count(b"\n", start)
     return feeds >= 3 and feeds == data.count(b"\r\n", start)
 
