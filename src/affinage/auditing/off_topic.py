@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_limits
 
 from affinage.auditing.evidence import Evidence
 from affinage.auditing.off_topic_tail import Cut, best_cut
-from affinage.auditing.words import count, first
+from affinage.auditing.words import count, first, share_in_words
 from affinage.auditing.wrong_labels_views import Block, near_rows, nearest, tie, unit_roots
 from affinage.records.estimate import Estimate
 from affinage.records.finding import Finding
@@ -44,7 +44,7 @@ def off_topic(evidence: Evidence) -> Iterator[Finding]:
         severity="warning",
         subject=f"{count(len(order), 'image')} of {len(scores):,} probably"
         f" {'shows' if len(order) == 1 else 'show'} something else than the rest:"
-        f" about {round(100 * (hits.value or 0))} % of such guesses are right.",
+        f" about {share_in_words(hits)} of such guesses are right.",
         evidence=(
             *_whereabouts(evidence, order),
             f"the farthest: {first([paths[index] for index in order], SHOWN)}",

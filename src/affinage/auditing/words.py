@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
+from affinage.records.estimate import Estimate
+
 SHOWN = 5
 
 
@@ -21,3 +23,11 @@ def lines(items: Iterable[str], *, shown: int = SHOWN) -> tuple[str, ...]:
     listed = list(items)
     more = len(listed) - shown
     return (*listed[:shown], *([f"and {more:,} more"] if more > 0 else []))
+
+
+def share_in_words(share: Estimate) -> str:
+    """Return an estimated share with its interval: `80 % (61 to 99 %)`."""
+    if share.value is None or share.low is None or share.high is None:
+        return "nobody knows how many"
+    low, high = round(100 * share.low), round(100 * share.high)
+    return f"{round(100 * share.value)} % ({low} to {high} %)"
