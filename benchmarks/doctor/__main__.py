@@ -1,0 +1,87 @@
+"""`python -m benchmarks.doctor run|score --store FOLDER`: run what is missing; judge what is stored."""
+
+import argparse
+import gzip
+import json
+import time
+from collections import Counter
+from pathlib import Path
+
+from affinage.records.signals import Signals, signals_from_json, signals_to_json
+from benchmarks.__main__ import samples
+from benchmarks.doctor.cases import Case, faulty, healthy
+from benchmarks.doctor.running import run
+from benchmarks.doctor.scoring import judge, lines
+
+
+def main() -> None:
+    """Run one shard, or print the figures."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.doctor")
+    parser.add_argument("what", choices=("run", "score"))
+    parser.add_argument(
+        "--store", type=Path, required=True, help="folder of signals, one file per case"
+    )
+    parser.add_argument("--seconds", type=float, default=240.0, help="time after which a run ends")
+    parser.add_argument("--only", choices=("faulty", "healthy"), help="one kind of cases")
+    parser.add_argument("--part", choices=("tuning", "scored"), help="one part of the figures")
+    parser.add_argument("--wrong", action="store_true", help="list wrong findings")
+    arguments = parser.parse_args()
+    cases = [
+        *(faulty() if arguments.only != "healthy" else []),
+        *(healthy() if arguments.only != "faulty" else []),
+    ]
+    if arguments.what == "run":
+        _run(cases, arguments.store, arguments.seconds)
+    else:
+        _score(cases, arguments.store, arguments.part, wrong=arguments.wrong)
+
+
+def _run(cases: list[Case], store: Path, seconds: float) -> None:
+    import torch
+
+    torch.set_num_threads(1)
+    store.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + seconds
+    missing = [case for case in cases if not _file(store, case).exists()]
+    missing.sort(key=lambda case: case.name)  # A mixture from the first minute on.
+    for number, case in enumerate(missing):
+        if time.monotonic() > deadline:
+            print(f"{len(missing) - number} of {len(cases)} cases are still to run")
+            return
+        signals = run(case, samples(), store / "images")
+        with gzip.open(_file(store, case).with_suffix(".part"), "wt") as file:
+            json.dump(signals_to_json(signals), file)
+        _file(store, case).with_suffix(".part").rename(_file(store, case))
+    print("all cases are stored")
+
+
+def _file(store: Path, case: Case) -> Path:
+    return store / f"{case.name}.gz"
+
+
+def _load(file: Path) -> Signals:
+    with gzip.open(file, "rt") as stored:
+        return signals_from_json(json.load(stored))
+
+
+def _score(cases: list[Case], store: Path, only: str | None, *, wrong: bool) -> None:
+    stored = [(case, _load(_file(store, case))) for case in cases if _file(store, case).exists()]
+    print(f"{len(stored)} of {len(cases)} cases are stored")
+    started, judged = time.process_time(), 0
+    for part in ("tuning", "scored"):
+        if only not in {None, part}:
+            continue
+        own = [pair for pair in stored if pair[0].scored == (part == "scored")]
+        tally = judge(own)
+        judged += len(own)
+        print(f"\n{part}", *lines(tally), sep="\n")
+        if wrong:
+            print("alarms", Counter(codes for _, codes in tally.alarmed))
+            print("wrong", Counter(tally.wrong))
+    print(
+        f"\njudging took {(time.process_time() - started) / max(judged, 1):.4f} CPU-seconds a run"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,254 @@
+"""How well the training fits: too little, too much, not yet, or not at all."""
+
+from statistics import median
+
+from affinage.diagnosis.answers import Answered, Fine, Found, Unchecked, otherwise
+from affinage.diagnosis.reading import (
+    finite,
+    ignoring_loss,
+    images_in,
+    last,
+    last_histogram,
+    majority,
+    surely_above,
+    surely_below,
+    tail,
+    trace,
+    train_accuracy,
+    validation_accuracy,
+    with_interval,
+)
+from affinage.records.signals import Signals
+
+_LONG = 4
+
+
+def no_better_than_baseline(signals: Signals) -> Answered:
+    """Validation accuracy is that of ignoring the image."""
+    score, base, n = (
+        validation_accuracy(signals),
+        majority(signals, "validation"),
+        images_in(signals, "validation"),
+    )
+    if score is None or base is None or n < 20:
+        return _loss_no_better(signals)
+    if surely_above(score, n, base[0]):
+        return Fine(
+            f"validation accuracy {with_interval(score, n)} is above {base[0]:.3f} of ignoring the image"
+        )
+    if (signals.steps or 0) < 30 or (signals.epochs or 0) < 2:
+        return Unchecked("the training is too young to be judged")
+    return Found(
+        subject=f"Validation accuracy {with_interval(score, n)} is no better than always "
+        "saying the most frequent "
+        f"class ({base[0]:.3f}).",
+        remedy="Look at the other findings first; then learn one single batch by heart: a "
+        "network that cannot has a fault.",
+        grade="measured",
+        where=("validation",),
+        alternatives=otherwise("a task that images cannot answer", "look whether a person could"),
+        traces=(trace(signals.curve("accuracy", "validation"), "validation accuracy"),),
+    )
+
+
+def _loss_no_better(signals: Signals) -> Answered:
+    floor, losses = ignoring_loss(signals), finite(signals.series_of("loss"))
+    if floor is None or len(losses) < 30 or signals.task == "classify":
+        return Unchecked("no score of ignoring the image is known to compare with")
+    end = tail(losses) or 0.0
+    if end < 0.9 * floor:
+        return Fine(f"the loss {end:.3g} is below {floor:.3g} of always saying the mean")
+    return Found(
+        subject=f"The loss {end:.3g} is no better than always saying the mean ({floor:.3g}).",
+        remedy="Look at the other findings first; then learn one single batch by heart.",
+        grade="measured",
+        where=("train",),
+    )
+
+
+def overfitting(signals: Signals) -> Answered:
+    """Validation gets worse while training gets better.
+
+    Source: Goodfellow et al., Deep Learning, 2016, section 5.2 and 7.8.
+    """
+    validation = signals.curve("loss", "validation")
+    train = signals.curve("loss", "train (running)") or signals.curve(
+        "loss", "train (evaluation mode)"
+    )
+    scores, n = signals.curve("accuracy", "validation"), images_in(signals, "validation")
+    if len(validation) < _LONG or len(train) < _LONG:
+        return Unchecked(f"fewer than {_LONG} epochs of both losses were seen")
+    best = min(validation, key=lambda p: p.value)
+    end = median([p.value for p in validation[-2:]])
+    learnt, score = train_accuracy(signals), last(scores)
+    gap = (learnt - score) if learnt is not None and score is not None else None
+    rose = end > 1.25 * best.value + 0.02 and best.epoch <= 0.75 * validation[-1].epoch
+    fell = train[-1].value < 0.7 * next(
+        (p.value for p in train if p.epoch >= best.epoch), train[0].value
+    )
+    wide = (
+        gap is not None
+        and n
+        and learnt is not None
+        and gap > 0.15
+        and surely_below(score or 0, n, learnt - 0.05)
+    )
+    if not (rose and fell):
+        return Fine(f"validation loss ends at {end:.3g}, its best was {best.value:.3g}")
+    grave = bool(wide)
+    return Found(
+        subject=f"Validation loss was best at epoch {best.epoch:g} ({best.value:.3g}) and "
+        f"has risen to {end:.3g}, "
+        "while training loss kept falling.",
+        evidence=(f"training accuracy {learnt:.3f}, validation {with_interval(score, n)}",)
+        if learnt is not None and score is not None and n
+        else (),
+        remedy="Keep the weights of the best epoch; then more images, augmentation, or "
+        "more of the network frozen.",
+        grade="pattern",
+        where=(f"epoch {best.epoch:g}",),
+        severity=None if grave else "note",
+        alternatives=otherwise(
+            "a few validation images that are judged ever more surely", "accuracy fell behind too"
+        )
+        if grave
+        else otherwise(
+            "growing sureness about the same mistakes",
+            "accuracy shows no gap that the data can tell",
+        ),
+        traces=(trace(validation, "validation loss"), trace(train, "training loss")),
+    )
+
+
+def memorising(signals: Signals) -> Answered:
+    """Training images are known by heart and validation is not better than ignoring the image."""
+    learnt, score, n = (
+        train_accuracy(signals),
+        validation_accuracy(signals),
+        images_in(signals, "validation"),
+    )
+    base = majority(signals, "validation")
+    if learnt is None or score is None or base is None or n < 30:
+        return Unchecked("accuracies of both parts were not seen")
+    if learnt < 0.9 or surely_above(score, n, base[0] + 0.15 * (1 - base[0])):
+        return Fine(f"training accuracy {learnt:.2f}, validation {score:.2f}")
+    return Found(
+        subject=f"{learnt:.0%} of the training images are right and validation is "
+        f"{with_interval(score, n)}, "
+        f"near {base[0]:.3f} of ignoring the image: images are learnt by heart.",
+        remedy="Look whether labels were shuffled apart from their images; then whether "
+        "validation is of the same kind.",
+        grade="measured",
+        where=("train", "validation"),
+    )
+
+
+def underfitting(signals: Signals) -> Answered:
+    """Training itself stands still at a poor score."""
+    learnt, score = train_accuracy(signals), validation_accuracy(signals)
+    curve = signals.curve("loss", "train (running)")
+    base = majority(signals, "train (evaluation mode)") or majority(signals, "validation")
+    if learnt is None or base is None or len(curve) < _LONG:
+        return Unchecked(f"fewer than {_LONG} epochs of training accuracy were seen")
+    poor = learnt < base[0] + 0.5 * (1 - base[0])
+    late = [p.value for p in curve[-max(2, len(curve) // 3) :]]
+    flat = max(late) - min(late) < 0.05 * max(abs(curve[0].value), 1e-9)
+    if not poor or not flat:
+        return Fine(f"training accuracy is {learnt:.2f}" + ("" if flat else " and still rising"))
+    floor = ignoring_loss(signals)
+    return Found(
+        subject=f"Training stands still at an accuracy of {learnt:.2f} on its own images "
+        f"(ignoring the image gives {base[0]:.2f}).",
+        evidence=(
+            f"last losses {', '.join(f'{v:.3g}' for v in late[-3:])}",
+            f"loss of knowing nothing: {floor}",
+        ),
+        remedy="Unfreeze more layers, use a larger network, less dropout and decay, or a "
+        "higher learning rate.",
+        grade="pattern",
+        where=("train",),
+        alternatives=otherwise(
+            "labels that contradict each other",
+            f"validation accuracy is {score}; an audit lists doubtful labels",
+        ),
+        traces=(trace(curve, "training loss"),),
+    )
+
+
+def not_converged(signals: Signals) -> Answered:
+    """The end came while validation was still getting better."""
+    curve = signals.curve("loss", "validation") or signals.curve("loss", "train (running)")
+    if len(curve) < _LONG:
+        return Unchecked(f"fewer than {_LONG} epochs were seen")
+    values = [p.value for p in curve]
+    part = max(2, len(values) // 4)
+    total = values[0] - min(values)
+    late = median(values[-2 * part : -part]) - median(values[-part:])
+    falling = (
+        values[-1] == min(values)
+        and total > 0
+        and late > 0.12 * abs(values[-1])
+        and late > 0.08 * total
+    )
+    if not falling:
+        return Fine(f"the loss moved by {late:.2g} in the last quarter, {total:.2g} in all")
+    return Found(
+        subject=f"The loss was still falling at the end: from {values[-part - 1]:.3g} to "
+        f"{values[-1]:.3g} "
+        f"in the last {part} epochs.",
+        remedy="Train longer, or with a higher learning rate and a schedule that ends at the last epoch.",
+        grade="pattern",
+        where=(f"epoch {curve[-1].epoch:g}",),
+        traces=(trace(curve, "loss"),),
+        changes=(("finetune.epochs", "twice as many"),),
+    )
+
+
+def rare_classes_lost(signals: Signals) -> Answered:
+    """A good accuracy hides classes that are never right."""
+    histogram = last_histogram(signals, "validation")
+    if histogram is None or not histogram.hits:
+        return Unchecked("predictions by class were not seen")
+    total, hits = sum(histogram.true), sum(histogram.hits)
+    if total < 30 or hits < 0.7 * total:
+        return Fine("accuracy is not so good as to hide a class")
+    lost = [
+        i
+        for i, (n, h) in enumerate(zip(histogram.true, histogram.hits, strict=True))
+        if n >= 5
+        and n < 0.5 * total / max(sum(1 for t in histogram.true if t), 1)
+        and surely_below(h / n, n, 0.45)
+    ]
+    if not lost:
+        return Fine(f"no rare class is lost behind the accuracy {hits / total:.2f}")
+    n, h = sum(histogram.true[i] for i in lost), sum(histogram.hits[i] for i in lost)
+    return Found(
+        subject=f"Accuracy {hits / total:.2f} hides {len(lost)} rare classes that are hardly ever right: "
+        f"{with_interval(h / n, n)}.",
+        evidence=(f"classes by index: {', '.join(map(str, lost[:8]))}",),
+        remedy="Weigh classes or draw rare ones more often, and watch the mean over "
+        "classes (balanced accuracy).",
+        grade="measured",
+        where=tuple(f"class {i}" for i in lost),
+        changes=(("balance", "class"),),
+    )
+
+
+def loss_without_metric(signals: Signals) -> Answered:
+    """The loss falls while accuracy stands."""
+    losses, scores = signals.curve("loss", "validation"), signals.curve("accuracy", "validation")
+    n = images_in(signals, "validation")
+    if min(len(losses), len(scores)) < 6 or n < 30:
+        return Unchecked("fewer than 6 epochs of loss and accuracy were seen")
+    half = len(scores) // 2
+    moved = abs(scores[-1].value - scores[half].value)
+    fell = losses[half].value - losses[-1].value
+    if fell < 0.15 * losses[half].value or moved > 2 / n or scores[-1].value > 0.95:
+        return Fine("loss and accuracy move together")
+    return Found(
+        subject=f"Validation loss fell from {losses[half].value:.3g} to "
+        f"{losses[-1].value:.3g} while accuracy stayed "
+        f"at {with_interval(scores[-1].value, n)}.",
+        remedy="Sureness grows, decisions stay: judge by the metric that you need.",
+        grade="pattern",
+    )

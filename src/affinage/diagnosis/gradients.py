@@ -1,0 +1,143 @@
+"""Gradients that vanish, explode or pile up."""
+
+from statistics import median
+
+from affinage.diagnosis.answers import Answered, Fine, Found, Unchecked, otherwise
+from affinage.diagnosis.reading import finite, series_trace, tail, train_accuracy
+from affinage.records.signals import Signals
+
+
+def vanishing(signals: Signals) -> Answered:
+    """Early layers get next to no gradient beside late ones.
+
+    Source: Glorot and Bengio, Understanding the difficulty of training deep networks, 2010, section 4.
+    """
+    grads, norms = signals.by_layer("gradient_norm"), signals.by_layer("weight_norm")
+    order = [
+        layer.name for layer in signals.layers or () if layer.trainable and layer.kind in _WEIGHTED
+    ]
+    order = order or list(grads)
+    ratios = {
+        layer: median(finite(grads[layer])) / (median(finite(norms[layer])) or 1.0)
+        for layer in order
+        if layer in grads and layer in norms and finite(grads[layer]) and finite(norms[layer])
+    }
+    if len(ratios) < 3:
+        return Unchecked("gradients of fewer than three layers were seen")
+    values = list(ratios.values())
+    first, late = values[0], median(values[-2:])
+    learnt = train_accuracy(signals)
+    if late == 0 or first > 1e-3 * late or (learnt is not None and learnt > 0.9):
+        return Fine(
+            f"the first layer's relative gradient is {first / late if late else 0:.2g} of the last ones'"
+        )
+    name = next(iter(ratios))
+    return Found(
+        subject=f"The gradient of '{name}' is {first / late:.1g} of the last layers', each "
+        "relative to its weights: "
+        "early layers hardly learn.",
+        evidence=tuple(f"{layer}: {value:.1e}" for layer, value in list(ratios.items())[:6]),
+        remedy="Use ReLU with He initialisation, BatchNorm, or connections that skip layers.",
+        grade="measured",
+        where=(name,),
+        alternatives=otherwise("layers that are frozen", "only layers that learn were compared"),
+    )
+
+
+_WEIGHTED = {"Linear", "Conv1d", "Conv2d"}
+
+
+def exploding(signals: Signals) -> Answered:
+    """Gradients grow beyond all measure."""
+    series = signals.series_of("gradient_norm")
+    values = finite(series)
+    if series is None or len(series.values) < 3:
+        return Unchecked(f"gradients were not seen: {signals.why_missing('gradient_norm')}")
+    lost = len(series.values) - len(values)
+    start = median(values[: max(1, len(values) // 4)]) if values else 0.0
+    peak, relative = max(values, default=0.0), _relative(signals)
+    if not lost and (peak < 1e3 or (peak < 100 * start and relative < 1e3)):
+        return Fine(f"the norm of the gradient is at most {peak:.3g}")
+    what = (
+        f"is not finite at {lost} of {len(series.values)} steps looked at"
+        if lost
+        else f"reaches {peak:.2g}"
+    )
+    return Found(
+        subject=f"The norm of the gradient {what} (at the start {start:.2g}).",
+        remedy="Lower the learning rate, clip the gradient's norm at 1, and scale the inputs.",
+        grade="measured",
+        traces=series_trace(series, "gradient norm"),
+        changes=(("optimizer.clip_norm", "1.0"),),
+    )
+
+
+def _relative(signals: Signals) -> float:
+    """Return the largest median gradient relative to a layer's weights."""
+    norms = signals.by_layer("weight_norm")
+    ratios = [
+        median(finite(s)) / (median(finite(norms[layer])) or 1.0)
+        for layer, s in signals.by_layer("gradient_norm").items()
+        if layer in norms and finite(s) and finite(norms[layer])
+    ]
+    return max(ratios, default=0.0)
+
+
+def not_finite(signals: Signals) -> Answered:
+    """The loss is not a number."""
+    series = signals.series_of("loss")
+    if series is None or not series.values:
+        return Unchecked(f"losses were not seen: {signals.why_missing('loss')}")
+    lost = [step for step, v in zip(series.steps, series.values, strict=True) if v is None]
+    if not lost:
+        return Fine("all losses are numbers")
+    return Found(
+        subject=f"The loss is not a number from step {lost[0]} on ({len(lost)} of "
+        f"{len(series.values)} seen).",
+        remedy="Lower the learning rate; look for log(0) or a division by 0 in the loss.",
+        grade="fact",
+        where=(f"step {lost[0]}",),
+        traces=series_trace(series, "loss"),
+    )
+
+
+def not_zeroed(signals: Signals) -> Answered:
+    """Gradients of earlier steps are still there."""
+    own = [o for o in signals.optimizers or () if o.zeroed_share is not None and o.steps >= 3]
+    if not own:
+        return Unchecked("fewer than three steps were looked at")
+    worst = min(own, key=lambda o: o.zeroed_share or 0.0)
+    share = worst.zeroed_share or 0.0
+    if share >= 0.5 or (worst.backwards_per_step or 1.0) > 1.5:
+        return Fine(f"gradients were at zero before {share:.0%} of the steps looked at")
+    return Found(
+        subject=f"Gradients were set to zero before only {share:.0%} of the steps: each "
+        "step adds those of all before.",
+        remedy="Call optimizer.zero_grad() before loss.backward().",
+        grade="fact",
+        where=(worst.name,),
+    )
+
+
+def weights_shrink(signals: Signals) -> Answered:
+    """Weight decay pulls the weights to zero faster than the loss builds them."""
+    decay = max((d for o in signals.optimizers or () for d in o.weight_decays), default=None)
+    if decay is None:
+        return Unchecked("the optimizer's settings were not seen")
+    if decay < 0.01:
+        return Fine(f"weight decay is {decay:g}")
+    shrunk = [
+        (tail(v) or 0.0) / v[0]
+        for s in signals.by_layer("weight_norm").values()
+        if len(v := finite(s)) >= 4 and v[0] > 0
+    ]
+    learnt = train_accuracy(signals)
+    if not shrunk or median(shrunk) > 0.5 or (learnt is not None and learnt > 0.85):
+        return Fine(f"weight decay {decay:g} leaves the weights their size, or they learn well")
+    return Found(
+        subject=f"Weight decay {decay:g} shrank the weights to {median(shrunk):.0%} of "
+        "their size (median of layers).",
+        remedy="Use a weight decay of 1e-4 (SGD) or 1e-2 (AdamW).",
+        grade="measured",
+        changes=(("optimizer.weight_decay", "0.0001"),),
+    )

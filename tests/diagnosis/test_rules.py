@@ -1,0 +1,151 @@
+"""Every question has a case that it finds, is silent on a healthy training, and says why it cannot ask."""
+
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+
+from affinage.diagnosis.diagnose import ask, diagnose
+from affinage.diagnosis.rules import RULES
+from affinage.records.plain import from_plain
+from affinage.records.signals import Signals
+from affinage.records.verdict import Verdict, verdict_to_json
+from diagnosis.sick_signals import FED, HEALTHY, LAYERS, LOSS, SAME, SICK, TRAIN, changed, sick
+
+PAGES = Path(__file__).resolve().parents[2] / "docs" / "findings"
+FIXED = {
+    "frozen-batchnorm-in-training-mode", "preprocessing-mismatch", "label-order-mismatch",
+    "loss-activation-mismatch", "nothing-trainable", "unshuffled-training", "split-leak",
+    "validation-is-training", "metric-rounded-too-late", "accuracy-on-counts", "no-better-than-baseline",
+    "learning-rate-too-high", "learning-rate-too-low", "dead-units", "vanishing-gradient",
+    "exploding-gradient", "overfitting", "underfitting", "not-converged", "data-starved",
+}  # fmt: skip
+
+each_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
+
+
+def found(signals):
+    return {v.code: v.finding.severity for v in diagnose(signals) if v.finding}
+
+
+def test_the_fixed_codes_are_asked_and_each_once():
+    codes = [rule.code for rule in RULES]
+    assert set(codes) >= FIXED
+    assert len(codes) == len(set(codes))
+    assert set(SICK) == set(codes)
+
+
+@each_rule
+def test_every_rule_is_silent_on_a_healthy_training(rule):
+    assert ask(rule, HEALTHY).finding is None
+
+
+@each_rule
+def test_every_rule_finds_its_fault(rule):
+    verdict = ask(rule, SICK[rule.code])
+    assert verdict.finding is not None, verdict.said
+    assert verdict.finding.code == rule.code
+    assert verdict.finding.remedy
+    assert 0 < verdict.confidence <= 1
+    assert verdict.experiment
+
+
+@each_rule
+def test_every_rule_says_why_it_cannot_ask(rule):
+    why = {field.name: "a reason" for field in fields(Signals)}
+    verdict = ask(rule, Signals(missing=why))
+    assert verdict.answer == "unchecked"
+    assert verdict.said
+
+
+@each_rule
+@pytest.mark.parametrize("name", [field.name for field in fields(Signals) if field.default is None])
+def test_no_rule_breaks_where_one_thing_is_missing(rule, name):
+    for signals in (HEALTHY, SICK[rule.code]):
+        assert ask(rule, replace(signals, **{name: None})).said
+
+
+@each_rule
+def test_every_rule_has_a_page(rule):
+    page = (PAGES / f"{rule.code}.md").read_text()
+    assert f"`{rule.code}`, {rule.severity}" in page
+    for heading in (
+        "What it looks like",
+        "Why it happens",
+        "How it is proved",
+        "PyTorch",
+        "Keras",
+        "Source",
+    ):
+        assert f"{heading}\n" in page
+    assert rule.experiment in page
+
+
+def test_every_page_has_a_rule():
+    assert {page.stem for page in PAGES.glob("*.md")} == {rule.code for rule in RULES}
+
+
+@pytest.mark.parametrize("code", SICK)
+def test_verdicts_survive_json(code):
+    for verdict in diagnose(SICK[code]):
+        assert from_plain(Verdict, verdict_to_json(verdict)) == verdict
+
+
+def test_findings_come_first_the_gravest_before_others():
+    answers = [v.answer for v in diagnose(SICK["nothing-trainable"])]
+    assert answers == sorted(answers, key=["finding", "fine", "unchecked"].index)
+    assert diagnose(SICK["nothing-trainable"])[0].code == "nothing-trainable"
+
+
+def test_a_symptom_beside_its_cause_is_a_note_that_names_it():
+    both = replace(SICK["no-better-than-baseline"], objectives=changed(LOSS, activation="softmax"))
+    verdicts = {v.code: v for v in diagnose(both)}
+    assert verdicts["loss-activation-mismatch"].finding.severity == "blocking"
+    assert verdicts["no-better-than-baseline"].finding.severity == "note"
+    assert "loss-activation-mismatch" in verdicts["no-better-than-baseline"].explained_by
+
+
+def test_validation_that_is_training_is_only_noted_with_one_image_per_class():
+    alone = replace(TRAIN, by_class=(4,) * 100)
+    signals = sick(overlaps=changed(SAME, shared=100, same_set=True), targets=(alone,))
+    assert found(signals)["validation-is-training"] == "note"
+    assert found(SICK["validation-is-training"])["validation-is-training"] == "warning"
+
+
+def test_keras_cannot_have_frozen_norms_in_training_mode():
+    signals = replace(SICK["frozen-batchnorm-in-training-mode"], framework="keras 3.9")
+    assert "frozen-batchnorm-in-training-mode" not in found(signals)
+
+
+@pytest.mark.parametrize(
+    ("name", "activation", "wrong"),
+    [
+        ("cross_entropy", "none", False), ("cross_entropy", "log_softmax", False),
+        ("cross_entropy", "softmax", True), ("cross_entropy", "relu", True),
+        ("nll_loss", "log_softmax", False), ("nll_loss", "softmax", True), ("nll_loss", "none", True),
+        ("binary_cross_entropy", "sigmoid", False), ("binary_cross_entropy", "none", True),
+        ("binary_cross_entropy_with_logits", "none", False),
+        ("binary_cross_entropy_with_logits", "sigmoid", True),
+        ("mse_loss", "softmax", False), ("unknown", "softmax", False),
+    ],
+)  # fmt: skip
+def test_which_loss_goes_with_which_activation(name, activation, wrong):
+    signals = sick(objectives=changed(LOSS, name=name, activation=activation))
+    assert ("loss-activation-mismatch" in found(signals)) == wrong
+
+
+def test_frozen_by_leaving_out_of_the_optimizer_is_only_noted():
+    signals = sick(layers=(replace(LAYERS[0], optimized=0), *LAYERS[1:]))
+    assert found(signals)["parameters-not-in-optimizer"] == "note"
+    scratch = replace(signals, pretrained=False)
+    assert found(scratch)["parameters-not-in-optimizer"] == "warning"
+
+
+def test_accumulated_gradients_are_no_forgotten_ones():
+    optimizer = replace(HEALTHY.optimizers[0], zeroed_share=0.3, backwards_per_step=4.0)
+    assert "gradients-not-zeroed" not in found(sick(optimizers=(optimizer,)))
+
+
+def test_a_fixed_mixed_order_is_no_sorted_one():
+    signals = sick(feeding=changed(FED, shuffled=False, same_order=True))
+    assert found(signals) == {"same-order-every-epoch": "note"}
