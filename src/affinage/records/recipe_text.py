@@ -22,7 +22,7 @@ def parse_recipe(document: Mapping[str, Any] | None = None, settings: Iterable[s
     Raises:
         RecipeError: If anything is unknown or ill-typed; all of it at once, each with the nearest name.
     """
-    merged = _copy(document or {})
+    merged = _with_lists(document or {})
     problems: list[str] = []
     for setting in settings:
         problem = _lay_over(merged, setting)
@@ -69,11 +69,16 @@ def dump_recipe(recipe: Recipe) -> str:
     return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
-def _copy(document: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        str(key): _copy(value) if isinstance(value, Mapping) else value
-        for key, value in document.items()
-    }
+def _with_lists(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return a copy in which one value, or several with commas, is a list where a list is asked for."""
+    copied: dict[str, Any] = {}
+    for key, value in document.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            copied[str(key)] = _with_lists(value, f"{name}.")
+        else:
+            copied[str(key)] = _as_list(value) if name in list_settings() else value
+    return copied
 
 
 def _lay_over(document: dict[str, Any], setting: str) -> str | None:
@@ -102,10 +107,13 @@ def _value_of(name: str, text: str) -> Any:
     value = _number(yaml.safe_load(text))
     if name in list_settings() and not text.strip():
         return []
-    if name in list_settings() and value is not None:
-        value = [_number(part) for part in value.split(",")] if isinstance(value, str) else value
-        return value if isinstance(value, list) else [value]
-    return value
+    return _as_list(value) if name in list_settings() else value
+
+
+def _as_list(value: Any) -> Any:
+    if isinstance(value, str):
+        return [_number(part) for part in value.split(",")]
+    return value if value is None or isinstance(value, list | tuple) else [value]
 
 
 def _number(value: Any) -> Any:

@@ -33,14 +33,16 @@ def _every_setting(
             yield f"{prefix}{key}", inner, field.default, entries[key]
 
 
-def text_settings() -> set[str]:
+@functools.cache
+def text_settings() -> frozenset[str]:
     """Return the settings that are text, so that a label `yes` or a column `2019` stays one."""
-    return {name for name, annotation in _annotations() if _is_text(annotation)}
+    return frozenset(name for name, annotation in _annotations() if _is_text(annotation))
 
 
-def list_settings() -> set[str]:
+@functools.cache
+def list_settings() -> frozenset[str]:
     """Return the settings that are lists, so that one value, or several with commas, make one."""
-    return {name for name, annotation in _annotations() if _is_list(annotation)}
+    return frozenset(name for name, annotation in _annotations() if _is_list(annotation))
 
 
 def setting_names() -> list[str]:
