@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from affinage.workflows.collect import collect
     from affinage.workflows.counts import counts
     from affinage.workflows.demo import demo
+    from affinage.workflows.doctor import doctor
     from affinage.workflows.env import env
     from affinage.workflows.evaluate import evaluate
     from affinage.workflows.exclude import exclude
@@ -64,6 +65,7 @@ _HOMES = {
     "counts": "workflows.counts",
     "decisions": "workflows.include",
     "demo": "workflows.demo",
+    "doctor": "workflows.doctor",
     "env": "workflows.env",
     "evaluate": "workflows.evaluate",
     "exclude": "workflows.exclude",
@@ -98,6 +100,7 @@ __all__ = [
     "counts",
     "decisions",
     "demo",
+    "doctor",
     "env",
     "evaluate",
     "exclude",

@@ -15,6 +15,7 @@ from affinage.cli.augmentations import augmentations
 from affinage.cli.collect import collect
 from affinage.cli.counts import counts
 from affinage.cli.demo import demo
+from affinage.cli.doctor import doctor
 from affinage.cli.env import env
 from affinage.cli.evaluate import evaluate
 from affinage.cli.exclude import exclude
@@ -33,7 +34,7 @@ from affinage.errors import AffinageError
 MISTAKE, INTERRUPTED = 2, 130
 
 PANELS = {
-    "Model": (train, predict, evaluate, show, augmentations),
+    "Model": (train, doctor, predict, evaluate, show, augmentations),
     "Data": (collect, counts, audit, sample, exclude, include, relabel, split),
     "About": (models, recipes, layers, env, demo),
 }
@@ -80,7 +81,11 @@ def _flowing(text: str) -> str:
 
 for _panel, _commands in PANELS.items():
     for _command in _commands:
-        app.command(rich_help_panel=_panel, help=_flowing(_command.__doc__ or ""))(_command)
+        app.command(
+            rich_help_panel=_panel,
+            help=_flowing(_command.__doc__ or ""),
+            context_settings={"ignore_unknown_options": _command is doctor},  # Those of a script.
+        )(_command)
 
 
 def main() -> None:

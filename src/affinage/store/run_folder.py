@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,7 +22,7 @@ from affinage.records.plain import from_plain, to_plain
 from affinage.records.recipe import Recipe
 from affinage.records.recipe_text import dump_recipe, load_recipe
 from affinage.records.run import Environment, ModelCard, RunRecord, StageResult
-from affinage.records.signals import Point, Signals
+from affinage.records.signals import Point, Signals, signals_from_json, signals_to_json
 from affinage.records.split import Split
 from affinage.store.files import (
     append_line,
@@ -49,6 +50,7 @@ class RunFolder:
         self._recipe = path / "recipe.yaml"
         self._state = path / "run.json"
         self._events = path / "events.jsonl"
+        self._signals = path / "signals.json"
 
     @property
     def name(self) -> str:
@@ -223,6 +225,17 @@ class RunFolder:
     def observe(self, point: Point) -> None:
         """Append one point of a curve to the log."""
         self.event("point", **to_plain(point))
+
+    def save_signals(self, signals: Signals) -> None:
+        """Keep what was seen of the training beside its curves, of the latest sitting."""
+        write_json(self._signals, signals_to_json(signals))
+
+    def watched(self) -> Signals:
+        """Return all that is known of the training: its curves, and what the latest sitting saw."""
+        if not self._signals.exists():
+            return self.signals()
+        kept = signals_from_json(read_json(self._signals))
+        return replace(kept, points=self.signals().points)
 
     def signals(self) -> Signals:
         """Return the curves; where a resumed run measured a point again, the later one."""

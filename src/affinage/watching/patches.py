@@ -74,8 +74,13 @@ class Listener(Protocol):
 
 
 @contextlib.contextmanager
-def patched(listener: Listener) -> Iterator[None]:
-    """Tell the listener of everything until the block is left; then all is as it was."""
+def patched(listener: Listener, *, modules: bool = True) -> Iterator[None]:
+    """Tell the listener of everything until the block is left; then all is as it was.
+
+    Args:
+        listener: Who is told.
+        modules: Whether of every call of a module too: dearer, and needed only to find the networks.
+    """
     with contextlib.ExitStack() as stack:
         for name in LOSSES:
             _replace(stack, nn.functional, name, _loss(name, listener))
@@ -90,8 +95,12 @@ def patched(listener: Listener) -> Iterator[None]:
             _replace(stack, owner, name, _equality(listener))
         _replace(stack, Optimizer, "__init__", _making(listener))
         _patch_loaders(stack, listener)
+        if modules:
+            heard = register_module_forward_pre_hook(
+                lambda module, _: listener.module_called(module)
+            )
+            stack.callback(heard.remove)
         for handle in (
-            register_module_forward_pre_hook(lambda module, _: listener.module_called(module)),
             register_optimizer_step_pre_hook(lambda optimizer, *_: listener.step_begun(optimizer)),
             register_optimizer_step_post_hook(lambda optimizer, *_: listener.step_ended(optimizer)),
         ):

@@ -71,7 +71,7 @@ def _ended(script: Path, seconds: float) -> ScriptEnd:
         return ScriptEnd(
             ended="failed" if code else "finished", code=code, error=said if code else ""
         )
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - of anyone's script.
         _show(error, script)
         name = type(error).__name__
         return ScriptEnd(ended="failed", code=FAILED, error=f"{name}: {error}".splitlines()[0])

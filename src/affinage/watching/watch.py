@@ -71,6 +71,7 @@ def watch(
     train_loader: Any = None,
     val_loader: Any = None,
     test_loader: Any = None,
+    evaluations: bool = True,
     name: str = "",
     origin: Origin = "watch",
 ) -> Iterator[Watched]:
@@ -84,6 +85,7 @@ def watch(
         train_loader: Loader of the training images; None = the one whose batches gradients come from.
         val_loader: Loader of the validation images; None = told by its variable's name.
         test_loader: Loader of the test images, where there is one.
+        evaluations: Whether passes without gradients are heard of too.
         name: To tell it from others.
         origin: Whence the signals are.
 
@@ -94,7 +96,7 @@ def watch(
     Raises:
         RunError: If `model` is no module of torch, or holds no parameters.
     """
-    watcher = Watcher(discover=model is None)
+    watcher = Watcher(discover=model is None, evaluations=evaluations)
     if model is not None:
         _check(model)
         watcher.roots.watch(model)
@@ -104,7 +106,7 @@ def watch(
     watcher.roots.give({part: loader for part, loader in given.items() if loader is not None})
     watched = Watched(watcher, origin=origin, name=name)
     try:
-        with patched(watcher):
+        with patched(watcher, modules=model is None):
             yield watched
     except BaseException as error:
         watched.close(ended="failed", error=f"{type(error).__name__}: {error}")

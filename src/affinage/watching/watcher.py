@@ -37,13 +37,14 @@ class Watcher:
         close_stage: Makes a record of a stage that gives way to another.
     """
 
-    def __init__(self, *, discover: bool) -> None:
+    def __init__(self, *, discover: bool, evaluations: bool = True) -> None:
         self.moment = Moment()
         self.roots = Roots(self, discover=discover)
         self.stage = Stage()
         self.earlier: list[Signals] = []
         self.comparing = ComparisonTally()
         self.close_stage: Callable[[], Signals] | None = None
+        self._evaluations = evaluations
         self._made: list[Optimizer] = []
         self._clipped = False
         self._looker = Looker()
@@ -128,6 +129,8 @@ class Watcher:
         with self.moment.at_work():
             moment = self.moment
             graph = torch.is_grad_enabled()
+            if not graph and not self._evaluations:
+                return
             if graph and self._made:
                 self._begin_stage()
             name = self.stage.name_of(root)

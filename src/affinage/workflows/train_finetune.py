@@ -20,6 +20,8 @@ from affinage.training.plan import Plan, make_plan
 from affinage.training.settle import is_settled, settle
 from affinage.training.stopping import Scores
 from affinage.training.together import Job, train_together
+from affinage.workflows.recounting import training_targets
+from affinage.workflows.run_signals import watched_run
 from affinage.workflows.session import Part, Session, TrainingData
 from affinage.workflows.train_features import (
     FeaturesOutcome,
@@ -96,8 +98,12 @@ def _settle(session: Session, data: TrainingData, model: Classifier, work: TaskW
     if is_settled(session.recipe):
         return
     session.reporter.say("measuring what the recipe leaves at auto")
+    targets = training_targets(
+        session.recipe, data, data.train, model.preprocessing,
+        own_transform=work.lesson.transform is not None,
+    )  # fmt: skip
     settled = settle(
-        model, data.train.items, data.train.targets, objective=work.lesson.objective,
+        model, data.train.items, targets, objective=work.lesson.objective,
         recipe=session.recipe, device=session.engine.device, threads=session.engine.threads,
     )  # fmt: skip
     session.recipe = settled.recipe
@@ -167,14 +173,19 @@ def _train(
         out_of_time=lambda: session.clock.left < reserve,
         say=session.reporter.say,
     )
+    targets = training_targets(
+        session.recipe, data, part, model.preprocessing,
+        own_transform=work.lesson.transform is not None,
+    )  # fmt: skip
     if session.processes.world > 1:
         if work.lesson.own_loss:
             raise RunError(
                 "A loss of your own cannot be handed to other processes.",
                 remedy="Train in one process, without torchrun.",
             )
+        assert not callable(targets)
         job = Job(
-            model=model, items=part.items, targets=part.targets, classes=len(data.classes),
+            model=model, items=part.items, targets=targets, classes=len(data.classes),
             recipe=session.recipe, plan=plan, folder=session.folder.checkpoints,
             threads=max(1, session.engine.threads // session.processes.world), phase=phase,
             cuts=cuts, transform=work.lesson.transform, decoded=session.dataset.decoded_cache,
@@ -182,22 +193,23 @@ def _train(
         return train_together(
             job, observed, device=session.engine.device, processes=session.processes
         )
-    return finetune(
-        model,
-        part.items,
-        part.targets,
-        objective=work.lesson.objective,
-        recipe=session.recipe,
-        plan=plan,
-        observed=observed,
-        folder=session.folder.checkpoints,
-        device=session.engine.device,
-        threads=session.engine.threads,
-        phase=phase,
-        cuts=cuts,
-        transform=work.lesson.transform,
-        decoded=session.dataset.decoded_cache,
-    )
+    with watched_run(session, data, model, plan, keep=validate):
+        return finetune(
+            model,
+            part.items,
+            targets,
+            objective=work.lesson.objective,
+            recipe=session.recipe,
+            plan=plan,
+            observed=observed,
+            folder=session.folder.checkpoints,
+            device=session.engine.device,
+            threads=session.engine.threads,
+            phase=phase,
+            cuts=cuts,
+            transform=work.lesson.transform,
+            decoded=session.dataset.decoded_cache,
+        )
 
 
 def _better(

@@ -1,0 +1,132 @@
+"""`affinage doctor`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from affinage.records.diagnosis import Diagnosis
+    from affinage.records.verdict import Verdict
+
+_COLOURS = {"blocking": "bold red", "warning": "bold yellow", "note": "bold"}
+
+
+def doctor(
+    target: Annotated[
+        Path,
+        typer.Argument(
+            metavar="TARGET",
+            help="A run's folder, a training script, or logs (TensorBoard, CSV, JSON).",
+        ),
+    ],
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[ARGS]...", help="The script's own arguments; after -- all of them."),
+    ] = None,
+    *,
+    minutes: Annotated[
+        float, typer.Option(min=0.05, help="Cut a script after so many minutes.")
+    ] = 10.0,
+    preflight: Annotated[
+        bool,
+        typer.Option("--preflight", help="TARGET is a source of images: check before training."),
+    ] = False,
+    recipe: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Recipe of the pre-flight.", show_default=False),
+    ] = None,
+    keep: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Save what was seen, to be judged again later.",
+                     show_default=False),
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print all verdicts as JSON.")] = False,
+    fail_on: Annotated[
+        str | None,
+        typer.Option(metavar="SEVERITY", help="Exit with 1 on a finding: warning or blocking.",
+                     show_default=False),
+    ] = None,
+) -> None:  # fmt: skip
+    """Name what is wrong with a training, and what was checked and is fine.
+
+    A script runs unmodified under observation, its own output kept; nothing of it is changed.
+
+    Examples:
+      affinage doctor affinage-runs/photos-1
+
+      affinage doctor train.py --minutes 3
+
+      affinage doctor logs/
+
+      affinage doctor --preflight photos/
+    """
+    from affinage.cli.console import show_json
+    from affinage.cli.severity import check_fail_on, exit_on_findings
+    from affinage.workflows.doctor import doctor as examine
+    from affinage.workflows.doctor import doctor_json
+
+    check_fail_on(fail_on)
+    if preflight:
+        from affinage.cli.console import reporter
+        from affinage.workflows.preflight import preflight as fly
+
+        with reporter() as progress:
+            diagnosis = fly(target, recipe=recipe, progress=progress)
+    else:
+        diagnosis = examine(target, arguments or (), minutes=minutes, quiet=json, keep=keep)
+    if json:
+        show_json(doctor_json(diagnosis))
+    else:
+        _show(diagnosis)
+    exit_on_findings(fail_on, diagnosis.findings)
+
+
+def _show(diagnosis: "Diagnosis") -> None:
+    from rich.text import Text
+
+    from affinage.cli.console import show
+
+    signals = diagnosis.signals
+    seen = f"{signals.steps} steps seen" if signals.steps else f"{len(signals.points)} points read"
+    show(Text(f"\n{signals.name or 'training'}: {seen}", style="bold"))
+    if signals.ended == "cut":
+        show(Text("The script was cut by --minutes; it is judged as far as it came."))
+    if signals.ended == "failed":
+        show(Text(f"The script failed: {signals.error}", style="bold red"))
+    found = [v for v in diagnosis.verdicts if v.answer == "finding"]
+    for verdict in found:
+        show(_told(verdict))
+    if not found:
+        show(Text("Nothing wrong was found.", style="bold green"))
+    for answer, title in (("fine", "Checked and fine"), ("unchecked", "Could not be checked")):
+        verdicts = [v for v in diagnosis.verdicts if v.answer == answer]
+        if verdicts:
+            show(Text(f"\n{title} ({len(verdicts)})", style="bold"))
+            because = "because " if answer == "unchecked" else ""
+            for verdict in verdicts:
+                show(Text(f"  {verdict.code}: {because}{verdict.said}", style="dim"))
+
+
+def _told(verdict: "Verdict"):  # type: ignore[no-untyped-def]
+    from rich.text import Text
+
+    finding = verdict.finding
+    assert finding is not None
+    text = Text(f"\n{finding.severity}: ", style=_COLOURS[finding.severity])
+    sure = f" (right in {verdict.confidence:.0%} of such cases)" if verdict.confidence else ""
+    text.append(f"{finding.subject}{sure}\n", style="bold")
+    for line in finding.evidence:
+        text.append(f"  {line}\n", style="default")
+    for other in verdict.alternatives:
+        text.append(f"  It could also be: {other.explanation} {other.against}\n", style="default")
+    if verdict.explained_by:
+        text.append(
+            f"  Probably a consequence of: {', '.join(verdict.explained_by)}\n", style="dim"
+        )
+    if finding.remedy:
+        text.append(f"  → {finding.remedy}\n", style="default")
+    if verdict.experiment:
+        text.append(f"  What would refute it: {verdict.experiment}\n", style="dim")
+    text.append(f"  [{verdict.code}]", style="dim")
+    return text

@@ -1,0 +1,179 @@
+"""The verb `doctor`: name what is wrong with a training, whoever wrote it."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from affinage.diagnosis.diagnose import diagnose
+from affinage.errors import AffinageError, RunError
+from affinage.logs.reading import looks_like_logs, signals_of_logs
+from affinage.records.diagnosis import Diagnosis
+from affinage.records.plain import to_plain
+from affinage.records.signals import Signals, signals_from_json, signals_to_json
+from affinage.records.verdict import verdict_to_json
+from affinage.store.files import read_json, write_json
+from affinage.store.run_folder import RunFolder
+
+JSON_FORMAT = 1
+MINUTES = 10.0
+_GRACE = 60.0
+
+
+def doctor(
+    target: str | Path | Signals,
+    arguments: Sequence[str] = (),
+    *,
+    minutes: float = MINUTES,
+    quiet: bool = False,
+    keep: Path | None = None,
+) -> Diagnosis:
+    """Return what is wrong with a training, what was checked and is fine, and what could not be checked.
+
+    Args:
+        target: A run's folder; a training script; logs (a folder of TensorBoard events, a CSV file or the
+            JSON of a history); saved signals; or the signals of a watched training.
+        arguments: Of a script.
+        minutes: After which a script is cut; its training is judged as far as it came.
+        quiet: Whether a script's output goes to standard error, to keep standard output for results.
+        keep: File to which signals are saved, to be judged again later.
+
+    Raises:
+        RunError: If the target is none of these, or nothing of a training was seen in it.
+    """
+    begun = time.monotonic()
+    signals, code = _signals_of(target, arguments, minutes=minutes, quiet=quiet)
+    if keep is not None:
+        write_json(keep, {"format": JSON_FORMAT, "signals": signals_to_json(signals)})
+    return Diagnosis(
+        signals=signals,
+        verdicts=diagnose(signals),
+        code=code,
+        seconds=time.monotonic() - begun,
+    )
+
+
+def doctor_json(diagnosis: Diagnosis) -> dict[str, Any]:
+    """Return a diagnosis as the documented JSON of `affinage doctor --json`."""
+    signals = diagnosis.signals
+    return {
+        "format": JSON_FORMAT,
+        "command": "doctor",
+        "name": signals.name,
+        "origin": signals.origin,
+        "framework": signals.framework,
+        "task": signals.task,
+        "ended": signals.ended,
+        "error": signals.error,
+        "exit_code": diagnosis.code,
+        "steps": signals.steps,
+        "epochs": signals.epochs,
+        "seconds": round(diagnosis.seconds, 3),
+        "findings": [to_plain(finding) for finding in diagnosis.findings],
+        "verdicts": [verdict_to_json(verdict) for verdict in diagnosis.verdicts],
+        "missing": signals.missing,
+    }
+
+
+def _signals_of(
+    target: str | Path | Signals, arguments: Sequence[str], *, minutes: float, quiet: bool
+) -> tuple[Signals, int | None]:
+    if isinstance(target, Signals):
+        return target, None
+    path = Path(target)
+    if not path.exists():
+        raise RunError(
+            f"'{path}' does not exist.",
+            remedy="Give a run's folder, a training script or its logs: affinage doctor train.py",
+        )
+    if path.suffix == ".py" and path.is_file():
+        return watch_script(path, arguments, minutes=minutes, quiet=quiet)
+    if arguments:
+        raise RunError(
+            f"'{path}' is no script, so the arguments {' '.join(arguments)} have nowhere to go.",
+            remedy="Leave them out, or name the script first: affinage doctor train.py --epochs 3",
+        )
+    return _read(path), None
+
+
+def _read(path: Path) -> Signals:
+    readers: tuple[tuple[Callable[[Path], bool], Callable[[Path], Signals]], ...] = (
+        (lambda place: RunFolder(place).exists, _signals_of_run),
+        (_is_saved, lambda place: signals_from_json(read_json(place)["signals"])),
+        (looks_like_logs, signals_of_logs),
+    )
+    for fits, read in readers:
+        if fits(path):
+            return read(path)
+    raise RunError(
+        f"'{path}' is no run, no script and no log that is known.",
+        remedy="Give a run's folder, a .py file, a folder of TensorBoard events, a .csv of epochs, or "
+        "a .json of a history.",
+    )
+
+
+def _is_saved(path: Path) -> bool:
+    if path.suffix != ".json" or not path.is_file():
+        return False
+    value = read_json(path)
+    return isinstance(value, dict) and isinstance(value.get("signals"), dict)
+
+
+def _signals_of_run(path: Path) -> Signals:
+    folder = RunFolder(path)
+    folder.state()
+    return folder.watched()
+
+
+def watch_script(
+    script: Path, arguments: Sequence[str], *, minutes: float, quiet: bool = False
+) -> tuple[Signals, int]:
+    """Run a script unmodified in a process of its own, and return its signals and exit code.
+
+    It runs where the caller stands, with the caller's Python, as `python SCRIPT ARGUMENTS` would.
+
+    Raises:
+        RunError: If its process died before anything could be kept, or no training was seen.
+    """
+    with tempfile.TemporaryDirectory(prefix="affinage-doctor-") as place:
+        result = Path(place) / "signals.json"
+        command = [
+            sys.executable, "-m", "affinage.workflows.watched_script",
+            str(result), str(60 * minutes), str(script), *arguments,
+        ]  # fmt: skip
+        code = _run(command, limit=60 * minutes * 1.25 + _GRACE, quiet=quiet)
+        if not result.exists():
+            raise RunError(
+                f"The process of '{script}' ended with code {code} before anything was seen.",
+                remedy=f"See that it runs by itself first: python {script}",
+            )
+        value = read_json(result)
+    signals = signals_from_json(value["signals"])
+    if not signals.steps and not signals.points:
+        failed = f" It failed: {signals.error}" if signals.error else ""
+        raise RunError(
+            f"No training was seen in '{script}': no optimizer took a step.{failed}",
+            remedy="Give the script that trains, with its arguments; allow it more --minutes if it was cut.",
+        )
+    return signals, int(value["code"])
+
+
+def _run(command: list[str], *, limit: float, quiet: bool) -> int:
+    """Run a process, its output passed on, and kill it where it outlives the limit."""
+    environment = {"MPLBACKEND": "Agg", **os.environ}
+    output = sys.stderr.fileno() if quiet else None
+    try:
+        return subprocess.run(  # noqa: S603 - the user's own script.
+            command, stdout=output, env=environment, timeout=limit, check=False
+        ).returncode
+    except subprocess.TimeoutExpired:
+        return -9
+    except OSError as error:
+        raise AffinageError(
+            f"No process could be started: {error.strerror}.",
+            remedy="Free some memory, and try again.",
+        ) from None

@@ -1,0 +1,92 @@
+"""The doctor reads scripts, runs, logs and saved signals, and refuses everything else in words."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from affinage.errors import RunError
+from affinage.workflows.doctor import doctor, doctor_json
+
+SCRIPT = """
+import sys
+import torch
+from sklearn.datasets import load_digits
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+torch.manual_seed(0)
+digits = load_digits()
+images = torch.tensor(digits.images / 16, dtype=torch.float32).flatten(1)
+labels = torch.tensor(digits.target)
+train_loader = DataLoader(TensorDataset(images[:640], labels[:640]), 32, shuffle=True)
+val_loader = DataLoader(TensorDataset(images[640:960], labels[640:960]), 64)
+net = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
+optimizer = torch.optim.Adam(net.parameters(), lr=3e-3)
+print("arguments", *sys.argv[1:])
+for epoch in range(int(sys.argv[sys.argv.index("--epochs") + 1])):
+    net.train()
+    for batch, target in train_loader:
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(net(batch), target).backward()
+        optimizer.step()
+    net.eval()
+    with torch.no_grad():
+        hits = sum((net(batch).argmax(1) == target).sum().item() for batch, target in val_loader)
+"""
+
+
+@pytest.fixture
+def script(tmp_path):
+    path = tmp_path / "train.py"
+    path.write_text(SCRIPT)
+    return path
+
+
+def test_a_healthy_script_is_run_unmodified_and_found_healthy(script, tmp_path, capfd):
+    kept = tmp_path / "signals.json"
+    diagnosis = doctor(script, ["--epochs", "3"], minutes=2, keep=kept)
+    assert "arguments --epochs 3" in capfd.readouterr().out
+    assert (diagnosis.code, diagnosis.signals.ended, diagnosis.signals.steps) == (0, "finished", 60)
+    assert [f.code for f in diagnosis.findings if f.severity != "note"] == []
+    again = doctor(kept)
+    assert again.verdicts == diagnosis.verdicts
+    assert json.dumps(doctor_json(again), allow_nan=False)
+
+
+def test_a_script_that_fails_is_judged_as_far_as_it_came(script):
+    script.write_text(SCRIPT + "\nraise ValueError('no room')\n")
+    diagnosis = doctor(script, ["--epochs", "1"], minutes=2)
+    assert (diagnosis.code, diagnosis.signals.ended) == (1, "failed")
+    assert diagnosis.signals.error == "ValueError: no room"
+    assert diagnosis.signals.steps == 20
+
+
+def test_a_script_without_a_training_is_refused(tmp_path):
+    path = tmp_path / "hello.py"
+    path.write_text("print('hello')\n")
+    with pytest.raises(RunError, match="no optimizer took a step"):
+        doctor(path, minutes=1)
+
+
+@pytest.mark.parametrize("name", ["nothing", "a.txt"])
+def test_what_is_no_training_is_refused(tmp_path, name):
+    if name == "a.txt":
+        (tmp_path / name).write_text("text")
+    with pytest.raises(RunError):
+        doctor(tmp_path / name)
+
+
+def test_arguments_without_a_script_are_refused(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("epoch,loss\n0,1\n")
+    with pytest.raises(RunError, match="nowhere to go"):
+        doctor(path, ["--epochs", "3"])
+
+
+def test_a_log_shows_curves_and_says_what_it_cannot(tmp_path):
+    path = Path(tmp_path) / "log.csv"
+    path.write_text("epoch,loss,val_loss\n" + "".join(f"{i},{1 / (i + 1)},0.9\n" for i in range(8)))
+    diagnosis = doctor(path)
+    assert diagnosis.signals.origin == "logs"
+    assert sum(v.answer == "unchecked" for v in diagnosis.verdicts) > 20
