@@ -1,5 +1,7 @@
 """Features of a frozen backbone for an audit, kept in the data set's cache."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,6 +12,7 @@ from affinage.records.networks import ModelSettings
 from affinage.records.recipe import Recipe
 from affinage.store.dataset_folder import DatasetFolder
 from affinage.store.feature_cache import FeatureCache
+from affinage.workflows.engine import choose_engine
 from affinage.workflows.reporter import Reporter
 from affinage.workflows.session import make_engine
 
@@ -31,9 +34,14 @@ def embed(
     """
     settings = ModelSettings() if backbone is None else ModelSettings(backbone=backbone)
     built, engine = build_backbone(settings), make_engine(Recipe())
+    model = stack(built, classes=2).to(engine.device)
+    choice = choose_engine(built, model, items, engine, dataset, labels=None, told=told.say)
+    if choice.engine != "torch":
+        told.say(f"features: {choice.sentence}")
+    engine = replace(engine, name=choice.engine)
     facts = cache_facts(built, engine, versions={"timm": built.timm_version})
     return cached_features(
-        stack(built, classes=2).to(engine.device),
+        model,
         items,
         engine,
         FeatureCache(dataset.features_cache, facts),

@@ -15,6 +15,7 @@ from affinage.imaging.batches import Item
 from affinage.inference.forward import Engine
 from affinage.models.device import choose_device
 from affinage.models.process import usable_cores
+from affinage.records.engine import EngineChoice
 from affinage.records.finding import Finding
 from affinage.records.manifest import Manifest
 from affinage.records.recipe import Recipe
@@ -44,6 +45,8 @@ class Session:
     findings: list[Finding] = field(default_factory=list)
     curves: SummaryWriter | None = None
     processes: Processes = ALONE
+    features_by: EngineChoice = field(default_factory=lambda: EngineChoice(engine="torch"))
+    """What computes the features of the frozen backbone, once that is settled."""
 
     @contextlib.contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -181,4 +184,10 @@ def make_engine(recipe: Recipe) -> Engine:
     """
     device, _ = choose_device(recipe.compute.device)
     threads = recipe.compute.threads or usable_cores()
-    return Engine(device=device, threads=threads, batch_size=recipe.compute.batch_size)
+    asked = recipe.compute.engine
+    return Engine(
+        device=device,
+        threads=threads,
+        batch_size=recipe.compute.batch_size,
+        name="torch" if asked == "auto" else asked,
+    )

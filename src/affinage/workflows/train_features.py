@@ -1,7 +1,7 @@
 """The stage `features`: the frozen backbone's features, computed once, and a head at its optimum."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +13,12 @@ from affinage.inference.forward import compute_features
 from affinage.models.build import Backbone, stack
 from affinage.models.classifier import Classifier
 from affinage.records.any_evaluation import AnyEvaluation
+from affinage.records.engine import EngineChoice
 from affinage.records.networks import SIFT_WORDS
 from affinage.records.recipe import Recipe
 from affinage.records.run import Calibration, StageResult
 from affinage.store.feature_cache import FeatureCache
+from affinage.workflows.engine import asked_engine, choose_engine
 from affinage.workflows.session import Part, Session, TrainingData
 from affinage.workflows.work import FeatureHead, Learnt, Measured, TaskWork
 
@@ -58,11 +60,14 @@ class FeaturesOutcome:
     evaluation: AnyEvaluation
 
 
-def open_cache(session: Session, backbone: Backbone, work: TaskWork) -> FrozenFeatures:
-    """Return the frozen backbone with its cache, and no features yet."""
+def open_cache(
+    session: Session, data: TrainingData, backbone: Backbone, work: TaskWork
+) -> FrozenFeatures:
+    """Return the frozen backbone with its cache, and no features yet; settle what computes them."""
     model = stack(
         backbone, classes=work.lesson.objective.outputs, dropout=session.recipe.model.dropout
     ).to(session.engine.device)
+    settle_engine(session, data, backbone, model, work)
     versions = {"timm": backbone.timm_version}
     facts = cache_facts(backbone, session.engine, versions=versions)
     return FrozenFeatures(
@@ -73,6 +78,31 @@ def open_cache(session: Session, backbone: Backbone, work: TaskWork) -> FrozenFe
     )
 
 
+def settle_engine(
+    session: Session, data: TrainingData, backbone: Backbone, model: Classifier, work: TaskWork
+) -> None:
+    """Choose what computes the features, freeze it into the recipe, and say it.
+
+    Raises:
+        ModelError: If the recipe asks for an engine that is not here.
+    """
+    asked, every = session.recipe.compute.engine, [*data.both.items, *data.test.items]
+    if asked == "auto":
+        targets = np.concatenate([data.both.targets, data.test.targets])
+        choice = choose_engine(
+            backbone, model, every, session.engine, session.dataset,
+            labels=targets if work.task.target == "label" else None, told=session.reporter.say,
+        )  # fmt: skip
+    else:
+        choice = asked_engine(asked, backbone, model, session.engine, session.dataset)
+    session.features_by = choice
+    session.engine = replace(session.engine, name=choice.engine)
+    if asked == "auto":
+        session.resolve("compute", engine=choice.engine)
+    if choice.engine != "torch":
+        session.reporter.say(f"features: {choice.sentence}")
+
+
 def open_features(
     session: Session, data: TrainingData, backbone: Backbone, work: TaskWork
 ) -> FrozenFeatures:
@@ -80,7 +110,7 @@ def open_features(
 
     Where weights are random and no head is fitted on them, there are none.
     """
-    frozen = open_cache(session, backbone, work)
+    frozen = open_cache(session, data, backbone, work)
     if "features" not in session.recipe.stages and backbone.weights.origin == "random":
         return frozen  # Features of random weights mean nothing.
     both = data.both
@@ -103,7 +133,7 @@ def images_affordable(
     session: Session, data: TrainingData, backbone: Backbone, work: TaskWork
 ) -> float:
     """Return how many images the budget can pay features of, measured on a few of them."""
-    trial = open_cache(session, backbone, work)
+    trial = open_cache(session, data, backbone, work)
     every = [*data.both.items, *data.test.items]
     cached = len(trial.cache.load(item.image for item in every))
     if cached == len(every):
@@ -182,7 +212,13 @@ def measured_part(
 
 
 def features_result(
-    outcome: FeaturesOutcome, work: TaskWork, recipe: Recipe, *, seconds: float, kept: bool
+    outcome: FeaturesOutcome,
+    work: TaskWork,
+    recipe: Recipe,
+    *,
+    by: EngineChoice,
+    seconds: float,
+    kept: bool,
 ) -> StageResult:
     """Return what the stage did, for people."""
     how, facts = _fitted(outcome.head, recipe)
@@ -194,17 +230,24 @@ def features_result(
         summary=(
             "Visual words were learnt from SIFT descriptors of the training images, and counted; "
             if words
-            else "The backbone was frozen; "
+            else _computed_by(by)
         )
         + how,
         facts={
             **facts,
+            "features_by": by.engine,
             f"validation_{work.task.metrics[0]}": getattr(
                 outcome.evaluation, work.task.metrics[0]
             ).value,
         },
         validation=outcome.evaluation,
     )
+
+
+def _computed_by(by: EngineChoice) -> str:
+    if by.engine == "torch":
+        return "The backbone was frozen; "
+    return f"The backbone was frozen, its features computed by {by.sentence}; "
 
 
 def _fitted(head: FeatureHead, recipe: Recipe) -> tuple[str, dict[str, float]]:

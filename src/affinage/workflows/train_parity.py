@@ -8,7 +8,7 @@ import torch
 from affinage.errors import RunError
 from affinage.heads.linear import LinearHead
 from affinage.heads.nearest import NearestHead
-from affinage.inference.forward import compute_logits
+from affinage.inference.forward import compute_features, compute_logits
 from affinage.models.classifier import Classifier
 from affinage.models.nearest_head import nearest_layer
 from affinage.workflows.session import Session, TrainingData
@@ -34,7 +34,7 @@ def stacked(frozen: FrozenFeatures, head: FeatureHead | None) -> Classifier:
 
 
 def parity(session: Session, data: TrainingData, frozen: FrozenFeatures, head: LinearHead) -> float:
-    """Return the largest difference between head-on-features and the stacked model, in logits.
+    """Return the largest difference between head-on-features and the stacked model, in fp32 logits.
 
     Raises:
         RunError: If they are not one model: fine-tuning would start from something else.
@@ -42,8 +42,12 @@ def parity(session: Session, data: TrainingData, frozen: FrozenFeatures, head: L
     model = stacked(frozen, head)
     part = data.validation
     items = part.items[:PARITY_IMAGES]
-    expected = head.logits(frozen.validation[: len(items)])
-    given = compute_logits(model, items, session.engine)
+    exact = session.engine.exact
+    features = frozen.validation[: len(items)]
+    if session.engine != exact:  # An engine's rounding says nothing of whether they are one model.
+        features = compute_features(frozen.model, items, exact)
+    expected = head.logits(features)
+    given = compute_logits(model, items, exact)
     difference = float(np.max(np.abs(expected - given)))
     if not difference <= PARITY_LIMIT:
         raise RunError(

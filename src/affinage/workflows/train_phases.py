@@ -106,6 +106,7 @@ def _features_stage(
             outcome,
             work,
             session.recipe,
+            by=session.features_by,
             seconds=seconds["features"] + seconds["head"],
             kept=False,
         )

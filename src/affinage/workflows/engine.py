@@ -1,0 +1,133 @@
+"""Which engine computes the features of the frozen backbone: asked for, or chosen by measurement."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affinage.imaging.batches import Item
+from affinage.inference.choosing import try_engines
+from affinage.inference.engines import MAKERS, engine_pass, is_ready, maker_of
+from affinage.inference.features import cache_facts
+from affinage.inference.forward import Engine, compute_features
+from affinage.models.build import Backbone
+from affinage.models.classifier import Classifier
+from affinage.records.engine import EngineChoice, EngineName, cheapest
+from affinage.records.networks import SIFT_WORDS
+from affinage.store.dataset_folder import DatasetFolder
+from affinage.store.engine_trials import EngineTrials
+from affinage.store.feature_cache import FeatureCache
+from affinage.workflows.env import env
+
+FEWEST = 128
+"""Images without features below which nothing is measured, not even PyTorch."""
+
+LEAST_SECONDS = 15.0
+"""Seconds of PyTorch from which a measurement, which takes about 5, can pay."""
+
+Told = Callable[[str], None]
+
+
+def choose_engine(
+    backbone: Backbone,
+    model: Classifier,
+    items: Sequence[Item],
+    engine: Engine,
+    dataset: DatasetFolder,
+    *,
+    labels: NDArray[np.integer] | None,
+    told: Told,
+) -> EngineChoice:
+    """Return the engine that is through first with these images, among those that are good enough.
+
+    Features that are there already count: the engine that they were computed by has nothing to do.
+
+    Args:
+        backbone: The frozen one.
+        model: With it.
+        items: Images whose features will be needed.
+        engine: Device, threads and batch size.
+        dataset: Keeps features and measurements.
+        labels: Class of each item; None where there are none.
+        told: Told what is tried.
+    """
+    plain = EngineChoice(engine="torch")
+    if not _convertible(backbone) or engine.device.type != "cpu" or not items:
+        return plain
+    kept = trials_of(backbone, engine, dataset)
+    trials = kept.load()
+    missing = _missing(backbone, items, engine, dataset)
+    done = next((name for name, count in missing.items() if not count), None)
+    if done is not None:
+        return EngineChoice(engine=done, trials=trials)
+    if not trials:
+        if not _pays(model, items, engine, missing["torch"]):
+            return plain
+        trials = try_engines(
+            model, items, engine, labels=labels, missing=missing["torch"], told=told
+        )
+        kept.save(trials)
+    warm = frozenset(name for name in missing if is_ready(name, engine.frozen(model)))
+    usable = tuple(trial for trial in trials if not maker_of(trial.engine).missing())
+    return EngineChoice(engine=cheapest(usable, missing, warm=warm), trials=trials)
+
+
+def _convertible(backbone: Backbone) -> bool:
+    """Return whether a converter is sure to see all that the backbone does.
+
+    What the code of a user's own network decides anew for each batch, a converter may decide once.
+    """
+    return backbone.name != SIFT_WORDS and backbone.weights.origin != "own"
+
+
+def asked_engine(
+    name: EngineName, backbone: Backbone, model: Classifier, engine: Engine, dataset: DatasetFolder
+) -> EngineChoice:
+    """Return the engine that was asked for, started, with what was measured of it before.
+
+    Raises:
+        ModelError: If it is not installed, or cannot compute this backbone.
+    """
+    engine_pass(name, engine.frozen(model))
+    return EngineChoice(engine=name, trials=trials_of(backbone, engine, dataset).load())
+
+
+def trials_of(backbone: Backbone, engine: Engine, dataset: DatasetFolder) -> EngineTrials:
+    """Return the place of what was measured of this backbone on this machine."""
+    here = env(engine.device.type)
+    versions = {
+        f"version of {maker.name}": "" if maker.missing() else maker.version() for maker in MAKERS
+    }
+    facts = cache_facts(backbone, engine.exact, versions={"timm": backbone.timm_version})
+    machine = {"processor": here.processor, "threads": str(engine.threads)}
+    return EngineTrials(dataset.features_cache, {**facts, **machine, **versions})
+
+
+def _missing(
+    backbone: Backbone, items: Sequence[Item], engine: Engine, dataset: DatasetFolder
+) -> dict[EngineName, int]:
+    """Return how many images have no features yet, by engine that can be used."""
+    found: dict[EngineName, int] = {}
+    for maker in MAKERS:
+        if maker.missing():
+            continue
+        facts = cache_facts(
+            backbone, replace(engine, name=maker.name), versions={"timm": backbone.timm_version}
+        )
+        cache = FeatureCache(dataset.features_cache, facts)
+        known = len(cache.load(item.image for item in items)) if cache.folder.exists() else 0
+        found[maker.name] = len(items) - known
+    return found
+
+
+def _pays(model: Classifier, items: Sequence[Item], engine: Engine, missing: int) -> bool:
+    """Return whether PyTorch would take long enough for a measurement, by a look at two batches."""
+    if missing < FEWEST:
+        return False
+    sample = items[: engine.batch_size]
+    compute_features(model, sample, engine.exact)  # Warms up.
+    start = time.perf_counter()
+    compute_features(model, sample, engine.exact)
+    return (time.perf_counter() - start) / len(sample) * missing >= LEAST_SECONDS
