@@ -10,11 +10,16 @@ from affinage.records.section import Section
 
 def settings_table() -> list[tuple[str, str, str, str]]:
     """Return (name, default, type and range, description) of every setting, in order."""
-    schema = Recipe.model_json_schema()
     return [
         (name, _plain(default), _kind(entry), entry["description"])
-        for name, _, default, entry in _every_setting(Recipe, schema["properties"], schema["$defs"])
+        for name, _, default, entry in _settings()
     ]
+
+
+@functools.cache
+def _settings() -> tuple[tuple[str, Any, Any, Mapping[str, Any]], ...]:
+    schema = Recipe.model_json_schema()
+    return tuple(_every_setting(Recipe, schema["properties"], schema["$defs"]))
 
 
 def _every_setting(
@@ -36,25 +41,18 @@ def _every_setting(
 @functools.cache
 def text_settings() -> frozenset[str]:
     """Return the settings that are text, so that a label `yes` or a column `2019` stays one."""
-    return frozenset(name for name, annotation in _annotations() if _is_text(annotation))
+    return frozenset(name for name, annotation, *_ in _settings() if _is_text(annotation))
 
 
 @functools.cache
 def list_settings() -> frozenset[str]:
     """Return the settings that are lists, so that one value, or several with commas, make one."""
-    return frozenset(name for name, annotation in _annotations() if _is_list(annotation))
+    return frozenset(name for name, annotation, *_ in _settings() if _is_list(annotation))
 
 
 def setting_names() -> list[str]:
     """Return the full name of every setting, such as `optimizer.lr`, in order."""
-    return [row[0] for row in settings_table()]
-
-
-@functools.cache
-def _annotations() -> tuple[tuple[str, Any], ...]:
-    schema = Recipe.model_json_schema()
-    every = _every_setting(Recipe, schema["properties"], schema["$defs"])
-    return tuple((name, annotation) for name, annotation, *_ in every)
+    return [name for name, *_ in _settings()]
 
 
 def _is_list(annotation: Any) -> bool:
