@@ -93,8 +93,8 @@ def warp(pixels: Pixels, placement: Placement, preprocessing: Preprocessing) -> 
 def outer_tap(step: float, interpolation: Interpolation) -> float:
     """Return the outer of three taps for views whose pixels are `step` pixels of the image apart.
 
-    0 up to a step of 1.3 for bicubic and 1.5 for Lanczos: the warp is soft enough. Taps below 0
-    would come nearer to these on average, but sharpen what falls on whole pixels.
+    Taps below 0 sharpen: up to a step of 1.3 for bicubic and 1.5 for Lanczos, the warp's linear filter
+    is softer than these.
 
     Args:
         step: Pixels, up to 3; below 1 it counts as 1.
@@ -106,7 +106,7 @@ def outer_tap(step: float, interpolation: Interpolation) -> float:
         by least squares against Pillow's resize of 25 photographs at seven steps.
     """
     slope, start = _TAPS[interpolation]
-    return max(0.0, min(1 / 3, slope * max(1.0, step) ** 2 + start))
+    return max(-0.06, min(1 / 3, slope * max(1.0, step) ** 2 + start))
 
 
 def _smoothed(
@@ -126,7 +126,10 @@ def _smoothed(
         matrix[0] /= halving_factor(width) if across else 1
         matrix[1] /= halving_factor(height) if down else 1
     taps = [outer_tap(float(step), interpolation) for step in steps]
-    if max(taps) >= 0.02:  # Less changes nothing that is seen.
+    on_pixels = np.allclose(matrix, np.round(matrix), atol=1e-6)  # Nothing is between two of them.
+    if (
+        not on_pixels and max(abs(tap) for tap in taps) >= 0.02
+    ):  # Less changes nothing that is seen.
         kernels = [np.array([tap, 1 - 2 * tap, tap], dtype=np.float32) for tap in taps]
         filtered = cv2.sepFilter2D(part, -1, kernels[0], kernels[1], borderType=cv2.BORDER_REFLECT)
         part = np.asarray(filtered, dtype=np.uint8)
