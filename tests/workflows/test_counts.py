@@ -128,8 +128,8 @@ def test_the_table_can_be_read_as_a_source(tmp_path):
         counts(tmp_path / "boxes.csv", into=tmp_path / name)
         read = pl.read_csv if name.endswith("csv") else pl.read_parquet
         table = read(tmp_path / name)
-        assert table.columns == ["path", "width", "height", "count:car", "count:dog, big"]
-        assert table.row(0) == ("images/a 1.png", 64, 48, 1, 0)
+        assert table.columns == ["path", "width", "height", "boxes", "count:car", "count:dog, big"]
+        assert table.row(0) == ("images/a 1.png", 64, 48, '[["car",1.0,1.0,9.0,9.0]]', 1, 0)
         labelled = table.with_columns(label=pl.Series(["x", "y"]))
         labelled.write_csv(tmp_path / "labelled.csv")
         manifest = scan([tmp_path / "labelled.csv"]).manifest
@@ -148,7 +148,9 @@ def test_splits_scenes_and_asked_classes_are_columns(tmp_path):
     )
     result = counts(tmp_path / "boxes.csv", into=tmp_path / "t.csv", classes=["dog", "car"])
     table = pl.read_csv(tmp_path / "t.csv")
-    assert table.columns == ["path", "width", "height", "split", "count:dog", "count:car"]
+    assert table.columns == [
+        "path", "width", "height", "split", "boxes", "count:dog", "count:car",
+    ]  # fmt: skip
     assert table["split"].to_list() == ["train", "validation"]
     assert result.splits == {"train": 1, "validation": 1}
     assert result.boxes == 2

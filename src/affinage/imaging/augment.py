@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from affinage.imaging.effects import blurred, erased, noisy, recolour
+from affinage.imaging.effects import blurred, erased, erased_box, noisy, recolour
 from affinage.imaging.policies import random_changes
 from affinage.imaging.resize import Box, resize_box, view_box
 from affinage.imaging.warp import Placement, placement_matrix, warp
@@ -136,6 +136,22 @@ def view_matrix(
     return placement_matrix(
         _placement(height, width, preprocessing, settings, chance), preprocessing
     )
+
+
+def erased_part(
+    preprocessing: Preprocessing, settings: AugmentSettings, random: np.random.Generator
+) -> Box | None:
+    """Return (left, top, right, bottom) of what `augment` erases, px of the view; None for nothing.
+
+    Args:
+        preprocessing: Gives the size of the view.
+        settings: What may change.
+        random: A generator in the state in which `augment` is given it.
+    """
+    drawn = random.random(DRAWN)
+    if drawn[15] >= settings.erase:
+        return None
+    return erased_box(preprocessing.height, preprocessing.width, *drawn[16:20].tolist())
 
 
 def _placement(

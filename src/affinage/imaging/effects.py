@@ -73,12 +73,19 @@ def erased(view: View, area: float, aspect: float, left: float, top: float) -> V
     Source:
         Zhong et al., Random Erasing Data Augmentation, 2020.
     """
-    height, width = view.shape[:2]
+    x, y, right, bottom = erased_box(*view.shape[:2], area, aspect, left, top)
+    changed = view.copy()
+    changed[y:bottom, x:right] = np.rint(cv2.mean(view)[:3])
+    return changed
+
+
+def erased_box(
+    height: int, width: int, area: float, aspect: float, left: float, top: float
+) -> tuple[int, int, int, int]:
+    """Return (left, top, right, bottom) of what `erased` erases of a view, pixels."""
     share = ERASED_AREA[0] + area * (ERASED_AREA[1] - ERASED_AREA[0])
     shape = ERASED_ASPECT[0] * (ERASED_ASPECT[1] / ERASED_ASPECT[0]) ** aspect
     across = min(width, max(1, round(math.sqrt(share * width * height * shape))))
     down = min(height, max(1, round(math.sqrt(share * width * height / shape))))
     x, y = round(left * (width - across)), round(top * (height - down))
-    changed = view.copy()
-    changed[y : y + down, x : x + across] = np.rint(cv2.mean(view)[:3])
-    return changed
+    return x, y, x + across, y + down

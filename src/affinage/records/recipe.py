@@ -182,19 +182,7 @@ def _training_problems(recipe: Recipe) -> Iterator[str]:
             "augment.mixup and augment.cutmix blend two images, and half an object is not half a "
             "count: leave them at 0 for task=count"
         )
-    if recipe.task == "count" and augment.crop < 1:
-        yield (
-            f"augment.crop={augment.crop:g} cuts objects out of the image, and the counts would be those of "
-            "the whole one: leave it at 1 for task=count"
-        )
-    if recipe.task == "count" and (augment.erase or augment.policy != "none"):
-        what = "augment.erase covers" if augment.erase else f"augment.policy={augment.policy} moves"
-        yield f"{what} objects, and the counts would be those of the whole image: not for task=count"
-    if recipe.task == "count" and augment.rotation:
-        yield (
-            f"augment.rotation={augment.rotation:g} turns objects out of the frame, and the counts would be "
-            "those of the whole one: leave it at 0 for task=count"
-        )
+    yield from _moved_counts(recipe)
     pieces = recipe.optimizer.accumulate
     if settings.batch_size != "auto" and pieces > settings.batch_size:
         yield (
@@ -212,6 +200,40 @@ def _training_problems(recipe: Recipe) -> Iterator[str]:
         )
     if shares and abs(sum(shares) - 1) > 1e-6:
         yield f"finetune.size_shares add up to {sum(shares):g}: they must give 1"
+
+
+def _moved_counts(recipe: Recipe) -> Iterator[str]:
+    """Yield what would give a view other objects than those that it is told to show."""
+    augment, count = recipe.augment, recipe.count
+    if count.recount and (recipe.task != "count" or "finetune" not in recipe.stages):
+        yield "count.recount counts in the views of fine-tuning, for task=count: leave it out"
+    if count.min_box and not count.recount:
+        yield "count.min_box is for count.recount: set count.recount=true"
+    if recipe.task != "count":
+        return
+    if augment.policy != "none":
+        yield (
+            f"augment.policy={augment.policy} moves objects, and the counts would be those of the "
+            "whole image: leave it at none for task=count"
+        )
+    if count.recount:
+        return
+    right = "or set count.recount=true where the table has a column of boxes"
+    if augment.crop < 1:
+        yield (
+            f"augment.crop={augment.crop:g} cuts objects out of the image, and the counts would be those of "
+            f"the whole one: leave it at 1 for task=count, {right}"
+        )
+    if augment.erase:
+        yield (
+            "augment.erase covers objects, and the counts would be those of the whole image: leave it at 0 "
+            f"for task=count, {right}"
+        )
+    if augment.rotation:
+        yield (
+            f"augment.rotation={augment.rotation:g} turns objects out of the frame, and the counts would be "
+            f"those of the whole one: leave it at 0 for task=count, {right}"
+        )
 
 
 def forced_pairings(recipe: Recipe) -> tuple[str, ...]:

@@ -18,10 +18,11 @@ from affinage.records.preprocessing import Preprocessing
 from affinage.records.recipe import Recipe
 from affinage.training.plan import Plan
 from affinage.training.processes import ALONE, Processes
+from affinage.training.recount import ViewCounts
 from affinage.training.resizing import Rung, rungs
 
-Targets = NDArray[Any] | Callable[[Preprocessing], NDArray[Any]]
-"""Of each image; or a function that gives them for a size, where labels follow the size."""
+Targets = NDArray[Any] | Callable[[Preprocessing], NDArray[Any]] | ViewCounts
+"""Of each image; or a function that gives them for a size; or counts that follow each view."""
 
 
 Change = Callable[[NDArray[np.uint8], np.random.Generator], NDArray[np.uint8]]
@@ -137,7 +138,7 @@ class Feed:
         self,
         epoch: int,
         steps: range,
-        targets: NDArray[Any],
+        targets: NDArray[Any] | ViewCounts,
         rung: Rung,
         pixels: PixelReader,
     ) -> Iterator[Batch]:
@@ -158,10 +159,32 @@ class Feed:
         for places, mine in zip(whole, own, strict=True):
             yield Batch(
                 images=next(views) if mine else nothing,
-                targets=targets[order[mine]],
+                targets=(
+                    self._recounted(targets, epoch, rung, order[mine], [showings[n] for n in mine])
+                    if isinstance(targets, ViewCounts)
+                    else targets[order[mine]]
+                ),
                 whole=len(places),
                 rung=rung,
             )
+
+    def _recounted(
+        self,
+        counts: ViewCounts,
+        epoch: int,
+        rung: Rung,
+        indices: NDArray[np.int64],
+        showings: Sequence[_Showing],
+    ) -> NDArray[np.float32]:
+        """Return what each of these showings shows, shape (n, K)."""
+        seed = seed_of(self.recipe.seed, self.phase)
+        table = np.zeros((len(showings), counts.counts.shape[1]), dtype=np.float32)
+        for row, (index, showing) in enumerate(zip(indices.tolist(), showings, strict=True)):
+            table[row] = counts.of_view(
+                index, rung.preprocessing, rung.augment,
+                seed=seed, epoch=epoch, image=showing.image, draw=showing.draw,
+            )  # fmt: skip
+        return table
 
     def _view(self, epoch: int, rung: Rung) -> Transform:
         seed = seed_of(self.recipe.seed, self.phase)
@@ -192,6 +215,13 @@ class Feed:
             showings.append(_Showing(item.image, item.path, seen[index]))
             seen[index] += 1
         return showings
+
+
+def whole_targets(targets: Targets, preprocessing: Preprocessing) -> NDArray[Any]:
+    """Return the targets of whole images at the size that a model is shown."""
+    if isinstance(targets, ViewCounts):
+        return targets.counts
+    return targets(preprocessing) if callable(targets) else targets
 
 
 def seed_of(*parts: int | str) -> int:

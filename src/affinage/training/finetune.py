@@ -16,7 +16,7 @@ from affinage.models.freeze import layer_groups, set_trainable
 from affinage.records.recipe import Recipe
 from affinage.training.averaging import WeightAverage
 from affinage.training.checkpoint import load_model, load_training, save_training
-from affinage.training.feeding import Change, Kept, Targets
+from affinage.training.feeding import Change, Kept, Targets, whole_targets
 from affinage.training.looks import Observed, Watch
 from affinage.training.loop import Step, scheduled, training_steps
 from affinage.training.losses import Objective, sampling_weights
@@ -243,13 +243,13 @@ class _Training:
 
     def _steps(self) -> Any:
         rate = scheduled(self._recipe, self._plan)
-        table = self._targets if isinstance(self._targets, np.ndarray) else None
+        table = whole_targets(self._targets, self._model.preprocessing)
         return training_steps(
             self._model, self._optimizer, self._items, self._targets,
             objective=self._objective, recipe=self._recipe, plan=self._plan, device=self._device,
             threads=self._threads, start=self.state.step, phase=self._phase,
             rate=lambda step: rate(step) * self._cut(step),
-            weights=sampling_weights(self._recipe, table) if table is not None else None,
+            weights=sampling_weights(self._recipe, table),
             scaler=self._scaler, processes=self._processes, transform=self._transform,
             kept=self._kept,
         )  # fmt: skip

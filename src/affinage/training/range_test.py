@@ -12,7 +12,7 @@ from affinage.models.classifier import Classifier
 from affinage.models.freeze import layer_groups, set_trainable
 from affinage.records.recipe import Recipe
 from affinage.records.settings.optimizer import WITHOUT_BETAS
-from affinage.training.feeding import Targets
+from affinage.training.feeding import Targets, whole_targets
 from affinage.training.initial import guessed_losses
 from affinage.training.loop import training_steps
 from affinage.training.losses import Objective
@@ -92,7 +92,7 @@ def find_learning_rate(
         trial, groups, plain.optimizer, layer_decay=recipe.finetune.layer_decay
     )
     plan = Plan(steps=STEPS, steps_per_epoch=make_plan(recipe.finetune, len(items)).steps_per_epoch)
-    table = targets(model.preprocessing) if callable(targets) else targets
+    table = whole_targets(targets, model.preprocessing)
     _, guess = guessed_losses(table, objective)
     losses: list[float] = []
     with torch.random.fork_rng():

@@ -17,6 +17,7 @@ from affinage.training.finetune import Finetuned, Observed, finetune
 from affinage.training.losses import make_objective
 from affinage.training.plan import Plan
 from affinage.training.processes import Processes, agreed
+from affinage.training.recount import ViewCounts
 from affinage.training.stopping import Scores
 
 
@@ -41,7 +42,7 @@ class Job:
 
     model: Classifier
     items: Sequence[Item]
-    targets: NDArray[Any]
+    targets: NDArray[Any] | ViewCounts
     classes: int
     recipe: Recipe
     plan: Plan
@@ -115,11 +116,12 @@ def _scores_of_rank_0(_: Classifier) -> Scores:
 
 
 def _train(job: Job, observed: Observed, device: torch.device, processes: Processes) -> Finetuned:
+    whole = job.targets.counts if isinstance(job.targets, ViewCounts) else job.targets
     return finetune(
         job.model,
         job.items,
         job.targets,
-        objective=make_objective(job.recipe, classes=job.classes, targets=job.targets),
+        objective=make_objective(job.recipe, classes=job.classes, targets=whole),
         recipe=job.recipe,
         plan=job.plan,
         observed=observed,

@@ -258,7 +258,9 @@ def _write(
         raise DataError(
             f"All {len(counted.images):,} images would be left out.", remedy="Ask for fewer."
         )
-    write_table(counts_table(kept, counted.classes, counted.counts[rows]), table)
+    boxes = counted.counted_boxes()
+    where = [boxes[image.path] for image in kept]
+    write_table(counts_table(kept, counted.classes, counted.counts[rows], where), table)
     summary = class_summary(counted, rows)
     splits = Counter(image.split for image in kept if image.split)
     return CountsResult(

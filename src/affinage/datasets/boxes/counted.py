@@ -12,6 +12,7 @@ from affinage.datasets.boxes.counting import REASONS, Fate, Rules, fates, tally
 from affinage.datasets.boxes.placing import Placed
 from affinage.datasets.labels import in_order, one_spelling
 from affinage.records.box import COUNT_PREFIX, Box, BoxedImage, ClassCounts
+from affinage.records.box_column import CountedBox
 
 SHOWN = 4
 """Lines of evidence before the one that says how many more there are: a terminal shows five."""
@@ -53,6 +54,16 @@ class Counted:
             for box, fate in zip(image.boxes, found, strict=True):
                 if self.spelling[box.label] in wanted:
                     yield image, box, fate
+
+    def counted_boxes(self) -> dict[str, list[CountedBox]]:
+        """Return what was counted of each image, by its path, cut off at the frame."""
+        found: dict[str, list[CountedBox]] = {image.path: [] for image in self.images}
+        for image, box, fate in self.boxes():
+            if fate == "counted":
+                left, top = max(box.x1, 0.0), max(box.y1, 0.0)
+                right, bottom = min(box.x2, image.width), min(box.y2, image.height)
+                found[image.path].append((self.spelling[box.label], left, top, right, bottom))
+        return found
 
     def share(self, images: int) -> float:
         """Return a number of images as a share of all that the annotations list, 0 to 1."""

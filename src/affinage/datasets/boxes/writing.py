@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from affinage.errors import DataError
 from affinage.records.box import COUNT_PREFIX, BoxedImage
+from affinage.records.box_column import BOXES, boxes_text
+from affinage.records.box_column import CountedBox
 from affinage.store.files import write_atomically
 
 SUFFIXES = (".csv", ".parquet")
@@ -34,17 +36,21 @@ def check_target(table: Path, source: Path) -> None:
 
 
 def counts_table(
-    images: Sequence[BoxedImage], classes: Sequence[str], counts: NDArray[np.int64]
+    images: Sequence[BoxedImage],
+    classes: Sequence[str],
+    counts: NDArray[np.int64],
+    boxes: Sequence[Sequence[CountedBox]],
 ) -> pl.DataFrame:
     """Return the table, sorted by path.
 
     Its columns are `path`, `width`, `height`, `split` where one is given, what else the annotations
-    tell of images, and for each class `count:CLASS`, whole numbers.
+    tell of images, `boxes`, and for each class `count:CLASS`, whole numbers.
 
     Args:
         images: The rows.
         classes: Names in the order of the columns.
         counts: Shape (images, classes).
+        boxes: The counted boxes of each image.
     """
     further = sorted({name for image in images for name in image.columns})
     data: dict[str, list[object]] = {
@@ -56,6 +62,7 @@ def counts_table(
         data["split"] = [image.split for image in images]
     for name in further:
         data[name] = [image.columns.get(name) for image in images]
+    data[BOXES] = [boxes_text(counted) for counted in boxes]
     table = pl.DataFrame(data)
     columns = [pl.Series(f"{COUNT_PREFIX}{name}", counts[:, n]) for n, name in enumerate(classes)]
     return table.with_columns(columns).sort("path")

@@ -17,6 +17,14 @@ class CountSettings(Section):
     target: CountTarget = Field(
         "count", description="Learn the counts, or each class's share of the objects in its image."
     )
+    recount: bool = Field(
+        default=False,
+        description="Count the boxes of the column `boxes` anew in every view of fine-tuning: then crop, "
+        "rotation and erase are allowed.",
+    )
+    min_box: float = Field(
+        0.0, ge=0, le=1000, description="For recount: least shorter side of a box, px of the input."
+    )
     rounding: Literal["nearest", "floor"] = Field(
         "nearest",
         description="How a whole number is made of a prediction before it is compared; halves go up.",
