@@ -15,8 +15,9 @@ from typing import Any
 
 from benchmarks.audit import whole_audit
 from benchmarks.collect import collect, collect_memory
-from benchmarks.labels import off_topic, wrong_labels
+from benchmarks.labels import label_promises, off_topic, wrong_labels
 from benchmarks.ladder import ladder
+from benchmarks.loader import loader
 from benchmarks.near_duplicates import near_clean, near_duplicates, near_scale
 from benchmarks.overhead import overhead
 from benchmarks.quality import quality
@@ -34,11 +35,13 @@ SECTIONS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "quality": quality,
     "recipes": recipes,
     "ladder": ladder,
+    "loader": loader,
     "audit": whole_audit,
     "near_duplicates": near_duplicates,
     "near_clean": near_clean,
     "near_scale": near_scale,
     "wrong_labels": wrong_labels,
+    "label_promises": label_promises,
     "off_topic": off_topic,
     "sources": sources,
     "collect": collect,

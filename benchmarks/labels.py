@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 from cleanlab.filter import find_label_issues
 from cleanlab.rank import get_label_quality_scores
 from numpy.typing import NDArray
 from scipy.stats import t
+from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
@@ -19,12 +21,14 @@ from sklearn.model_selection import cross_val_predict
 from affinage.auditing.evidence import Evidence, gather
 from affinage.auditing.off_topic import apartness
 from affinage.auditing.off_topic_tail import best_cut
-from affinage.auditing.wrong_labels import judge_labels
+from affinage.auditing.wrong_labels import hit_rate, judge_labels
 from affinage.datasets.sources import scan
 from affinage.heads.out_of_fold import out_of_fold
 from affinage.imaging.batches import Item
 from affinage.inference.features import cache_facts, cached_features
+from affinage.metrics.intervals import wilson
 from affinage.models.build import build_backbone, stack
+from affinage.records.manifest import SCHEMA, Manifest
 from affinage.records.networks import ModelSettings
 from affinage.records.recipe import Recipe
 from affinage.store.feature_cache import FeatureCache
@@ -59,6 +63,63 @@ def wrong_labels(samples: Path) -> dict[str, Any]:
         f" root mean square {np.sqrt(np.mean(np.square(gaps))):.3f}"
     )
     return figures
+
+
+def label_promises(samples: Path) -> dict[str, Any]:
+    """Return how far promised and true hit rates are apart in random cases, and what intervals hold.
+
+    Each case takes some classes and some images of a set, and makes 2 to 25 % of the labels wrong.
+    `AFFINAGE_CASES` sets how many there are (80 by default, about 1 s each).
+    """
+    pool = [(_features(one), one.labels) for one in map(evidence_of, (samples / n for n in SETS))]
+    digits = load_digits()
+    pool.append((digits.data.astype(np.float32), digits.target.astype(np.int64)))
+    rows = []
+    for case in range(int(os.environ.get("AFFINAGE_CASES", "80"))):
+        random = np.random.default_rng(case)
+        part = _some(*pool[case % len(pool)], random)
+        rate = float(np.exp(random.uniform(np.log(0.02), np.log(0.25))))
+        labels, wrong = inject(part, rate, KINDS[int(random.integers(2))], case)
+        chances = judge_labels(_features(part), labels, len(part.classes)).wrong
+        doubted = chances > 0.5
+        if doubted.any():
+            promise = hit_rate(chances[doubted])
+            true = float(wrong[doubted].mean())
+            held = (promise.low or 0) <= true <= (promise.high or 1)
+            rows.append((promise.n, (promise.value or 0) - true, held))
+    table = np.array(rows, dtype=float)
+    figures: dict[str, Any] = {
+        "cases with anything reported": len(table),
+        "interval holds the truth": _in_words(table[:, 2] > 0),
+    }
+    for low, high in ((1, 20), (20, 60), (60, 10**6)):
+        gaps = table[(table[:, 0] >= low) & (table[:, 0] < high), 1]
+        figures[f"{low} to {high - 1} reported"] = (
+            f"promised - true: mean {gaps.mean():+.3f}, root mean square"
+            f" {np.sqrt((gaps**2).mean()):.3f}, n={len(gaps)}"
+        )
+    return figures
+
+
+def _some(features: NDArray[np.float32], labels: Labels, random: np.random.Generator) -> Evidence:
+    """Return 150 to 2,000 images of 2 or more classes."""
+    every = int(labels.max()) + 1
+    chosen = random.permutation(every)[: int(random.integers(2, every + 1))]
+    most = int(np.exp(random.uniform(np.log(150), np.log(2000))))
+    rows = np.sort(random.permutation(np.flatnonzero(np.isin(labels, chosen)))[:most])
+    names, own = np.unique(labels[rows], return_inverse=True)
+    return Evidence(
+        manifest=Manifest(table=pl.DataFrame(schema=SCHEMA)),
+        images=pl.DataFrame(),
+        labels=own.astype(np.int64),
+        classes=tuple(map(str, names.tolist())),
+        features=features[rows],
+    )
+
+
+def _in_words(held: Flags) -> str:
+    found = wilson(int(held.sum()), len(held))
+    return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}] of {found.n}"
 
 
 def off_topic(samples: Path) -> dict[str, Any]:

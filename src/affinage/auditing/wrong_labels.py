@@ -39,8 +39,9 @@ SHOWN = 10
 
 MODEL_ERROR, UNSURE_BELOW = 0.07, 30
 """Standard deviation of (promised - true) hit rate where many images are reported, and the number of
-them at which its square is twice that: of 8 reported, the promise was off by 24 points, of 40 or
-more by 8. So chosen that the interval holds the truth in 95 % of 147 injected cases (docs/log.md)."""
+them at which its square is twice that: where some 8 were reported, the promise was off by 20 points,
+of 40 or more by 8. So chosen that the interval holds the truth in 95 % of 145 injected cases
+(docs/log.md)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
