@@ -10,7 +10,9 @@ def layers(
     recipe: Annotated[
         Path | None,
         typer.Argument(
-            metavar="RECIPE", help="A recipe in YAML, or a run's folder.", show_default=False
+            metavar="RECIPE",
+            help="A recipe in YAML, a shipped recipe's name, or a run's folder.",
+            show_default=False,
         ),
     ] = None,
     *,
