@@ -1,7 +1,7 @@
 """A watched training at rest, for experiments on copies of it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from torch import Tensor, nn
@@ -21,6 +21,7 @@ class Live:
         batches: A sample of each part, as its loader gave it.
         forward: From a network (`main` or a copy of it) and a batch to its outputs.
         criterion: From outputs and targets to the mean loss; None where it is not known.
+        norm_starts: Moving mean and variance of every BatchNorm before the first step, by path.
     """
 
     roots: dict[str, nn.Module]
@@ -30,3 +31,4 @@ class Live:
     batches: dict[Part, list[Any]]
     forward: Callable[[nn.Module, Any], Tensor]
     criterion: Callable[[Tensor, Tensor], Tensor] | None
+    norm_starts: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)

@@ -141,6 +141,7 @@ def _live(watcher: Watcher) -> Live:
         batches={part: sample_of(loader) for part, loader in loaders.items()},
         forward=_forward,
         criterion=stage.objectives.criterion(),
+        norm_starts=dict(stage.norms.starts),
     )
 
 
