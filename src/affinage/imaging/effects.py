@@ -73,7 +73,8 @@ def erased(view: View, area: float, aspect: float, left: float, top: float) -> V
     Source:
         Zhong et al., Random Erasing Data Augmentation, 2020.
     """
-    x, y, right, bottom = erased_box(*view.shape[:2], area, aspect, left, top)
+    height, width = view.shape[:2]
+    x, y, right, bottom = erased_box(height, width, area, aspect, left, top)
     changed = view.copy()
     changed[y:bottom, x:right] = np.rint(cv2.mean(view)[:3])
     return changed
