@@ -15,6 +15,8 @@ from typing import Any
 
 from benchmarks.audit import whole_audit
 from benchmarks.collect import collect, collect_memory
+from benchmarks.features import features
+from benchmarks.heads import heads
 from benchmarks.labels import label_promises, off_topic, wrong_labels
 from benchmarks.ladder import ladder
 from benchmarks.loader import loader
@@ -32,6 +34,8 @@ SECTIONS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "flowers": flowers,
     "plain": plain,
     "overhead": overhead,
+    "features": features,
+    "heads": heads,
     "quality": quality,
     "recipes": recipes,
     "ladder": ladder,

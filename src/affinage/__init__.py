@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from affinage.models.contracts.checking import check_part
     from affinage.models.parts import Parts
     from affinage.records.recipe import Recipe
+    from affinage.watching.keras import keras_callback
     from affinage.watching.watch import watch
     from affinage.workflows.audit import audit
     from affinage.workflows.augmentations import augmentations
+    from affinage.workflows.bench import bench
     from affinage.workflows.collect import collect
     from affinage.workflows.counts import counts
     from affinage.workflows.demo import demo
@@ -60,6 +62,7 @@ _HOMES = {
     "Run": "workflows.run",
     "audit": "workflows.audit",
     "augmentations": "workflows.augmentations",
+    "bench": "workflows.bench",
     "check_part": "models.contracts.checking",
     "collect": "workflows.collect",
     "counts": "workflows.counts",
@@ -70,6 +73,7 @@ _HOMES = {
     "evaluate": "workflows.evaluate",
     "exclude": "workflows.exclude",
     "include": "workflows.include",
+    "keras_callback": "watching.keras",
     "layers": "workflows.layers",
     "list_models": "workflows.models",
     "list_recipes": "workflows.recipes",
@@ -95,6 +99,7 @@ __all__ = [
     "__version__",
     "audit",
     "augmentations",
+    "bench",
     "check_part",
     "collect",
     "counts",
@@ -105,6 +110,7 @@ __all__ = [
     "evaluate",
     "exclude",
     "include",
+    "keras_callback",
     "layers",
     "list_models",
     "list_recipes",

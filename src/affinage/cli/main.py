@@ -12,6 +12,7 @@ import typer
 
 from affinage.cli.audit import audit
 from affinage.cli.augmentations import augmentations
+from affinage.cli.bench import bench
 from affinage.cli.collect import collect
 from affinage.cli.counts import counts
 from affinage.cli.demo import demo
@@ -36,7 +37,7 @@ MISTAKE, INTERRUPTED = 2, 130
 PANELS = {
     "Model": (train, doctor, predict, evaluate, show, augmentations),
     "Data": (collect, counts, audit, sample, exclude, include, relabel, split),
-    "About": (models, recipes, layers, env, demo),
+    "About": (bench, models, recipes, layers, env, demo),
 }
 """As `--help` lists them."""
 

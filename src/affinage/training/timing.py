@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from affinage.imaging.batches import Item
 from affinage.models.classifier import Classifier
-from affinage.models.freeze import layer_groups, set_trainable
+from affinage.models.freeze import layer_groups, set_modes, set_trainable
 from affinage.records.recipe import Recipe
 from affinage.training.feeding import Targets
 from affinage.training.loop import training_steps
 from affinage.training.losses import Objective
 from affinage.training.optimizer import build_optimizer
 from affinage.training.plan import Plan
+from affinage.training.precision import autocast
 
 GENTLE = 1e-6
 
@@ -74,3 +75,38 @@ def step_seconds(
             float(step.loss)  # Waits for the device.
             times.append(time.perf_counter())
     return np.diff(times)
+
+
+def compute_seconds(
+    model: Classifier,
+    views: NDArray[np.uint8],
+    *,
+    recipe: Recipe,
+    device: torch.device,
+    precision: str,
+    steps: int = 4,
+) -> float:
+    """Return the median seconds of a forward and backward pass, images at hand.
+
+    Args:
+        model: A copy is used.
+        views: A batch, shape (n, height, width, 3).
+        recipe: Which blocks are trained, and BatchNorm's mode.
+        device: Where to compute.
+        precision: `fp32`, `bf16` or `fp16`.
+        steps: How many are timed, after one that is not.
+    """
+    trial = copy.deepcopy(model)
+    set_trainable(trial, layer_groups(trial, unfreeze=recipe.finetune.unfreeze))
+    set_modes(trial, batchnorm=recipe.finetune.batchnorm)
+    images, times = torch.from_numpy(views), []
+    for _ in range(steps + 1):
+        start = time.perf_counter()
+        trial.zero_grad(set_to_none=True)
+        with autocast(device, precision):
+            outputs = trial(images.to(device))
+        loss = outputs.float().square().mean()
+        loss.backward()
+        float(loss.detach())  # Waits for the device.
+        times.append(time.perf_counter() - start)
+    return float(np.median(times[1:]))

@@ -1,0 +1,84 @@
+"""`affinage bench`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from affinage.records.bench import Bench
+
+
+def bench(
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="A folder of images.")],
+    *,
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RECIPE", help="A recipe: its network and settings.", show_default=False
+        ),
+    ] = None,
+    setting: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="One setting, such as compute.threads=4; may be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    images: Annotated[
+        int, typer.Option(metavar="N", help="Images to measure at most, spread over the source.")
+    ] = 192,
+    json: Annotated[bool, typer.Option("--json", help="Print it as JSON.")] = False,
+) -> None:
+    """Measure which of read, decode, augment and compute holds a training up, and what would help.
+
+    Your own files, disk, loader and network are measured; nothing is written.
+
+    Examples:
+      affinage bench photos/
+
+      affinage bench photos/ --set model.backbone=resnet50
+    """
+    import affinage
+    from affinage.cli.console import show_json
+
+    found = affinage.bench(source, recipe=recipe, settings=setting or (), images=images)
+    if json:
+        from affinage.records.plain import to_plain
+
+        show_json({"format": 1, "command": "bench", **to_plain(found)})
+        return
+    _print(found)
+
+
+def _print(found: "Bench") -> None:
+    from rich.table import Table
+
+    from affinage.cli.console import show
+
+    rates, table = found.rates, Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("alone, with all threads", "ms an image", "images/s"):
+        table.add_column(heading, justify="left" if heading.startswith("alone") else "right")
+    rows = {
+        f"read from {'the disk' if found.from_disk else 'memory'}": rates.read,
+        "decode": rates.decode,
+        "augment": rates.augment,
+        "compute": rates.compute,
+    }
+    for name, seconds in rows.items():
+        table.add_row(name, f"{1000 * seconds:.2f}", f"{1 / seconds:,.0f}")
+    show(
+        f"{found.images} images of {found.megabytes:.2f} MB on average, {found.threads} threads, "
+        f"{found.backbone} on {found.device}\n"
+    )
+    show(table)
+    show(
+        f"\nThe parts add up to {found.predicted:.3g} images/s of fine-tuning; "
+        f"{found.measured:.3g} were measured.\nBottleneck: {found.bottleneck}."
+    )
+    for remedy in found.remedies:
+        show(f"  {remedy.times:.2f} ×  {remedy.what} ({remedy.images_per_second:.3g} images/s)")
+    if not found.remedies:
+        show("  Nothing that was tried would gain 2 % or more.")

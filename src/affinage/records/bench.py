@@ -1,0 +1,108 @@
+"""Bench: how long each step of a training takes an image on this machine, and what would help."""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+StageName = Literal["read", "decode", "augment", "compute"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rates:
+    """Seconds an image takes each stage alone, with all processors of this process at work.
+
+    Attributes:
+        read: Files from the disk; from memory where the system could not be made to forget them.
+        decode: Bytes to pixels.
+        augment: Pixels to a random view.
+        compute: Forward and backward pass.
+        overlapped: True where an accelerator computes while processors prepare.
+    """
+
+    read: float
+    decode: float
+    augment: float
+    compute: float
+    overlapped: bool = False
+
+    @property
+    def seconds(self) -> float:
+        """What an image takes altogether.
+
+        Reading waits for the disk while others work. Decoding, augmenting and computing share the
+        processors, so that their times add up, unless an accelerator computes.
+        """
+        prepared = self.decode + self.augment
+        if self.overlapped:
+            return max(self.read, prepared, self.compute)
+        return max(self.read, prepared + self.compute)
+
+    @property
+    def bottleneck(self) -> StageName:
+        """The stage without which an image would take the least."""
+        names: tuple[StageName, ...] = ("compute", "decode", "augment", "read")
+        return min(names, key=lambda name: replace(self, **{name: 0.0}).seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remedy:
+    """A change of settings, and what it is predicted to gain.
+
+    Attributes:
+        what: In words, with the setting.
+        images_per_second: Predicted, from what was measured.
+        times: As many as without it.
+    """
+
+    what: str
+    images_per_second: float
+    times: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What `affinage bench` measured.
+
+    Attributes:
+        images: How many were measured.
+        threads: That read, decode and augment.
+        backbone: What computed.
+        device: Where.
+        from_disk: Whether files came from the disk; False where they stood in memory.
+        megabytes: Mean size of a file, MB.
+        rates: Seconds an image, by stage.
+        predicted: Images per second of fine-tuning that the stages add up to.
+        measured: Images per second of real fine-tuning steps on the same images.
+        bottleneck: The stage to begin with.
+        remedies: The most useful first.
+    """
+
+    images: int
+    threads: int
+    backbone: str
+    device: str
+    from_disk: bool
+    megabytes: float
+    rates: Rates
+    predicted: float
+    measured: float
+    bottleneck: StageName
+    remedies: tuple[Remedy, ...]
+
+
+def remedies_of(rates: Rates, cures: dict[str, Rates]) -> tuple[Remedy, ...]:
+    """Return what each change would gain, the most first; what gains less than 2 % is left out.
+
+    Args:
+        rates: As it is.
+        cures: What the stages would take after a change, by what the change is.
+    """
+    found = [
+        Remedy(
+            what=what,
+            images_per_second=1 / cured.seconds,
+            times=rates.seconds / cured.seconds,
+        )
+        for what, cured in cures.items()
+    ]
+    worth = [remedy for remedy in found if remedy.times >= 1.02]
+    return tuple(sorted(worth, key=lambda remedy: -remedy.times))

@@ -1,0 +1,64 @@
+from dataclasses import replace
+
+import pytest
+
+from affinage.errors import DataError
+from affinage.records.bench import Rates, remedies_of
+from affinage.workflows.bench import bench
+from affinage.workflows.reporter import Silent
+
+RATES = Rates(read=0.001, decode=0.002, augment=0.001, compute=0.010)
+
+
+def test_on_a_processor_the_stages_share_it():
+    assert RATES.seconds == pytest.approx(0.013)
+    assert RATES.bottleneck == "compute"
+
+
+def test_with_an_accelerator_the_slowest_counts():
+    fast = replace(RATES, compute=0.0005, overlapped=True)
+    assert fast.seconds == pytest.approx(0.003)
+    assert fast.bottleneck == "decode"
+
+
+def test_a_slow_disk_is_the_bottleneck():
+    slow = replace(RATES, read=0.1)
+    assert slow.seconds == pytest.approx(0.1)
+    assert slow.bottleneck == "read"
+
+
+def test_remedies_are_ordered_by_gain_and_small_ones_left_out():
+    cures = {
+        "small": replace(RATES, augment=0.0009),
+        "cache": replace(RATES, read=0, decode=0),
+        "bf16": replace(RATES, compute=0.005),
+    }
+    found = remedies_of(RATES, cures)
+    assert [remedy.what for remedy in found] == ["bf16", "cache"]
+    assert found[1].times == pytest.approx(13 / 11)
+    assert found[1].images_per_second == pytest.approx(1 / 0.011)
+
+
+def test_the_users_own_images_are_measured_and_nothing_is_written(digits, elsewhere):
+    before = sorted((path, path.stat().st_mtime_ns) for path in digits.rglob("*"))
+    found = bench(
+        digits, settings=["model.width=64", "model.height=64"], images=16, reporter=Silent()
+    )
+    assert found.images == 16
+    assert min(found.rates.read, found.rates.decode, found.rates.augment, found.rates.compute) > 0
+    assert found.predicted == pytest.approx(1 / found.rates.seconds)
+    assert found.measured > 0
+    assert found.bottleneck in ("read", "decode", "augment", "compute")
+    assert sorted((path, path.stat().st_mtime_ns) for path in digits.rglob("*")) == before
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_too_few_images_are_refused(tmp_path, digits):
+    for number, path in enumerate(sorted(digits.glob("0/*.png"))[:3]):
+        (tmp_path / f"{number}.png").write_bytes(path.read_bytes())
+    with pytest.raises(DataError, match="Only 3 images"):
+        bench(tmp_path, reporter=Silent())
+    with pytest.raises(DataError, match="does not exist"):
+        bench(tmp_path / "none", reporter=Silent())
+    with pytest.raises(DataError, match="say nothing of a speed"):
+        bench(digits, images=2, reporter=Silent())
