@@ -3,7 +3,7 @@ import dataclasses
 import cv2
 import numpy as np
 import pytest
-from odd_files import jpeg, real, saved, scene
+from odd_files import every_kind, jpeg, real, saved, scene
 
 from affinage.errors import ImageError
 from affinage.imaging.augment import Chance, random_box
@@ -12,6 +12,8 @@ from affinage.imaging.decode import decode
 from affinage.imaging.halving import halvings
 from affinage.imaging.hashing import content_id
 from affinage.imaging.pixels import PixelReader, keeping, needed_side
+from affinage.imaging.resize import prepare, view_box
+from affinage.imaging.warp import Placement, warp
 from affinage.records.preprocessing import Preprocessing
 from affinage.records.settings.augment import AugmentSettings
 
@@ -165,3 +167,31 @@ def test_the_needed_side_is_that_of_the_largest_view():
     assert needed_side([(large, AugmentSettings())]) == 384
     assert needed_side([(large, AugmentSettings(crop=1))]) == 512
     assert needed_side([(Preprocessing(width=8000, height=8000), ON)]) > 8000
+
+
+@pytest.mark.parametrize("name", sorted(every_kind()))
+def test_every_kind_gives_the_view_of_the_reference_path(name, tmp_path):
+    """Upright and uncropped, the warp is near to Pillow's resize of all that decode gives."""
+    data = every_kind()[name]
+    path = tmp_path / "image"
+    path.write_bytes(data)
+    preprocessing = Preprocessing(width=24, height=24, interpolation="bilinear")
+    pixels = keeping(tmp_path / "kept", side=48)(Item(content_id(data), path))
+    whole = decode(data).pixels
+    box = view_box(*pixels.shape[:2], preprocessing)
+    view = warp(pixels, Placement(box=box), preprocessing)
+    dithered = name.endswith(" 1")  # Black beside white everywhere: the finest pattern there is.
+    gap = np.abs(view.astype(int) - prepare(whole, preprocessing)).mean()
+    assert gap < (6 if dithered else 4)
+
+
+def test_thirty_megapixels_and_a_line_are_seen_as_by_the_reference_path(tmp_path):
+    preprocessing = Preprocessing(width=96, height=96, interpolation="bilinear")
+    for height, width in ((5000, 6000), (1, 5000), (5000, 1)):
+        data = jpeg(cv2.resize(scene(48, 64), (width, height)))
+        pixels = decode(data, side=192).pixels
+        view = warp(
+            pixels, Placement(box=view_box(*pixels.shape[:2], preprocessing)), preprocessing
+        )
+        exact = prepare(decode(data).pixels, preprocessing)
+        assert np.abs(view.astype(int) - exact).mean() < 3
