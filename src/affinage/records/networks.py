@@ -171,7 +171,9 @@ def with_defaults_from_scratch(document: Mapping[str, Any]) -> dict[str, Any]:
     """
     model = _fields(document.get("model"))
     if model.get("backbone") == SIFT_WORDS:
-        return {"stages": ("features",), **document, "model": {"pretrained": False, **model}}
+        compute = {"engine": "torch", **_fields(document.get("compute"))}  # OpenCV does the work.
+        filled = {"stages": ("features",), **document, "compute": compute}
+        return {**filled, "model": {"pretrained": False, **model}}
     small = model.get("backbone") in SMALL_NETWORKS
     sections = [document.get(name, {}) for name in ("model", "finetune", "optimizer")]
     if not all(isinstance(section, Section | Mapping) for section in sections):
