@@ -84,6 +84,8 @@ def _with_reasons(signals: Signals, watcher: Watcher) -> Signals:
     missing = {name: why for name, why in reasons.items() if getattr(signals, name) is None}
     if not watcher.moment.step:
         missing["series"] = "no step was taken while it was watched"
+    if watcher.troubles:
+        missing["some steps"] = "watching failed there: " + next(iter(watcher.troubles))
     return replace(signals, missing=missing)
 
 

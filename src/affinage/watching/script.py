@@ -6,10 +6,12 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
+from affinage.records.signals import Signals
+from affinage.watching.keras import fits_watched
 from affinage.watching.patches import patched
 from affinage.watching.watch import Ended, Watched
 from affinage.watching.watcher import Watcher
@@ -51,12 +53,26 @@ def run_script(
     """
     watcher = Watcher(discover=True)
     watched = Watched(watcher, origin="script", name=script.name)
-    with _as_main(script, arguments), patched(watcher):
+    fits: list[Signals] = []
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_as_main(script, arguments))
+        if _speaks_of_keras(script):
+            fits = stack.enter_context(fits_watched(script.name, watcher.moment.at_work))
+        stack.enter_context(patched(watcher))
         end = _ended(script, seconds)
     watcher.roots.release()
     with _alarm(max(seconds / 4, 20.0)), contextlib.suppress(TimeIsUpError):
         watched.close(ended=end.ended, error=end.error)
+    if fits:
+        *earlier, last = fits
+        watched.signals = replace(
+            last, earlier=tuple(earlier), ended=end.ended, error=end.error or last.error
+        )
     return watched, end
+
+
+def _speaks_of_keras(script: Path) -> bool:
+    return b"keras" in script.read_bytes()
 
 
 def _ended(script: Path, seconds: float) -> ScriptEnd:

@@ -20,6 +20,7 @@ from affinage.watching.passes import LossCall, Pass
 from affinage.watching.roots import Roots
 from affinage.watching.stage import Stage
 from affinage.watching.targets import TargetTally, classes_of, encoding_of
+from affinage.watching.unharmed import unharmed
 from affinage.watching.weights import OptimizerTally, UpdateLook
 
 _MOST_STAGES = 20
@@ -33,6 +34,7 @@ class Watcher:
         roots: Its networks and loaders.
         stage: What was seen of the training under way.
         earlier: What was seen of those before it in the same script.
+        troubles: What went wrong in watching, and how often.
         comparing: Comparisons of outputs with targets.
         close_stage: Makes a record of a stage that gives way to another.
     """
@@ -45,6 +47,7 @@ class Watcher:
         self.comparing = ComparisonTally()
         self.close_stage: Callable[[], Signals] | None = None
         self._evaluations = evaluations
+        self.troubles: dict[str, int] = {}
         self._made: list[Optimizer] = []
         self._clipped = False
         self._looker = Looker()
@@ -60,6 +63,7 @@ class Watcher:
         rates = tuple(float(group["lr"]) for group in optimizer.param_groups)
         self.stage.optimizers[id(optimizer)] = OptimizerTally(optimizer, rates)
 
+    @unharmed
     def optimizer_made(self, optimizer: Optimizer) -> None:
         """An optimizer was built: where one has taken steps before, another training may begin."""
         if not self.moment.busy and self.moment.step:
@@ -81,6 +85,7 @@ class Watcher:
 
     # Loaders.
 
+    @unharmed
     def loader_begun(self, loader: Any) -> None:
         """A loader begins another pass."""
         if self.moment.busy:
@@ -89,6 +94,7 @@ class Watcher:
             self._settle_evaluations()
             self.roots.loader_seen(loader, self.moment.train_loader)
 
+    @unharmed
     def batch_given(self, loader: Any, batch: Any, seconds: float) -> None:
         """A loader gave a batch after so many seconds."""
         if self.moment.busy:
@@ -100,6 +106,7 @@ class Watcher:
             moment.batch, moment.loader = batch, loader
             moment.batch_number += 1
 
+    @unharmed
     def loader_ended(self, loader: Any) -> None:
         """A loader has given all batches of its pass."""
         if self.moment.busy:
@@ -117,11 +124,13 @@ class Watcher:
 
     # Forward.
 
+    @unharmed
     def module_called(self, module: nn.Module) -> None:
         """A module is about to compute; where it is a network not seen before, it is watched."""
         if not self.moment.busy:
             self.roots.called(module)
 
+    @unharmed
     def pass_begun(self, root: nn.Module) -> None:
         """A network is about to compute a batch."""
         if self.moment.busy:
@@ -156,6 +165,7 @@ class Watcher:
             self.stage.pretrained = looks_pretrained(self.stage.called)
         self.stage.norms.begin(dict(root.named_modules(prefix=name)))
 
+    @unharmed
     def pass_ended(self, root: nn.Module, result: Any) -> None:
         """A network has computed a batch."""
         if self.moment.busy or not self._pending:
@@ -168,6 +178,7 @@ class Watcher:
             if not current.graph:
                 self._bound_pending()
 
+    @unharmed
     def activated(self, name: str, result: Tensor) -> None:
         """An activation function was called."""
         if not self.moment.busy:
@@ -175,6 +186,7 @@ class Watcher:
 
     # Losses and gradients.
 
+    @unharmed
     def loss_computed(
         self, name: str, outputs: Tensor, targets: Tensor, settings: dict[str, Any], loss: Tensor
     ) -> None:
@@ -183,6 +195,7 @@ class Watcher:
             call = LossCall(name, outputs, targets, settings, loss)
             self._pending[-1].losses.append(call)
 
+    @unharmed
     def backward_begun(self, losses: Any) -> None:
         """Gradients are about to be computed: now the passes of this batch are known for training."""
         if self.moment.busy:
@@ -195,6 +208,7 @@ class Watcher:
             loss = losses[0] if isinstance(losses, tuple | list) and losses else losses
             self._commit_training(loss if isinstance(loss, Tensor) else None)
 
+    @unharmed
     def backward_ended(self) -> None:
         """Gradients have been computed."""
         if not self.moment.busy:
@@ -211,6 +225,7 @@ class Watcher:
 
     # Steps.
 
+    @unharmed
     def step_begun(self, optimizer: Optimizer) -> None:
         """An optimizer is about to move the weights."""
         if self.moment.busy:
@@ -224,6 +239,7 @@ class Watcher:
                 self.stage.optimizers[id(optimizer)].look_for_gradients(self._names())
                 self.stage.book.add(self.moment.step + 1, self._updates.begin(self.stage.modules()))
 
+    @unharmed
     def step_ended(self, optimizer: Optimizer) -> None:
         """An optimizer has moved the weights."""
         tally = self.stage.optimizers.get(id(optimizer))
@@ -251,6 +267,7 @@ class Watcher:
         computed = max(now - before - waited, 0.0)
         return {("waiting_seconds", ""): waited, ("computing_seconds", ""): computed}
 
+    @unharmed
     def compared(self, first: Any, second: Any, where: tuple[str, int]) -> None:
         """Two tensors were compared for equality."""
         if not self.moment.busy and isinstance(first, Tensor):

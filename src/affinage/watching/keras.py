@@ -1,0 +1,181 @@
+"""Keras 3 under observation: a callback, and every `fit` of a script."""
+
+import contextlib
+import importlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affinage.errors import AffinageError
+from affinage.records.signals import Origin, Signals
+from affinage.records.training_facts import Part
+from affinage.watching.keras_facts import batchnorms_of, layers_of, loss_of, optimizer_of
+from affinage.watching.keras_tally import KerasTally
+
+_ROWS = 512
+
+
+def keras_callback(
+    *, x: Any = None, y: Any = None, validation_data: Any = None, name: str = "",
+    origin: Origin = "callback",
+) -> Any:  # fmt: skip
+    """Return a callback for `model.fit(callbacks=[…])` whose `signals` are complete after the training.
+
+    Gradients and modes of steps are hidden from Keras' callbacks; `signals.missing` names them.
+
+    Args:
+        x: Training images as arrays, where inputs are to be looked at.
+        y: Their targets, as they reach the loss.
+        validation_data: (images, targets) of validation, as arrays.
+        name: To tell it from others.
+        origin: Whence the signals are.
+
+    Raises:
+        AffinageError: If Keras 3 is not installed.
+    """
+    keras = _keras()
+    tally = KerasTally()
+
+    class Watch(keras.callbacks.Callback):  # type: ignore[misc, name-defined]
+        """Listens to one `fit`."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.signals = Signals(origin=origin, name=name, framework=f"keras {keras.__version__}")
+
+        def on_train_begin(self, logs: Any = None) -> None:
+            tally.begin(self.model)
+
+        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+            tally.step_begun(self.model)
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            tally.step_ended(self.model, batch, logs or {})
+
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            tally.epoch_ended(epoch, logs or {})
+
+        def on_train_end(self, logs: Any = None) -> None:
+            parts = _parts(x, y, validation_data)
+            self.signals = _signals(self.model, tally, parts, self.signals, self.params or {})
+
+    return Watch()
+
+
+@contextlib.contextmanager
+def fits_watched(
+    name: str, quiet: Callable[[], contextlib.AbstractContextManager[None]]
+) -> Iterator[list[Signals]]:
+    """Watch every `fit` of Keras inside the block; the list fills with their signals.
+
+    Does nothing where Keras is not installed.
+
+    Args:
+        name: Of the script.
+        quiet: Keeps the watch of torch, which Keras may compute with, still for the time of a fit.
+    """
+    seen: list[Signals] = []
+    try:
+        keras = _keras()
+    except AffinageError:
+        yield seen
+        return
+    original = keras.Model.fit
+
+    def fit(model: Any, x: Any = None, y: Any = None, **settings: Any) -> Any:
+        watch = keras_callback(
+            x=x, y=y, validation_data=settings.get("validation_data"), name=name, origin="script"
+        )
+        settings["callbacks"] = [*_listed(settings.get("callbacks")), watch]
+        try:
+            with quiet():
+                return original(model, x, y, **settings)
+        finally:
+            with contextlib.suppress(
+                Exception
+            ):  # A training that failed is told as far as it came.
+                if not watch.signals.steps:
+                    watch.on_train_end()
+            seen.append(watch.signals)
+
+    def called(model: Any, x: Any = None, y: Any = None, *positional: Any, **settings: Any) -> Any:
+        names = (
+            "batch_size",
+            "epochs",
+            "verbose",
+            "callbacks",
+            "validation_split",
+            "validation_data",
+        )
+        return fit(model, x, y, **dict(zip(names, positional, strict=False)), **settings)
+
+    keras.Model.fit = called
+    try:
+        yield seen
+    finally:
+        keras.Model.fit = original
+
+
+def _keras() -> Any:
+    try:
+        keras = importlib.import_module("keras")
+    except ImportError:
+        raise AffinageError(
+            "Keras is not installed.",
+            remedy="Install it: pip install 'keras>=3' and a backend of it",
+        ) from None
+    if int(str(keras.__version__).split(".", 1)[0]) < 3:
+        raise AffinageError(
+            f"Keras {keras.__version__} is installed; the doctor watches Keras 3.",
+            remedy="Install it: pip install 'keras>=3'",
+        )
+    return keras
+
+
+def _listed(callbacks: Any) -> list[Any]:
+    if callbacks is None:
+        return []
+    return list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks]
+
+
+def _parts(x: Any, y: Any, validation: Any) -> dict[Part, tuple[NDArray[Any], NDArray[Any]]]:
+    found: dict[Part, tuple[NDArray[Any], NDArray[Any]]] = {}
+    pairs = (("train", (x, y)), ("validation", validation))
+    for part, pair in pairs:
+        if isinstance(pair, tuple | list) and len(pair) >= 2:
+            images, targets = pair[0], pair[1]
+            if (
+                hasattr(images, "shape")
+                and hasattr(targets, "shape")
+                and len(images) == len(targets)
+            ):
+                found[part] = (np.asarray(images), np.asarray(targets))  # type: ignore[index]
+    return found
+
+
+def _signals(
+    model: Any,
+    tally: KerasTally,
+    parts: dict[Part, tuple[NDArray[Any], NDArray[Any]]],
+    begun: Signals,
+    settings: dict[str, Any],
+) -> Signals:
+    loss = loss_of(model)
+    for part, (images, targets) in parts.items():
+        spread = np.unique(np.linspace(0, len(images) - 1, min(len(images), _ROWS)).astype(int))
+        with contextlib.suppress(Exception):  # Of anyone's network.
+            outputs = np.asarray(model.predict(images[spread], verbose=0))
+            tally.look(part, images[spread], targets, outputs, targets[spread], loss)
+    with contextlib.suppress(Exception):
+        tally.probe(model, parts)
+    return tally.signals(
+        begun,
+        layers=layers_of(model),
+        batchnorms=batchnorms_of(model, tally.steps),
+        loss=loss,
+        optimizer=optimizer_of(model, tally.steps, tally.first_rate),
+        planned=settings.get("epochs"),
+        parts=parts,
+    )

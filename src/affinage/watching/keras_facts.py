@@ -1,0 +1,138 @@
+"""What a Keras model says of itself: layers, loss, optimizer."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from affinage.records.training_facts import BatchNorm, Layer, Objective, Optimizer
+
+_LOSSES = {
+    "mean_squared_error": "mse_loss", "mse": "mse_loss", "mean_absolute_error": "l1_loss",
+    "mae": "l1_loss", "huber": "huber_loss", "poisson": "poisson_nll_loss",
+    "kl_divergence": "kl_div", "kullback_leibler_divergence": "kl_div",
+}  # fmt: skip
+_CATEGORICAL = {"categorical_crossentropy", "sparse_categorical_crossentropy"}
+_ACTIVATIONS = {"linear": "none", "exponential": "exp", "log_softmax": "log_softmax"}
+_SETTINGS = {
+    "rate": "p",
+    "units": "out_features",
+    "filters": "out_channels",
+    "momentum": "momentum",
+}
+
+
+def flat_layers(model: Any) -> Iterator[Any]:
+    """Yield all layers, those of models within the model too."""
+    for layer in model.layers:
+        if getattr(layer, "layers", None):
+            yield from flat_layers(layer)
+        else:
+            yield layer
+
+
+def layers_of(model: Any) -> tuple[Layer, ...]:
+    """Return all layers in order."""
+    return tuple(
+        Layer(
+            name=layer.name,
+            kind=type(layer).__name__,
+            parameters=_numbers(layer.weights),
+            trainable=_numbers(layer.trainable_weights),
+            optimized=_numbers(layer.trainable_weights),
+            settings={
+                new: float(value)
+                for old, new in _SETTINGS.items()
+                if isinstance(value := getattr(layer, old, None), int | float)
+            }
+            or None,
+        )
+        for layer in flat_layers(model)
+    )
+
+
+def _numbers(weights: Any) -> int:
+    return int(sum(np.prod(weight.shape) for weight in weights))
+
+
+def batchnorms_of(model: Any, steps: int) -> tuple[BatchNorm, ...]:
+    """Return every BatchNorm: Keras normalises by the batch where, and only where, it is trainable."""
+    trained = False
+    found: list[BatchNorm] = []
+    for layer in flat_layers(model):
+        trained = trained or bool(layer.trainable_weights)
+        if type(layer).__name__ == "BatchNormalization":
+            found.append(
+                BatchNorm(
+                    name=layer.name, steps=steps, steps_by_batch=steps if layer.trainable else 0,
+                    trainable=bool(layer.trainable), below_frozen=not trained,
+                )
+            )  # fmt: skip
+    return tuple(found)
+
+
+def activation_of(model: Any) -> str:
+    """Return what makes the outputs, in words of torch."""
+    last = list(flat_layers(model))[-1]
+    kind = type(last).__name__.lower()
+    if kind in {"softmax", "relu"}:
+        return kind
+    activation = getattr(last, "activation", None)
+    name = getattr(activation, "__name__", "linear" if activation is None else "unknown")
+    return _ACTIVATIONS.get(name, name)
+
+
+def loss_of(model: Any) -> Objective:
+    """Return the loss, in words of torch.
+
+    A cross-entropy of probabilities that a softmax made is `cross_entropy` of raw outputs there; of
+    outputs that nothing made probabilities of, it is `nll_loss` of what they are.
+    """
+    loss = getattr(model, "loss", None)
+    name = (
+        loss
+        if isinstance(loss, str)
+        else getattr(loss, "name", getattr(loss, "__name__", "unknown"))
+    )
+    name = _snake(str(name))
+    from_logits = bool(getattr(loss, "_fn_kwargs", {}).get("from_logits", False))
+    activation, shape = activation_of(model), getattr(model, "output_shape", None)
+    width = shape[-1] if isinstance(shape, tuple) and isinstance(shape[-1], int) else None
+    if name in _CATEGORICAL:
+        fused = not from_logits and activation == "softmax"
+        known = "cross_entropy" if fused or from_logits else "nll_loss"
+        activation = "none" if fused else activation
+        from_logits = known == "cross_entropy"
+    elif name == "binary_crossentropy":
+        known = "binary_cross_entropy" + ("_with_logits" if from_logits else "")
+    else:
+        known = _LOSSES.get(name, "unknown")
+    return Objective(name=known, activation=activation, outputs=width, from_logits=from_logits)
+
+
+def _snake(name: str) -> str:
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in name).strip("_")
+
+
+def optimizer_of(model: Any, steps: int, rate: float | None) -> Optimizer | None:
+    """Return the optimizer; Keras zeroes gradients by itself."""
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is None:
+        return None
+    names = {"epsilon": "eps", "beta_1": "beta1", "beta_2": "beta2", "rho": "alpha"}
+    momentum = getattr(optimizer, "momentum", None)
+    return Optimizer(
+        name=type(optimizer).__name__,
+        learning_rates=(rate,) if rate is not None else (),
+        weight_decays=(float(getattr(optimizer, "weight_decay", 0.0) or 0.0),),
+        momentum=float(momentum) if isinstance(momentum, int | float) else None,
+        settings={
+            new: float(value)
+            for old, new in names.items()
+            if isinstance(value := getattr(optimizer, old, None), int | float)
+        }
+        or None,
+        steps=steps,
+        backwards_per_step=1.0,
+        zeroed_share=1.0,
+    )
