@@ -41,6 +41,10 @@ def doctor(
         typer.Option(metavar="FILE", help="Save what was seen, to be judged again later.",
                      show_default=False),
     ] = None,
+    prove: Annotated[
+        bool,
+        typer.Option("--prove", help="Test what was found by experiments on copies of a script's training."),
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print all verdicts as JSON.")] = False,
     fail_on: Annotated[
         str | None,
@@ -74,7 +78,9 @@ def doctor(
         with reporter() as progress:
             diagnosis = fly(target, recipe=recipe, progress=progress)
     else:
-        diagnosis = examine(target, arguments or (), minutes=minutes, quiet=json, keep=keep)
+        diagnosis = examine(
+            target, arguments or (), minutes=minutes, quiet=json, keep=keep, prove=prove
+        )
     if json:
         show_json(doctor_json(diagnosis))
     else:
@@ -128,5 +134,9 @@ def _told(verdict: "Verdict"):  # type: ignore[no-untyped-def]
         text.append(f"  → {finding.remedy}\n", style="default")
     if verdict.experiment:
         text.append(f"  What would refute it: {verdict.experiment}\n", style="dim")
+    if verdict.outcome is not None:
+        text.append(
+            f"  {verdict.outcome.mark.capitalize()}. {verdict.outcome.said}\n", style="bold"
+        )
     text.append(f"  [{verdict.code}]", style="dim")
     return text

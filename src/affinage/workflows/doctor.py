@@ -6,6 +6,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ from affinage.diagnosis.diagnose import diagnose
 from affinage.errors import AffinageError, RunError
 from affinage.logs.reading import looks_like_logs, signals_of_logs
 from affinage.records.diagnosis import Diagnosis
-from affinage.records.plain import to_plain
+from affinage.records.plain import from_plain, to_plain
 from affinage.records.signals import Signals, signals_from_json, signals_to_json
-from affinage.records.verdict import verdict_to_json
+from affinage.records.verdict import Outcome, Verdict, verdict_to_json
 from affinage.store.files import read_json, write_json
 from affinage.store.run_folder import RunFolder
+from affinage.workflows.prove import SECONDS
+from affinage.workflows.prove import prove as put_to_the_test
 
 JSON_FORMAT = 1
 MINUTES = 10.0
@@ -31,6 +34,7 @@ def doctor(
     minutes: float = MINUTES,
     quiet: bool = False,
     keep: Path | None = None,
+    prove: bool = False,
 ) -> Diagnosis:
     """Return what is wrong with a training, what was checked and is fine, and what could not be checked.
 
@@ -41,17 +45,23 @@ def doctor(
         minutes: After which a script is cut; its training is judged as far as it came.
         quiet: Whether a script's output goes to standard error, to keep standard output for results.
         keep: File to which signals are saved, to be judged again later.
+        prove: Whether findings are put to the test by experiments on copies of a script's training, for at
+            most two minutes more; findings of anything else are marked as unconfirmed.
 
     Raises:
         RunError: If the target is none of these, or nothing of a training was seen in it.
     """
     begun = time.monotonic()
-    signals, code = _signals_of(target, arguments, minutes=minutes, quiet=quiet)
+    signals, code, outcomes = _signals_of(
+        target, arguments, minutes=minutes, quiet=quiet, proving=SECONDS if prove else 0.0
+    )
     if keep is not None:
         write_json(keep, {"format": JSON_FORMAT, "signals": signals_to_json(signals)})
     return Diagnosis(
         signals=signals,
-        verdicts=diagnose(signals),
+        verdicts=_with_outcomes(diagnose(signals), signals, outcomes)
+        if prove
+        else diagnose(signals),
         code=code,
         seconds=time.monotonic() - begun,
     )
@@ -79,11 +89,20 @@ def doctor_json(diagnosis: Diagnosis) -> dict[str, Any]:
     }
 
 
+def _with_outcomes(
+    verdicts: tuple[Verdict, ...], signals: Signals, outcomes: dict[str, Outcome]
+) -> tuple[Verdict, ...]:
+    return tuple(
+        replace(v, outcome=outcomes.get(v.code, v.outcome))
+        for v in put_to_the_test(verdicts, None, signals)
+    )
+
+
 def _signals_of(
-    target: str | Path | Signals, arguments: Sequence[str], *, minutes: float, quiet: bool
-) -> tuple[Signals, int | None]:
+    target: str | Path | Signals, arguments: Sequence[str], *, minutes: float, quiet: bool, proving: float
+) -> tuple[Signals, int | None, dict[str, Outcome]]:  # fmt: skip
     if isinstance(target, Signals):
-        return target, None
+        return target, None, {}
     path = Path(target)
     if not path.exists():
         raise RunError(
@@ -91,13 +110,13 @@ def _signals_of(
             remedy="Give a run's folder, a training script or its logs: affinage doctor train.py",
         )
     if path.suffix == ".py" and path.is_file():
-        return watch_script(path, arguments, minutes=minutes, quiet=quiet)
+        return watch_script(path, arguments, minutes=minutes, quiet=quiet, proving=proving)
     if arguments:
         raise RunError(
             f"'{path}' is no script, so the arguments {' '.join(arguments)} have nowhere to go.",
             remedy="Leave them out, or name the script first: affinage doctor train.py --epochs 3",
         )
-    return _read(path), None
+    return _read(path), None, {}
 
 
 def _read(path: Path) -> Signals:
@@ -130,9 +149,9 @@ def _signals_of_run(path: Path) -> Signals:
 
 
 def watch_script(
-    script: Path, arguments: Sequence[str], *, minutes: float, quiet: bool = False
-) -> tuple[Signals, int]:
-    """Run a script unmodified in a process of its own, and return its signals and exit code.
+    script: Path, arguments: Sequence[str], *, minutes: float, quiet: bool = False, proving: float = 0.0
+) -> tuple[Signals, int, dict[str, Outcome]]:  # fmt: skip
+    """Run a script unmodified in a process of its own; return its signals, exit code and what was proved.
 
     It runs where the caller stands, with the caller's Python, as `python SCRIPT ARGUMENTS` would.
 
@@ -143,9 +162,9 @@ def watch_script(
         result = Path(place) / "signals.json"
         command = [
             sys.executable, "-m", "affinage.workflows.watched_script",
-            str(result), str(60 * minutes), str(script), *arguments,
+            str(result), str(60 * minutes), str(proving), str(script), *arguments,
         ]  # fmt: skip
-        code = _run(command, limit=60 * minutes * 1.25 + _GRACE, quiet=quiet)
+        code = _run(command, limit=60 * minutes * 1.25 + 1.5 * proving + _GRACE, quiet=quiet)
         if not result.exists():
             raise RunError(
                 f"The process of '{script}' ended with code {code} before anything was seen.",
@@ -159,7 +178,8 @@ def watch_script(
             f"No training was seen in '{script}': no optimizer took a step.{failed}",
             remedy="Give the script that trains, with its arguments; allow it more --minutes if it was cut.",
         )
-    return signals, int(value["code"])
+    outcomes = {code: from_plain(Outcome, plain) for code, plain in value["outcomes"].items()}
+    return signals, int(value["code"]), outcomes
 
 
 def _run(command: list[str], *, limit: float, quiet: bool) -> int:
