@@ -1,0 +1,48 @@
+"""The doctor's verdicts as blocks of a report."""
+
+from affinage.records.report import Block, Chart, Findings, Line, Table, Text
+from affinage.records.verdict import Verdict
+
+_TITLES = {"fine": "Checked and fine", "unchecked": "Could not be checked"}
+_BY_EPOCH = {"no-better-than-baseline", "overfitting", "underfitting", "not-converged"}
+
+
+def verdict_blocks(verdicts: tuple[Verdict, ...]) -> tuple[Block, ...]:
+    """Return what was found, each with its proof and curves, then what is fine and what was not checked."""
+    blocks: list[Block] = []
+    for verdict in verdicts:
+        if verdict.finding is not None:
+            blocks += [Findings(items=(verdict.finding,)), *_beside(verdict)]
+    if not blocks:
+        blocks.append(Text(paragraphs=("Nothing wrong was found.",)))
+    for answer, title in _TITLES.items():
+        rows = tuple((v.code, v.said) for v in verdicts if v.answer == answer)
+        if rows:
+            columns = ("question", "because" if answer == "unchecked" else "what was looked at")
+            blocks.append(Table(columns=columns, rows=rows, caption=f"{title} ({len(rows)})"))
+    return tuple(blocks)
+
+
+def _beside(verdict: Verdict) -> tuple[Block, ...]:
+    lines = [f"It could also be {a.explanation}; but {a.against}." for a in verdict.alternatives]
+    if verdict.confidence is not None:
+        lines.append(f"Confidence: {verdict.confidence:.0%}.")
+    if verdict.explained_by:
+        lines.append(f"Probably a consequence of: {', '.join(verdict.explained_by)}.")
+    if verdict.outcome is not None:
+        lines.append(f"{verdict.outcome.mark.capitalize()}: {verdict.outcome.said}")
+    elif verdict.experiment:
+        lines.append(f"What would refute it: {verdict.experiment}")
+    text = (Text(paragraphs=tuple(lines)),) if lines else ()
+    return (*text, *_chart(verdict))
+
+
+def _chart(verdict: Verdict) -> tuple[Chart, ...]:
+    drawn = [trace for trace in verdict.traces if len(trace.at) > 1]
+    if not drawn:
+        return ()
+    lines = tuple(Line(name=t.name, points=tuple(zip(t.at, t.values, strict=True))) for t in drawn)
+    by_epoch = verdict.code in _BY_EPOCH
+    return (
+        Chart(title=verdict.code, x="epoch" if by_epoch else "step", y=drawn[0].name, lines=lines),
+    )
