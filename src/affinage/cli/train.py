@@ -148,6 +148,14 @@ def train(
             rich_help_panel=_RECIPE,
         ),
     ] = False,
+    mlflow: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Tell MLflow too: a server such as http://127.0.0.1:5000, or sqlite:///mlflow.db.",
+            show_default=False,
+        ),
+    ] = None,
     settings: Annotated[
         bool, typer.Option("--settings", help="Print every setting of a recipe, then end.")
     ] = False,
@@ -220,6 +228,7 @@ def train(
             force=force or None,
             start=start,
             resume=resume,
+            mlflow=mlflow,
             reporter=told,
             started=STARTED,
             on_begin=begun.append,

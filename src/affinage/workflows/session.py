@@ -24,6 +24,7 @@ from affinage.records.signals import Point
 from affinage.records.split import Split
 from affinage.records.task import Task
 from affinage.store.dataset_folder import DatasetFolder
+from affinage.store.mlflow_run import MlflowRun
 from affinage.store.run_folder import RunFolder
 from affinage.training.processes import ALONE, Processes
 from affinage.workflows.clock import Clock
@@ -45,6 +46,7 @@ class Session:
     findings: list[Finding] = field(default_factory=list)
     curves: SummaryWriter | None = None
     processes: Processes = ALONE
+    mlflow: MlflowRun | None = None
     features_by: EngineChoice = field(default_factory=lambda: EngineChoice(engine="torch"))
     """What computes the features of the frozen backbone, once that is settled."""
 
@@ -58,8 +60,10 @@ class Session:
         self.folder.keep_seconds(name, before + self.clock.seconds[name])
 
     def observe(self, point: Point) -> None:
-        """Enter a point of a curve into the run's log and into TensorBoard's."""
+        """Enter a point of a curve into the run's log, TensorBoard's, and MLflow's where asked for."""
         self.folder.observe(point)
+        if self.mlflow is not None:
+            self.mlflow.observe(point)
         if self.curves is None:
             self.curves = SummaryWriter(str(self.folder.tensorboard), write_to_disk=True)
         on = f"/{point.on}" if point.on else ""

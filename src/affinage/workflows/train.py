@@ -15,6 +15,7 @@ from affinage.models.process import usable_cores
 from affinage.records.networks import ModelSettings
 from affinage.records.recipe import Recipe
 from affinage.store.dataset_folder import DatasetFolder
+from affinage.store.mlflow_run import kept_address
 from affinage.store.run_folder import RunFolder
 from affinage.training.processes import Processes, agreed, joined
 from affinage.training.together import leading, lend_a_hand
@@ -27,6 +28,7 @@ from affinage.workflows.recipes import resolve_recipe
 from affinage.workflows.reporter import Lines, Reporter
 from affinage.workflows.run import Run
 from affinage.workflows.session import Session, make_engine
+from affinage.workflows.tracking import tracked
 from affinage.workflows.train_phases import work_through
 
 Source = str | Path
@@ -50,6 +52,7 @@ def train(
     start: str | Path | None = None,
     parts: Parts | None = None,
     resume: str | Path | None = None,
+    mlflow: str | None = None,
     reporter: Reporter | None = None,
     started: float | None = None,
     on_begin: Callable[[Path], None] | None = None,
@@ -75,6 +78,7 @@ def train(
             know. Its model's settings are taken where the recipe has none of its own.
         parts: A network, loss, metrics or transform of your own; see the page on own parts.
         resume: A run's folder to go on with, instead of all of the above but `parts`.
+        mlflow: Where MLflow keeps its runs, to be told settings, curves, scores and report as well.
         reporter: Told of progress; plain lines on standard error by default.
         started: `time.monotonic()` when the command began, so that a budget counts all of it.
         on_begin: Told the run's folder as soon as it can be resumed.
@@ -88,7 +92,7 @@ def train(
             "source": source, "data": data, "output": output, "recipe": recipe, "task": task,
             "group": group, "stages": stages, "budget": budget, "goal": goal, "seed": seed,
             "closed_set": closed_set, "settings": tuple(settings) or None, "start": start,
-            "force": force,
+            "force": force, "mlflow": mlflow,
         }  # fmt: skip
         named = [name for name, value in given.items() if value is not None]
         run = Path(resume)
@@ -106,6 +110,7 @@ def train(
     if parts is None or parts.model is None:
         check_name(resolved.model.backbone)
     clock = Clock(resolved.budget, started=started)
+    asked = {"address": kept_address(mlflow), "run": None} if mlflow else None
 
     def lead(processes: Processes) -> Run:
         folder, dataset = _places(sources, data, output)
@@ -118,15 +123,16 @@ def train(
                     "sources": [str(one.resolve()) for one in sources],
                     "start": str(Path(start).resolve()) if start is not None else None,
                     "parts": parts.names if parts is not None else {},
+                    "mlflow": asked,
                 },
                 resolved,
             )
             if on_begin is not None:
                 on_begin(folder.path)
-            with _without_trace_of_mistakes(folder):
-                work_through(
-                    _session(folder, dataset, resolved, clock, told, processes), sources, parts
-                )
+            with _without_trace_of_mistakes(folder), tracked(folder, told) as tracker:
+                session = _session(folder, dataset, resolved, clock, told, processes)
+                session.mlflow = tracker
+                work_through(session, sources, parts)
         return Run(folder.path)
 
     return _together(lead)
@@ -246,7 +252,8 @@ def _resume(
     require_parts(state.get("parts", {}), parts, to="go on")
     recipe = folder.recipe()
     dataset = DatasetFolder(Path(state["data_folder"]))
-    with folder.locked():
+    with folder.locked(), tracked(folder, reporter) as tracker:
         session = _session(folder, dataset, recipe, Clock(recipe.budget), reporter, processes)
+        session.mlflow = tracker
         work_through(session, [Path(source) for source in state["sources"]], parts)
     return Run(path)
