@@ -36,6 +36,7 @@ class Case:
 
     @property
     def name(self) -> str:
+        """The file under which it is stored."""
         return hashlib.sha256(repr(sorted(asdict(self).items())).encode()).hexdigest()[:16]
 
     @property

@@ -23,6 +23,7 @@ class Images:
 
     @property
     def classes(self) -> int:
+        """How many classes there are."""
         return int(self.train_labels.max()) + 1
 
 

@@ -1,5 +1,7 @@
 """Small networks from scratch, and a pretrained one."""
 
+from itertools import pairwise
+
 import torch
 from torch import nn
 
@@ -27,7 +29,7 @@ class Convolutions(nn.Module):
         super().__init__()
         widths = (channels, 16, 32, 32)
         self.convolutions = nn.ModuleList(
-            nn.Conv2d(a, b, 3, padding=1) for a, b in zip(widths, widths[1:], strict=False)
+            nn.Conv2d(a, b, 3, padding=1) for a, b in pairwise(widths)
         )
         self.norms = nn.ModuleList(nn.BatchNorm2d(b) if norm else nn.Identity() for b in widths[1:])
         self.hidden = nn.Linear(32, 64)
@@ -35,6 +37,7 @@ class Convolutions(nn.Module):
         self.head = nn.Linear(64, outputs)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return one row of outputs per image."""
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             x = nn.functional.max_pool2d(torch.relu(norm(convolution(x))), 2)
         return self.head(self.dropout(torch.relu(self.hidden(x.mean((2, 3))))))
@@ -57,6 +60,7 @@ class Residual(nn.Module):
         self.head = nn.Linear(16, outputs)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return one row of outputs per image."""
         x = self.stem(x)
         for block in self.blocks:
             x = torch.relu(x + block(x))
@@ -82,6 +86,7 @@ class Pretrained(nn.Module):
         self.head = nn.Linear(self.backbone.num_features, outputs)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return one row of outputs per image."""
         return self.head(self.backbone(x))
 
     def rest(self) -> None:

@@ -46,6 +46,7 @@ class Before(nn.Module):
         self.network, self.after = network, after
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return one row of outputs per image."""
         return self.after(self.network(x))
 
 
@@ -57,6 +58,7 @@ class Detached(nn.Module):
         self.network = network
 
     def forward(self, x: Tensor) -> Tensor:
+        """Return one row of outputs per image."""
         net = self.network
         for convolution, norm in zip(net.convolutions, net.norms, strict=True):
             x = nn.functional.max_pool2d(torch.relu(norm(convolution(x))), 2)
@@ -145,7 +147,7 @@ def network_of(case: Case, data: Images) -> nn.Module:
         "relu before softmax loss": nn.ReLU(), "softmax under squared error on counts": nn.Softmax(1),
     }  # fmt: skip
     if fault == "all frozen":
-        network.requires_grad_(False)
+        network.requires_grad_(requires_grad=False)
         network.eval()
     elif fault == "dead units":
         layers = [m for m in network.modules() if isinstance(m, nn.Linear | nn.Conv2d)]

@@ -210,7 +210,7 @@ SICK = {
     "saturated-units": sick(points=POOR, series=series(*layered("saturation", **{"4": 0.99}))),
     "outputs-collapsed": sick(outputs=changed(OUTPUTS, constant=1.0)),
     "memorising": sick(points=points(accuracy__evaluation=(1.0,), accuracy__validation=(0.26,) * 8)),
-    "no-better-than-baseline": sick(points=POOR),
+    "no-better-than-baseline": sick(points=POOR, steps=400),
     "overfitting": sick(
         points=points(
             loss__validation=(1.2, 0.8, 0.7, 0.8, 0.9, 1.1, 1.2, 1.3),

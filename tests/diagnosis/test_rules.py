@@ -149,3 +149,10 @@ def test_accumulated_gradients_are_no_forgotten_ones():
 def test_a_fixed_mixed_order_is_no_sorted_one():
     signals = sick(feeding=changed(FED, shuffled=False, same_order=True))
     assert found(signals) == {"same-order-every-epoch": "note"}
+
+
+def test_a_young_training_that_has_not_learnt_yet_is_only_noted():
+    young = replace(SICK["no-better-than-baseline"], steps=40)
+    assert found(young)["no-better-than-baseline"] == "note"
+    assert found(SICK["no-better-than-baseline"])["no-better-than-baseline"] == "warning"
+    assert found(young)["underfitting"] == "note"

@@ -21,6 +21,8 @@ from affinage.diagnosis.reading import (
 from affinage.records.signals import Signals
 
 _LONG = 4
+_EPOCHS, _STEPS = 8, 100
+"""A younger training is told in a note only: hard tasks need their time."""
 
 
 def no_better_than_baseline(signals: Signals) -> Answered:
@@ -46,9 +48,16 @@ def no_better_than_baseline(signals: Signals) -> Answered:
         "network that cannot has a fault.",
         grade="measured",
         where=("validation",),
+        severity=None if _grown(signals) else "note",
         alternatives=otherwise("a task that images cannot answer", "look whether a person could"),
         traces=(trace(signals.curve("accuracy", "validation"), "validation accuracy"),),
     )
+
+
+def _grown(signals: Signals) -> bool:
+    """Return whether a training is old enough that its score speaks for it."""
+    epochs = signals.epochs or len(signals.curve("loss", "train (running)"))
+    return (signals.steps or 0) >= _STEPS and epochs >= _EPOCHS
 
 
 def _loss_no_better(signals: Signals) -> Answered:
@@ -152,7 +161,7 @@ def underfitting(signals: Signals) -> Answered:
         return Unchecked(f"fewer than {_LONG} epochs of training accuracy were seen")
     poor = learnt < base[0] + 0.5 * (1 - base[0])
     late = [p.value for p in curve[-max(2, len(curve) // 3) :]]
-    flat = max(late) - min(late) < 0.05 * max(abs(curve[0].value), 1e-9)
+    flat = max(late) - min(late) < 0.03 * max(abs(curve[0].value), 1e-9)
     if not poor or not flat:
         return Fine(f"training accuracy is {learnt:.2f}" + ("" if flat else " and still rising"))
     floor = ignoring_loss(signals)
@@ -167,6 +176,7 @@ def underfitting(signals: Signals) -> Answered:
         "higher learning rate.",
         grade="pattern",
         where=("train",),
+        severity=None if _grown(signals) and len(curve) >= 2 * _EPOCHS else "note",
         alternatives=otherwise(
             "labels that contradict each other",
             f"validation accuracy is {score}; an audit lists doubtful labels",
@@ -216,8 +226,8 @@ def rare_classes_lost(signals: Signals) -> Answered:
         i
         for i, (n, h) in enumerate(zip(histogram.true, histogram.hits, strict=True))
         if n >= 5
-        and n < 0.5 * total / max(sum(1 for t in histogram.true if t), 1)
-        and surely_below(h / n, n, 0.45)
+        and n < 0.3 * total / max(sum(1 for t in histogram.true if t), 1)
+        and surely_below(h / n, n, 0.35)
     ]
     if not lost:
         return Fine(f"no rare class is lost behind the accuracy {hits / total:.2f}")

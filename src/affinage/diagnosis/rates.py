@@ -154,6 +154,7 @@ def schedule_idle(signals: Signals) -> Answered:
             remedy=f"Set patience to at most {max(1, int(length // 5))}.",
             grade="fact",
             where=(idle.scheduler,),
+            severity=None if length >= 5 else "note",
         )
     return Fine(f"{idle.scheduler} was stepped {idle.scheduler_steps} times")
 
