@@ -1,4 +1,4 @@
-"""`python -m benchmarks [SECTION...]`: print the figures and append them to benchmarks/results.jsonl.
+"""`python -m benchmarks [SECTION...]`: figures to results.jsonl, and docs/benchmarks.md anew.
 
 Sections need the sample image sets (AFFINAGE_SAMPLES, or shared/data beside the checkout), but for
 `startup`. AFFINAGE_CUTS sets the number of re-cuts of `quality` (10 by default; an hour each way).
@@ -16,12 +16,14 @@ from typing import Any
 from benchmarks.audit import whole_audit
 from benchmarks.collect import collect, collect_memory
 from benchmarks.features import features
+from benchmarks.finetune_peers import finetune_peers
 from benchmarks.heads import heads
 from benchmarks.labels import label_promises, off_topic, wrong_labels
 from benchmarks.ladder import ladder
 from benchmarks.loader import loader
 from benchmarks.near_duplicates import near_clean, near_duplicates, near_scale
 from benchmarks.overhead import overhead
+from benchmarks.page import write_page
 from benchmarks.quality import quality
 from benchmarks.recipes import recipes
 from benchmarks.sources import sources
@@ -37,6 +39,7 @@ SECTIONS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "features": features,
     "heads": heads,
     "quality": quality,
+    "finetune_peers": finetune_peers,
     "recipes": recipes,
     "ladder": ladder,
     "loader": loader,
@@ -81,6 +84,7 @@ def main() -> None:
         }
         with (Path(__file__).parent / "results.jsonl").open("a") as file:
             file.write(json.dumps(line) + "\n")
+        write_page()
 
 
 if __name__ == "__main__":
