@@ -1,4 +1,4 @@
-"""Counting by class with a softmax at the end and squared error as loss; accuracy by equality, rounded too late.
+"""Counting by class with a softmax and squared error; accuracy by equality, rounded too late.
 
 Usage: python softmax_counts.py FOLDER [--epochs N] [--images N]   (FOLDER holds counts.csv and images)
 """
@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 
 def load(folder, limit):
-    with open(Path(folder) / "counts.csv") as file:
+    with (Path(folder) / "counts.csv").open() as file:
         rows = list(csv.DictReader(file))[:limit]
     names = [name for name in rows[0] if name not in {"image", "split", "width", "height"}]
     images = [
@@ -29,7 +29,9 @@ def load(folder, limit):
 class SmallXception(nn.Module):
     def __init__(self, outputs):
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(3, 16, 3, stride=2, padding=1), nn.BatchNorm2d(16), nn.ReLU())
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, 16, 3, stride=2, padding=1), nn.BatchNorm2d(16), nn.ReLU()
+        )
         self.module = nn.Sequential(
             nn.Conv2d(16, 16, 3, padding=1, groups=16), nn.Conv2d(16, 32, 1),
             nn.BatchNorm2d(32), nn.ReLU(), nn.MaxPool2d(2),
@@ -70,7 +72,8 @@ def main():
                 outputs = model(batch)
                 accuracies.append((outputs == target).float().mean())
                 outputs = outputs.round()
-        print(f"epoch {epoch + 1}: loss {loss.item():.2f}, accuracy {torch.stack(accuracies).mean():.4f}")
+        accuracy = torch.stack(accuracies).mean()
+        print(f"epoch {epoch + 1}: loss {loss.item():.2f}, accuracy {accuracy:.4f}")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,73 @@
+"""What watching costs: processor time of a step watched and unwatched, interleaved, first looks included.
+
+Usage: python benchmarks/watching.py [--rounds N] [--network three_conv|lite0]
+"""
+
+import argparse
+import statistics
+import time
+
+import timm
+import torch
+from torch import nn
+
+from affinage.watching.watch import watch
+
+
+def _three_conv() -> nn.Module:
+    layers: list[nn.Module] = []
+    for before, after in ((3, 32), (32, 64), (64, 64)):
+        layers += [nn.Conv2d(before, after, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)]
+    return nn.Sequential(
+        *layers, nn.Flatten(), nn.Linear(1024, 1000), nn.ReLU(), nn.Linear(1000, 10)
+    )
+
+
+NETWORKS = {
+    "three_conv": (_three_conv, (128, 3, 32, 32), 40),
+    "lite0": (
+        lambda: timm.create_model("tf_efficientnet_lite0", num_classes=10),
+        (16, 3, 96, 96),
+        40,
+    ),
+}
+
+
+def _steps(
+    net: nn.Module, optimizer: torch.optim.Optimizer, shape: tuple[int, ...], n: int
+) -> float:
+    images, labels = torch.randn(shape), torch.randint(10, shape[:1])
+    begun = time.process_time()
+    for _ in range(n):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(net(images), labels).backward()
+        optimizer.step()
+    return (time.process_time() - begun) / n
+
+
+def main() -> None:
+    """Print milliseconds of a step both ways, and the median of the paired ratios."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--network", choices=NETWORKS, default="three_conv")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    make, shape, n = NETWORKS[arguments.network]
+    plain, watched = [], []
+    for _ in range(arguments.rounds):
+        net = make()
+        optimizer = torch.optim.SGD(net.parameters(), lr=1e-4)
+        _steps(net, optimizer, shape, 2)
+        plain.append(_steps(net, optimizer, shape, n))
+        with watch(net, optimizer=optimizer):
+            watched.append(_steps(net, optimizer, shape, n))
+    ratios = [w / p for w, p in zip(watched, plain, strict=True)]
+    print(
+        f"{arguments.network}: plain {1e3 * statistics.median(plain):.1f} ms, watched "
+        f"{1e3 * statistics.median(watched):.1f} ms of processor time a step; ratio "
+        f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f}, n = {len(ratios)})"
+    )
+
+
+if __name__ == "__main__":
+    main()
