@@ -35,7 +35,9 @@ FAULTS: dict[str, Fault] = {
     "sorted images": _fault("unshuffled-training"),
     "leak": _fault("split-leak"),
     "validation is training": _fault("validation-is-training"),
-    "other order of labels": _fault("label-order-mismatch", data=("digits", "mushrooms4", "cifar10"), **_LONG),
+    "other order of labels": _fault(
+        "label-order-mismatch", data=("digits", "mushrooms4", "cifar10"), **_LONG
+    ),
     "softmax twice": _fault("loss-activation-mismatch"),
     "sigmoid before softmax loss": _fault("loss-activation-mismatch"),
     "relu before softmax loss": _fault("loss-activation-mismatch dead-units"),
@@ -56,7 +58,9 @@ FAULTS: dict[str, Fault] = {
     "augmentation in evaluation": _fault("augmentation-in-evaluation"),
     "flat images": _fault("constant-inputs"),
     "few images again and again": _fault("repeated-inputs"),
-    "labels torn from images": _fault("memorising", networks=("mlp",), settings={"epochs": 60, "images": 250}),
+    "labels torn from images": _fault(
+        "memorising", networks=("mlp",), settings={"epochs": 60, "images": 250}
+    ),
     "class missing from training": _fault("class-not-in-training"),
     "other shares of classes": _fault("class-shares-differ"),
     "weight decay too strong": _fault("weight-decay-too-strong"),
@@ -70,7 +74,9 @@ FAULTS: dict[str, Fault] = {
     "stretched in the loss": _fault("broadcast-in-loss"),
     "outputs of another set": _fault("outputs-do-not-fit-classes"),
     "slow loader": _fault("data-starved"),
-    "ended too early": _fault("not-converged learning-rate-too-low", networks=("mlp",), settings={"rate": 1e-4}),
+    "ended too early": _fault(
+        "not-converged learning-rate-too-low", networks=("mlp",), settings={"rate": 1e-4}
+    ),
     "overfitting": _fault(
         "overfitting", networks=("mlp",), data=("flowers12", "cifar10", "malaria", "mushrooms4"),
         settings={"epochs": 60, "images": 120, "rate": 2e-3},

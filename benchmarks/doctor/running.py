@@ -16,7 +16,8 @@ from benchmarks.doctor.data import Images, images
 from benchmarks.doctor.networks import Pretrained, build
 
 _COUNTS = {
-    "softmax under squared error on counts", "rounded too late", "accuracy on counts", "stretched in the loss",
+    "softmax under squared error on counts", "rounded too late", "accuracy on counts",
+    "stretched in the loss",
 }  # fmt: skip
 
 
@@ -239,7 +240,8 @@ def optimizer_of(case: Case, network: nn.Module) -> torch.optim.Optimizer:
     rate, decay, fault = case.rate, case.decay, case.fault
     strong = case.level == 1
     rate = {
-        "rate of zero": 0.0, "rate too high": 1.0 if strong else 0.2, "rate too low": 1e-7 if strong else 1e-6,
+        "rate of zero": 0.0, "rate too high": 1.0 if strong else 0.2,
+        "rate too low": 1e-7 if strong else 1e-6,
     }.get(fault, rate)  # fmt: skip
     if fault == "head not in optimizer":
         parameters = parameters[: -4 if strong else -2]
