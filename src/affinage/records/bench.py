@@ -39,8 +39,13 @@ class Rates:
     @property
     def bottleneck(self) -> StageName:
         """The stage without which an image would take the least."""
-        names: tuple[StageName, ...] = ("compute", "decode", "augment", "read")
-        return min(names, key=lambda name: replace(self, **{name: 0.0}).seconds)
+        without: dict[StageName, Rates] = {
+            "compute": replace(self, compute=0.0),
+            "decode": replace(self, decode=0.0),
+            "augment": replace(self, augment=0.0),
+            "read": replace(self, read=0.0),
+        }
+        return min(without, key=lambda name: without[name].seconds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
