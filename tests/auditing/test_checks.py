@@ -71,6 +71,22 @@ def test_copies_within_a_label_are_a_note():
     finding = found(*rows)["exact-duplicates"]
     assert finding.severity == "note"
     assert finding.evidence == ("a/x = a/y = a/z",)
+    assert finding.subject == "1 image stored more than once (3 files); each counts once."
+
+
+def test_rows_that_name_one_file_are_no_copies_to_delete():
+    rows = [{"label": "a", "image": "same", "path": "a/x"}] * 1200
+    finding = found(*rows)["exact-duplicates"]
+    assert finding.subject == "1 image named more than once (1,200 rows, 1 file); each counts once."
+    assert (finding.evidence, finding.images) == (("a/x (1,200 rows)",), ("a/x",))
+    assert "deleting" not in finding.remedy
+
+
+def test_of_a_thousand_copies_a_few_are_named():
+    rows = [{"label": "a", "image": "same", "path": f"a/{n:04d}"} for n in range(1000)]
+    finding = found(*rows)["exact-duplicates"]
+    assert finding.evidence == (" = ".join(f"a/{n:04d}" for n in range(6)) + " and 994 more",)
+    assert len(finding.images) == 1000
 
 
 def test_label_variants_are_listed_with_their_counts():
