@@ -1,6 +1,6 @@
 """What watching costs: processor time of a step watched and unwatched, interleaved, first looks included.
 
-Usage: python benchmarks/watching.py [--rounds N] [--network three_conv|lite0]
+Usage: python benchmarks/watching.py [--rounds N] [--steps N] [--network three_conv|lite0]
 """
 
 import argparse
@@ -24,11 +24,10 @@ def _three_conv() -> nn.Module:
 
 
 NETWORKS = {
-    "three_conv": (_three_conv, (128, 3, 32, 32), 40),
+    "three_conv": (_three_conv, (128, 3, 32, 32)),
     "lite0": (
         lambda: timm.create_model("tf_efficientnet_lite0", num_classes=10),
         (16, 3, 96, 96),
-        40,
     ),
 }
 
@@ -49,10 +48,11 @@ def main() -> None:
     """Print milliseconds of a step both ways, and the median of the paired ratios."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=40)
     parser.add_argument("--network", choices=NETWORKS, default="three_conv")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    make, shape, n = NETWORKS[arguments.network]
+    (make, shape), n = NETWORKS[arguments.network], arguments.steps
     plain, watched = [], []
     for _ in range(arguments.rounds):
         net = make()
@@ -65,7 +65,8 @@ def main() -> None:
     print(
         f"{arguments.network}: plain {1e3 * statistics.median(plain):.1f} ms, watched "
         f"{1e3 * statistics.median(watched):.1f} ms of processor time a step; ratio "
-        f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f}, n = {len(ratios)})"
+        f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f}, "
+        f"n = {len(ratios)} rounds of {n} steps)"
     )
 
 

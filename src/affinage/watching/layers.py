@@ -1,7 +1,8 @@
 """What the layers of a network show during a pass that is looked at."""
 
 import contextlib
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,10 +30,15 @@ class Shown:
 
 
 class Looker:
-    """Hooks on every layer of the roots, for the time of one pass."""
+    """Hooks on every layer of the roots, for the time of one pass.
 
-    def __init__(self) -> None:
+    Args:
+        at_work: Counts the time inside it as ours.
+    """
+
+    def __init__(self, at_work: Callable[[], contextlib.AbstractContextManager[None]]) -> None:
         self.shown = Shown()
+        self._at_work = at_work
         self._current: list[tuple[str, nn.Module]] = []
         self._handles: list[Any] = []
 
@@ -45,13 +51,14 @@ class Looker:
     def _attach(self, path: str, module: nn.Module) -> None:
         def before(_: nn.Module, args: tuple[Any, ...]) -> None:
             self._current.append((path, module))
-            self._enter(path, module, args)
+            with self._at_work():
+                self._enter(path, module, args)
 
         def after(_: nn.Module, args: tuple[Any, ...], result: Any) -> None:
             if self._current and self._current[-1][0] == path:
                 self._current.pop()
             if isinstance(result, Tensor):
-                with quiet():
+                with self._at_work(), quiet():
                     self._measure(path, type(module).__name__, result)
 
         self._handles.append(module.register_forward_pre_hook(before))
@@ -73,7 +80,7 @@ class Looker:
         if self._current and not _has_own(self._current[-1][1]):
             return  # Of `nn.ReLU` itself, which is measured as a layer.
         after = self.shown.order[-1] if self.shown.order else "input"
-        with quiet():
+        with self._at_work(), quiet():
             kind = {"relu": "ReLU", "sigmoid": "Sigmoid", "tanh": "Tanh"}[name]
             self._measure(f"{after} > {name}", kind, result)
 
@@ -95,25 +102,45 @@ class Looker:
             return
         values = result.detach()
         values = values[:_IMAGES] if values.ndim > 2 else values
-        numbers = self.shown.numbers
-        flat = values.reshape(-1)
-        std, mean = torch.std_mean(flat[:: len(flat) // _NUMBERS + 1].float(), correction=0)
-        numbers["activation_mean", path], numbers["activation_std", path] = float(mean), float(std)
-        if not torch.isfinite(flat.sum()):
+        numbers, sample = self.shown.numbers, _sampled(values).float().contiguous()
+        mean = float(sample.mean())
+        std = float(torch.linalg.vector_norm(sample - mean)) / sample.numel() ** 0.5
+        numbers["activation_mean", path], numbers["activation_std", path] = mean, std
+        if not math.isfinite(std):
             numbers["non_finite", path] = float((~torch.isfinite(values)).sum())
         if kind in _RECTIFYING:
-            zero = values == 0
-            numbers["zero_fraction", path] = float(zero.float().mean())
-            numbers["dead_units", path] = _dead(zero)
+            numbers["zero_fraction", path] = 1 - float(sample.count_nonzero()) / sample.numel()
+            numbers["dead_units", path] = _dead(sample, values)
         if kind in _SATURATING:
             low, high = _SATURATING[kind]
-            numbers["saturation", path] = float(((values < low) | (values > high)).float().mean())
+            numbers["saturation", path] = float(((sample < low) | (sample > high)).float().mean())
 
 
-def _dead(zero: Tensor) -> float:
-    """Return the share of channels that are zero everywhere; channels last in sequences."""
-    channels = zero.movedim(1 if zero.ndim != 3 else 2, 0).flatten(1)
-    return float(channels.all(1).float().mean())
+def _sampled(values: Tensor, most: int = _NUMBERS) -> Tensor:
+    """Return values at every n-th place of all channels of all images: about so many numbers."""
+    step = values.numel() / most
+    if step <= 1 or values.ndim < 3:
+        return values
+    if values.ndim == 3:
+        return values[:, :: math.ceil(step)]
+    stride = math.ceil(step ** (1 / (values.ndim - 2)))
+    return values[(slice(None), slice(None), *[slice(None, None, stride)] * (values.ndim - 2))]
+
+
+def _dead(sample: Tensor, values: Tensor) -> float:
+    """Return the share of channels that are zero everywhere; channels last in sequences.
+
+    Args:
+        sample: Some of the values: a channel with one that is not zero is alive for certain.
+        values: All of them.
+    """
+    axis = 1 if values.ndim != 3 else 2
+    others = [a for a in range(values.ndim) if a != axis]
+    silent = (sample.abs().sum(others) == 0).nonzero().flatten()
+    if sample.numel() != values.numel() and len(silent):
+        rest = values.index_select(axis, silent).movedim(axis, 0).flatten(1)
+        silent = silent[~rest.any(1)]
+    return len(silent) / values.shape[axis]
 
 
 def _norm(module: Any, inputs: Tensor) -> tuple[bool, int, float | None]:
@@ -122,7 +149,8 @@ def _norm(module: Any, inputs: Tensor) -> tuple[bool, int, float | None]:
     values = inputs.numel() // max(inputs.shape[1], 1)
     if module.running_mean is None:
         return by_batch, values, None
-    mean = inputs[: 2 * _IMAGES].float().mean(dim=[a for a in range(inputs.ndim) if a != 1])
+    sample = _sampled(inputs[: 2 * _IMAGES], max(_NUMBERS, 256 * inputs.shape[1]))
+    mean = sample.float().mean(dim=[a for a in range(inputs.ndim) if a != 1])
     spread = (module.running_var + module.eps).sqrt()
     return by_batch, values, float(((mean - module.running_mean).abs() / spread).mean())
 

@@ -8,8 +8,14 @@ from typing import Any
 from affinage.records.training_facts import Part
 
 SHARE = 0.015
-"""Of the training's time that looking may take, beside steps 0, 1, 2, 4, 8, 16 … that are looked at whatever
-it costs, so that short trainings are seen as well. The rest of the 3 % goes to what is done at every step."""
+"""Of the training's time that watching may take. Steps 0, 1, 2, 4 and 8 are looked at whatever it costs,
+so that short trainings are seen as well, and so are 16, 32, 64 … unless a look is dear and the debt high."""
+
+DEAR = 0.02
+"""Seconds of a look from which on it is dear."""
+
+DEBT = 0.025
+"""Share of the time above which no dear look is taken after step 8."""
 
 
 class Moment:
@@ -38,7 +44,7 @@ class Moment:
         self.loader: Any = None
         self.train_loader: Any = None
         self._evaluated_at = -1
-        self._spent = 0.0
+        self._spent = self._before = self._cost = 0.0
         self._begun = time.perf_counter()
 
     def begin_again(self) -> None:
@@ -65,7 +71,16 @@ class Moment:
     def next_step(self) -> None:
         """Count a step, and decide whether the next one is looked at."""
         self.step += 1
-        self.looking = self.step & (self.step - 1) == 0 or self.has_time()
+        if self.looking:
+            self._cost = self._spent - self._before
+        self._before = self._spent
+        self.looking = self._is_due() or self.has_time(seconds=self._cost)
+
+    def _is_due(self) -> bool:
+        """Return whether the step is one of those that are doubled each time, and can be afforded."""
+        if self.step & (self.step - 1):
+            return False
+        return self.step <= 8 or self._cost < DEAR or self.share < DEBT
 
     def looks_at_evaluation(self) -> bool:
         """Return whether this pass without gradients is looked at: one between two steps, at most."""
@@ -78,6 +93,11 @@ class Moment:
         """Return whether so many seconds more would stay within the share."""
         elapsed = time.perf_counter() - self._begun
         return self._spent + seconds < SHARE * elapsed
+
+    @property
+    def share(self) -> float:
+        """Share of the time so far that watching took."""
+        return self._spent / max(time.perf_counter() - self._begun, 1e-9)
 
     @property
     def epoch(self) -> float:

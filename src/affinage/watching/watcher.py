@@ -50,7 +50,7 @@ class Watcher:
         self.troubles: dict[str, int] = {}
         self._made: list[Optimizer] = []
         self._clipped = False
-        self._looker = Looker()
+        self._looker = Looker(self.moment.at_work)
         self._updates = UpdateLook()
         self._pending: list[Pass] = []
         self._fresh = True

@@ -1,6 +1,7 @@
 """Weights, gradients and updates of each layer, and what the optimizer holds."""
 
 import gc
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -123,41 +124,56 @@ def _schedule_settings(scheduler: Any) -> dict[str, float]:
 class UpdateLook:
     """Weights before a step, to tell how far it moved them."""
 
-    before: dict[str, list[Tensor]] = field(default_factory=dict)
-    parameters: dict[str, list[nn.Parameter]] = field(default_factory=dict)
+    before: list[Tensor] = field(default_factory=list)
+    weights: list[nn.Parameter] = field(default_factory=list)
+    layers: list[str] = field(default_factory=list)
+    sizes: dict[str, float] = field(default_factory=dict)
 
     def begin(self, modules: dict[str, nn.Module]) -> dict[tuple[str, str], float]:
         """Keep all trained weights; return weight and gradient norms by (series, layer)."""
-        numbers: dict[tuple[str, str], float] = {}
-        self.before, self.parameters = {}, {}
-        total = 0.0
-        for path, module in modules.items():
-            own = [p for p in module.parameters(recurse=False) if p.requires_grad]
-            if not own:
-                continue
-            self.parameters[path] = own
-            self.before[path] = [p.detach().clone() for p in own]
-            grads = [p.grad for p in own if p.grad is not None]
-            gradient = _norm(grads)
-            total += gradient**2
-            numbers["weight_norm", path] = _norm(own)
-            numbers["gradient_norm", path] = gradient
-        numbers["gradient_norm", ""] = total**0.5
+        own = [
+            (path, parameter)
+            for path, module in modules.items()
+            for parameter in module.parameters(recurse=False)
+            if parameter.requires_grad
+        ]
+        self.layers, self.weights = [path for path, _ in own], [p for _, p in own]
+        self.before = [p.detach().clone() for p in self.weights]
+        self.sizes = _by_layer(self.layers, _norms(self.before))
+        given = [(path, p.grad) for path, p in own if p.grad is not None]
+        gradients = dict.fromkeys(self.layers, 0.0)
+        gradients |= _by_layer([path for path, _ in given], _norms([g for _, g in given]))
+        numbers = {("weight_norm", path): norm for path, norm in self.sizes.items()}
+        numbers |= {("gradient_norm", path): norm for path, norm in gradients.items()}
+        numbers["gradient_norm", ""] = math.hypot(*gradients.values())
         return numbers
 
     def end(self) -> dict[tuple[str, str], float]:
         """Return update ratios by (series, layer)."""
-        numbers: dict[tuple[str, str], float] = {}
-        for path, before in self.before.items():
-            moved = _norm(torch._foreach_sub([p.detach() for p in self.parameters[path]], before))
-            size = _norm(before)
-            numbers["update_ratio", path] = moved / size if size else float(moved > 0)
-        self.before, self.parameters = {}, {}
-        return numbers
+        after = [p.detach() for p in self.weights]
+        moved = _by_layer(self.layers, _norms(_differences(after, self.before)))
+        ratios = {
+            ("update_ratio", path): norm / size if (size := self.sizes[path]) else float(norm > 0)
+            for path, norm in moved.items()
+        }
+        self.before, self.weights, self.layers, self.sizes = [], [], [], {}
+        return ratios
 
 
-def _norm(tensors: Iterable[Tensor]) -> float:
-    chosen = [tensor.detach().float() for tensor in tensors]
-    if not chosen:
-        return 0.0
-    return float(torch.linalg.vector_norm(torch.stack(torch._foreach_norm(chosen))))
+def _differences(after: list[Tensor], before: list[Tensor]) -> list[Tensor]:
+    return list(torch._foreach_sub(after, before)) if after else []
+
+
+def _norms(tensors: list[Tensor]) -> list[float]:
+    if not tensors:
+        return []
+    norms = torch._foreach_norm([tensor.detach().float() for tensor in tensors])
+    return [float(norm) for norm in torch.stack([norm.cpu() for norm in norms]).tolist()]
+
+
+def _by_layer(layers: list[str], norms: list[float]) -> dict[str, float]:
+    """Return the norm of each layer's tensors together."""
+    together: dict[str, list[float]] = {}
+    for layer, norm in zip(layers, norms, strict=True):
+        together.setdefault(layer, []).append(norm)
+    return {layer: math.hypot(*each) for layer, each in together.items()}
