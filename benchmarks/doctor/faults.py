@@ -10,6 +10,7 @@ class Fault:
 
     Attributes:
         right: Codes that name it rightly; any of them will do.
+        also: Codes that are true of every such training beside it: neither right nor false.
         runs: How many trainings have it.
         networks: In which networks it can be; empty = all from scratch.
         data: In which sets; empty = all.
@@ -17,6 +18,7 @@ class Fault:
     """
 
     right: frozenset[str]
+    also: frozenset[str] = frozenset()
     runs: int = 6
     networks: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
@@ -69,7 +71,9 @@ FAULTS: dict[str, Fault] = {
     "schedule never stepped": _fault("schedule-idle"),
     "decayed too soon": _fault("decayed-too-soon"),
     "batches of two": _fault("batchnorm-tiny-batches", networks=("conv_norm", "residual")),
-    "rounded too late": _fault("metric-rounded-too-late"),
+    "rounded too late": _fault(
+        "metric-rounded-too-late", also=frozenset({"accuracy-on-counts"})
+    ),
     "accuracy on counts": _fault("accuracy-on-counts"),
     "stretched in the loss": _fault("broadcast-in-loss"),
     "outputs of another set": _fault("outputs-do-not-fit-classes"),
@@ -82,6 +86,6 @@ FAULTS: dict[str, Fault] = {
         settings={"epochs": 60, "images": 120, "rate": 2e-3},
     ),
     "too small a network": _fault("underfitting", networks=("bottleneck",), settings={"epochs": 25}),
-    "rare classes": _fault("rare-classes-lost", data=("digits", "malaria")),
+    "rare classes": _fault("rare-classes-lost class-not-in-training", data=("digits", "malaria")),
     "detached": _fault("parameters-without-gradient", networks=("conv_plain", "conv_norm")),
 }  # fmt: skip

@@ -50,7 +50,8 @@ def judge(cases: list[tuple[Case, Signals]]) -> Tally:
         tally.named.setdefault(case.fault, []).append(any(f.code in right for _, f in findings))
         for verdict, found in findings:
             hit = found.code in right
-            if not hit and (found.severity == "note" or found.code in CONSEQUENCES):
+            beside = found.code in CONSEQUENCES | FAULTS[case.fault].also
+            if not hit and (found.severity == "note" or beside):
                 continue
             tally.right, tally.false = tally.right + hit, tally.false + (not hit)
             tally.grades.setdefault(verdict.confidence or 0, []).append(hit)

@@ -125,6 +125,14 @@ POOR = points(
     accuracy__evaluation=(0.3,), accuracy__training=(0.3,), accuracy__running=(0.3,) * 8,
     accuracy__validation=(0.26,) * 8, loss__running=(1.38,) * 8, loss__validation=(1.39,) * 8,
 )  # fmt: skip
+STUCK = sick(
+    points=points(
+        accuracy__evaluation=(0.3,), accuracy__running=(0.3,) * 16, accuracy__validation=(0.26,) * 16,
+        loss__running=(1.40, 1.38) * 8, loss__validation=(1.39,) * 16,
+    ),
+    steps=4000, epochs=16.0, images={"train": 400, "validation": 400, "test": 100},
+)  # fmt: skip
+"""Old enough to be blamed: 4,000 steps of a thousandth of the weights, flat for 8 of 16 epochs."""
 COUNTS = replace(TRAIN, encoding="counts", maximum=9, mean=3.0, std=2.0, by_class=None)
 FLAT = [1.4] * 40
 
@@ -210,7 +218,7 @@ SICK = {
     "saturated-units": sick(points=POOR, series=series(*layered("saturation", **{"4": 0.99}))),
     "outputs-collapsed": sick(outputs=changed(OUTPUTS, constant=1.0)),
     "memorising": sick(points=points(accuracy__evaluation=(1.0,), accuracy__validation=(0.26,) * 8)),
-    "no-better-than-baseline": sick(points=POOR, steps=400),
+    "no-better-than-baseline": STUCK,
     "overfitting": sick(
         points=points(
             loss__validation=(1.2, 0.8, 0.7, 0.8, 0.9, 1.1, 1.2, 1.3),
@@ -218,7 +226,9 @@ SICK = {
             accuracy__validation=(0.5, 0.6, 0.65, 0.6, 0.6, 0.6, 0.6, 0.6), accuracy__evaluation=(1.0,),
         )
     ),
-    "underfitting": sick(points=POOR),
+    "underfitting": replace(STUCK, points=tuple(
+        replace(p, value=0.4) if (p.series, p.on) == ("accuracy", "validation") else p for p in STUCK.points
+    )),
     "not-converged": sick(
         points=points(loss__validation=(2.0, 1.7, 1.4, 1.1, 0.9, 0.7, 0.5, 0.35))
     ),

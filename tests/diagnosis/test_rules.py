@@ -8,9 +8,26 @@ import pytest
 from affinage.diagnosis.diagnose import ask, diagnose
 from affinage.diagnosis.rules import RULES
 from affinage.records.plain import from_plain
-from affinage.records.signals import Signals
+from affinage.records.signals import Histogram, Signals
 from affinage.records.verdict import Verdict, verdict_to_json
-from diagnosis.sick_signals import FED, HEALTHY, LAYERS, LOSS, SAME, SICK, TRAIN, changed, sick
+from diagnosis.sick_signals import (
+    FED,
+    FLAT,
+    HEALTHY,
+    LAYERS,
+    LOSS,
+    POOR,
+    SAME,
+    SICK,
+    TRAIN,
+    changed,
+    curve,
+    layered,
+    line,
+    points,
+    series,
+    sick,
+)
 
 PAGES = Path(__file__).resolve().parents[2] / "docs" / "findings"
 FIXED = {
@@ -151,8 +168,79 @@ def test_a_fixed_mixed_order_is_no_sorted_one():
     assert found(signals) == {"same-order-every-epoch": "note"}
 
 
-def test_a_young_training_that_has_not_learnt_yet_is_only_noted():
-    young = replace(SICK["no-better-than-baseline"], steps=40)
-    assert found(young)["no-better-than-baseline"] == "note"
-    assert found(SICK["no-better-than-baseline"])["no-better-than-baseline"] == "warning"
-    assert found(young)["underfitting"] == "note"
+@pytest.mark.parametrize("code", ["no-better-than-baseline", "underfitting"])
+def test_a_training_that_had_its_chance_is_warned_of(code):
+    assert found(SICK[code])[code] == "warning"
+
+
+@pytest.mark.parametrize("code", ["no-better-than-baseline", "underfitting"])
+@pytest.mark.parametrize(
+    "excuse",
+    [
+        {"steps": 400},
+        {"series": series(line("learning_rate", [0.01] * 20 + [1e-5] * 20))},
+        {"series": series(*layered("update_ratio", **{"0": 1e-7, "2": 1e-7, "3": 1e-7}))},
+        {"points": curve("loss", "train (running)", [1.4 - 0.02 * i for i in range(16)])},
+        {"points": curve("loss", "train (running)", [1.4] * 6)},
+    ],
+    ids=["young", "rate spent", "hardly moved", "slow", "few epochs"],
+)
+def test_a_training_that_may_be_healthy_is_only_noted(code, excuse):
+    changes = dict(excuse)
+    if "points" in changes:
+        rest = [p for p in SICK[code].points if (p.series, p.on) != ("loss", "train (running)")]
+        changes["points"] = (*rest, *changes["points"])
+    assert found(replace(SICK[code], **changes)).get(code) in {"note", None}
+
+
+def test_few_validation_images_cannot_tell_a_score_from_the_baseline():
+    few = replace(SICK["no-better-than-baseline"], images={"train": 400, "validation": 40})
+    assert found(few)["no-better-than-baseline"] == "note"
+
+
+@pytest.mark.parametrize("code", ["dead-units", "saturated-units", "vanishing-gradient"])
+def test_units_that_harm_nothing_are_only_noted(code):
+    assert found(SICK[code])[code] == "warning"
+    learning = points(accuracy__evaluation=(0.7,), accuracy__validation=(0.6,) * 8)
+    assert found(replace(SICK[code], points=learning))[code] == "note"
+
+
+def moved_by(ratio):
+    updates = layered("update_ratio", **{"0": ratio, "2": ratio, "3": ratio})
+    return found(sick(points=POOR, series=series(line("loss", FLAT), *updates)))
+
+
+def test_a_loss_of_knowing_nothing_is_not_blamed_on_a_usual_rate():
+    assert moved_by(0.3)["learning-rate-too-high"] == "warning"
+    assert "learning-rate-too-high" not in moved_by(0.03)
+
+
+def test_what_decay_takes_is_not_blamed_on_the_rate():
+    series_of = series(
+        line("loss", FLAT), *layered("update_ratio", **{"0": 0.1, "2": 0.1, "3": 0.1})
+    )
+    adamw = replace(
+        HEALTHY.optimizers[0], name="AdamW", learning_rates=(0.01,), weight_decays=(10.0,)
+    )
+    codes = found(sick(points=POOR, series=series_of, optimizers=(adamw,), steps_per_epoch=12.0))
+    assert codes["weight-decay-too-strong"] == "warning"
+    assert "learning-rate-too-high" not in codes
+
+
+def test_labels_torn_from_their_images_are_no_other_order_of_labels():
+    torn = (
+        Histogram(
+            on="train (running)", epoch=8, predicted=(40,) * 10, true=(40,) * 10, hits=(40,) * 10
+        ),
+        Histogram(on="validation", epoch=8, predicted=(40,) * 10, true=(40,) * 10, hits=(4,) * 10),
+    )
+    assert "label-order-mismatch" not in found(sick(histograms=torn))
+    shifted = (torn[0], replace(torn[1], hits=(0,) * 10))
+    assert "label-order-mismatch" in found(sick(histograms=shifted))
+    swapped = (torn[0], replace(torn[1], hits=(0, 0, *(36,) * 8)))
+    assert "label-order-mismatch" in found(sick(histograms=swapped))
+
+
+def test_flat_images_are_not_called_copies():
+    flat = replace(HEALTHY.inputs[0], constant_images=30, repeated_images=29)
+    assert "repeated-inputs" not in found(sick(inputs=(flat,)))

@@ -18,11 +18,16 @@ from affinage.diagnosis.reading import (
     validation_accuracy,
     with_interval,
 )
+from affinage.diagnosis.standing import (
+    MARGIN,
+    chance_missed,
+    is_poor_on_training,
+    training_baseline,
+)
+from affinage.metrics.trend import trend
 from affinage.records.signals import Signals
 
 _LONG = 4
-_EPOCHS, _STEPS = 8, 100
-"""A younger training is told in a note only: hard tasks need their time."""
 
 
 def no_better_than_baseline(signals: Signals) -> Answered:
@@ -40,6 +45,7 @@ def no_better_than_baseline(signals: Signals) -> Answered:
         )
     if (signals.steps or 0) < 30 or (signals.epochs or 0) < 2:
         return Unchecked("the training is too young to be judged")
+    excuse = _excuse(signals, score, n, base[0])
     return Found(
         subject=f"Validation accuracy {with_interval(score, n)} is no better than always "
         "saying the most frequent "
@@ -47,17 +53,22 @@ def no_better_than_baseline(signals: Signals) -> Answered:
         remedy="Look at the other findings first; then learn one single batch by heart: a "
         "network that cannot has a fault.",
         grade="measured",
+        evidence=(f"only noted: {excuse}",) if excuse else (),
         where=("validation",),
-        severity=None if _grown(signals) else "note",
+        severity="note" if excuse else None,
         alternatives=otherwise("a task that images cannot answer", "look whether a person could"),
         traces=(trace(signals.curve("accuracy", "validation"), "validation accuracy"),),
     )
 
 
-def _grown(signals: Signals) -> bool:
-    """Return whether a training is old enough that its score speaks for it."""
-    epochs = signals.epochs or len(signals.curve("loss", "train (running)"))
-    return (signals.steps or 0) >= _STEPS and epochs >= _EPOCHS
+def _excuse(signals: Signals, score: float, n: int, base: float) -> str:
+    """Return why a score like the baseline's may come from a healthy training; empty where nothing does."""
+    bound = base + MARGIN * (1 - base)
+    if not surely_below(score, n, bound):
+        return f"with {n} images a score up to {bound:.3f} cannot be told from this one"
+    if not is_poor_on_training(signals):
+        return "training images are learnt, so it may be that there are too few of them"
+    return chance_missed(signals)
 
 
 def _loss_no_better(signals: Signals) -> Answered:
@@ -104,7 +115,11 @@ def overfitting(signals: Signals) -> Answered:
     )
     if not (rose and fell):
         return Fine(f"validation loss ends at {end:.3g}, its best was {best.value:.3g}")
-    grave = bool(wide)
+    floor = ignoring_loss(signals)
+    fallen = bool(scores and n) and surely_below(
+        score or 0.0, n, max(p.value for p in scores) - 0.05
+    )
+    grave = bool(wide) and (fallen or (floor is not None and end > floor))
     return Found(
         subject=f"Validation loss was best at epoch {best.epoch:g} ({best.value:.3g}) and "
         f"has risen to {end:.3g}, "
@@ -139,8 +154,9 @@ def memorising(signals: Signals) -> Answered:
     base = majority(signals, "validation")
     if learnt is None or score is None or base is None or n < 30:
         return Unchecked("accuracies of both parts were not seen")
-    if learnt < 0.9 or surely_above(score, n, base[0] + 0.15 * (1 - base[0])):
+    if learnt < 0.9 or surely_above(score, n, base[0] + MARGIN * (1 - base[0])):
         return Fine(f"training accuracy {learnt:.2f}, validation {score:.2f}")
+    nothing = not surely_above(score, n, base[0])
     return Found(
         subject=f"{learnt:.0%} of the training images are right and validation is "
         f"{with_interval(score, n)}, "
@@ -149,63 +165,67 @@ def memorising(signals: Signals) -> Answered:
         "validation is of the same kind.",
         grade="measured",
         where=("train", "validation"),
+        severity=None if nothing else "note",
+        alternatives=otherwise(
+            "too few images of a hard task",
+            "then validation would be a little above the baseline"
+            if nothing
+            else "validation is a little above the baseline: something was learnt",
+        ),
     )
 
 
 def underfitting(signals: Signals) -> Answered:
     """Training itself stands still at a poor score."""
-    learnt, score = train_accuracy(signals), validation_accuracy(signals)
+    learnt, base = train_accuracy(signals), training_baseline(signals)
     curve = signals.curve("loss", "train (running)")
-    base = majority(signals, "train (evaluation mode)") or majority(signals, "validation")
     if learnt is None or base is None or len(curve) < _LONG:
         return Unchecked(f"fewer than {_LONG} epochs of training accuracy were seen")
-    poor = learnt < base[0] + 0.5 * (1 - base[0])
     late = [p.value for p in curve[-max(2, len(curve) // 3) :]]
     flat = max(late) - min(late) < 0.03 * max(abs(curve[0].value), 1e-9)
-    if not poor or not flat:
-        return Fine(f"training accuracy is {learnt:.2f}" + ("" if flat else " and still rising"))
-    floor = ignoring_loss(signals)
+    excuse = chance_missed(signals)
+    if learnt >= base + 0.5 * (1 - base) or (excuse and not flat):
+        return Fine(f"training accuracy is {learnt:.2f}" + ("" if flat else "; it is still moving"))
+    if not excuse and not is_poor_on_training(signals):
+        excuse = "too few training images were measured to tell a poor score from a middling one"
     return Found(
         subject=f"Training stands still at an accuracy of {learnt:.2f} on its own images "
-        f"(ignoring the image gives {base[0]:.2f}).",
+        f"(ignoring the image gives {base:.2f}).",
         evidence=(
             f"last losses {', '.join(f'{v:.3g}' for v in late[-3:])}",
-            f"loss of knowing nothing: {floor}",
+            *((f"only noted: {excuse}",) if excuse else ()),
         ),
         remedy="Unfreeze more layers, use a larger network, less dropout and decay, or a "
         "higher learning rate.",
         grade="pattern",
         where=("train",),
-        severity=None if _grown(signals) and len(curve) >= 2 * _EPOCHS else "note",
+        severity="note" if excuse else None,
         alternatives=otherwise(
-            "labels that contradict each other",
-            f"validation accuracy is {score}; an audit lists doubtful labels",
+            "labels that contradict each other", "an audit lists doubtful labels, if there are any"
         ),
         traces=(trace(curve, "training loss"),),
     )
 
 
 def not_converged(signals: Signals) -> Answered:
-    """The end came while validation was still getting better."""
+    """The end came while the loss was still falling.
+
+    As many epochs again, at the least speed that the last half of the losses allows (95 % interval of their
+    slope), would lower it by at least a tenth.
+    """
     curve = signals.curve("loss", "validation") or signals.curve("loss", "train (running)")
-    if len(curve) < _LONG:
-        return Unchecked(f"fewer than {_LONG} epochs were seen")
+    if len(curve) < 2 * _LONG - 2:
+        return Unchecked(f"fewer than {2 * _LONG - 2} epochs were seen")
     values = [p.value for p in curve]
-    part = max(2, len(values) // 4)
-    total = values[0] - min(values)
-    late = median(values[-2 * part : -part]) - median(values[-part:])
-    falling = (
-        values[-1] == min(values)
-        and total > 0
-        and late > 0.12 * abs(values[-1])
-        and late > 0.08 * total
-    )
-    if not falling:
-        return Fine(f"the loss moved by {late:.2g} in the last quarter, {total:.2g} in all")
+    late = values[len(values) // 2 :] if len(values) > 2 * _LONG else values[-_LONG:]
+    slope = trend(late)
+    least = max(0.0, -(slope.high or 0.0)) * len(values)
+    if least < 0.1 * abs(values[-1]):
+        return Fine(f"the loss moved by {slope.value or 0.0:.2g} per epoch at the end")
     return Found(
-        subject=f"The loss was still falling at the end: from {values[-part - 1]:.3g} to "
-        f"{values[-1]:.3g} "
-        f"in the last {part} epochs.",
+        subject=f"The loss was still falling at the end: by {-(slope.value or 0.0):.2g} per epoch "
+        f"({-(slope.high or 0.0):.2g} to {-(slope.low or 0.0):.2g}, {slope.n} epochs), "
+        f"and stands at {values[-1]:.3g}.",
         remedy="Train longer, or with a higher learning rate and a schedule that ends at the last epoch.",
         grade="pattern",
         where=(f"epoch {curve[-1].epoch:g}",),

@@ -3,7 +3,9 @@
 from statistics import median
 
 from affinage.diagnosis.answers import Answered, Fine, Found, Unchecked, otherwise
+from affinage.diagnosis.rates import decay_memory
 from affinage.diagnosis.reading import finite, series_trace, tail, train_accuracy
+from affinage.diagnosis.standing import learns
 from affinage.records.signals import Signals
 
 
@@ -40,6 +42,7 @@ def vanishing(signals: Signals) -> Answered:
         remedy="Use ReLU with He initialisation, BatchNorm, or connections that skip layers.",
         grade="measured",
         where=(name,),
+        severity="note" if learns(signals) else None,
         alternatives=otherwise("layers that are frozen", "only layers that learn were compared"),
     )
 
@@ -120,7 +123,14 @@ def not_zeroed(signals: Signals) -> Answered:
 
 
 def weights_shrink(signals: Signals) -> Answered:
-    """Weight decay pulls the weights to zero faster than the loss builds them."""
+    """Weight decay pulls the weights to zero faster than the loss builds them.
+
+    Decoupled decay (AdamW) takes a share of lr x decay of every weight at each step, so a weight forgets
+    what it learnt 1 / (lr x decay) steps ago: that should be many epochs.
+
+    Source: Loshchilov & Hutter, Decoupled Weight Decay Regularization, 2019; Wang & Aitchison, How to set
+    AdamW's weight decay as you scale model and dataset size, 2024 (memory in epochs).
+    """
     decay = max((d for o in signals.optimizers or () for d in o.weight_decays), default=None)
     if decay is None:
         return Unchecked("the optimizer's settings were not seen")
@@ -131,12 +141,19 @@ def weights_shrink(signals: Signals) -> Answered:
         for s in signals.by_layer("weight_norm").values()
         if len(v := finite(s)) >= 4 and v[0] > 0
     ]
+    memory = decay_memory(signals)
+    forgets = memory is not None and memory < (signals.steps_per_epoch or 0.0)
     learnt = train_accuracy(signals)
-    if not shrunk or median(shrunk) > 0.5 or (learnt is not None and learnt > 0.85):
+    small = bool(shrunk) and median(shrunk) <= 0.5
+    if not (small or forgets) or (learnt is not None and learnt > 0.85):
         return Fine(f"weight decay {decay:g} leaves the weights their size, or they learn well")
+    did = f"shrank the weights to {median(shrunk):.0%} of their size (median of layers)"
+    if not small:
+        did = (
+            f"lets weights forget what they learnt {memory or 0.0:.0f} steps ago, within one epoch"
+        )
     return Found(
-        subject=f"Weight decay {decay:g} shrank the weights to {median(shrunk):.0%} of "
-        "their size (median of layers).",
+        subject=f"Weight decay {decay:g} {did}.",
         remedy="Use a weight decay of 1e-4 (SGD) or 1e-2 (AdamW).",
         grade="measured",
         changes=(("optimizer.weight_decay", "0.0001"),),

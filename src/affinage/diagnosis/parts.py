@@ -5,10 +5,12 @@ from affinage.diagnosis.reading import (
     feeding_of,
     last_histogram,
     outputs_of,
+    surely_above,
     surely_below,
     targets_of,
     with_interval,
 )
+from affinage.metrics.intervals import wilson_bounds
 from affinage.records.signals import Histogram, Signals
 
 
@@ -123,12 +125,29 @@ def _by_recall(signals: Signals) -> Answered:
     if len(lost) < 2:
         return Fine("no classes known in training are lost in validation")
     n, hits = sum(validation.true[i] for i in lost), sum(validation.hits[i] for i in lost)
+    if not _others_hold(lost, validation) and not _below_chance(lost, validation):
+        return Fine("classes are lost in validation, but no more than where nothing was learnt")
     known = sum(train.hits[i] for i in lost) / sum(train.true[i] for i in lost)
     return _found(
         f"{len(lost)} classes are right in training ({known:.2f}) and right less often than by chance in "
         f"validation: {with_interval(hits / n, n)}.",
         (f"classes by index: {', '.join(map(str, lost[:8]))}",), "validation", fact=False,
     )  # fmt: skip
+
+
+def _others_hold(lost: list[int], validation: Histogram) -> bool:
+    """Return whether the other classes are surely more often right than wrong."""
+    rest = [i for i in range(len(validation.true)) if i not in lost]
+    n, hits = sum(validation.true[i] for i in rest), sum(validation.hits[i] for i in rest)
+    return n > 0 and surely_above(hits / n, n, 0.5)
+
+
+def _below_chance(lost: list[int], validation: Histogram) -> bool:
+    """Return whether hits are surely fewer than predictions that know nothing would have by luck."""
+    total, n = sum(validation.true), sum(validation.true[i] for i in lost)
+    luck = sum(validation.true[i] * validation.predicted[i] for i in lost) / total
+    hits = sum(validation.hits[i] for i in lost)
+    return wilson_bounds(hits, n, 0.999)[1] < luck / n
 
 
 def _lost(index: int, train: Histogram, validation: Histogram) -> bool:

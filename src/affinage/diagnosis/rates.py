@@ -16,6 +16,9 @@ from affinage.diagnosis.reading import (
 from affinage.records.signals import Signals
 
 _ENOUGH = 12
+_WILD, _PATH = 0.05, 3.0
+"""A loss that merely stands at that of knowing nothing tells a high rate from a slow start only where
+each step moves weights by 5 % (50 times what is usual) and all together replaced them three times."""
 
 
 def too_high(signals: Signals) -> Answered:
@@ -32,8 +35,12 @@ def too_high(signals: Signals) -> Answered:
     floor, end, best = ignoring_loss(signals), tail(losses) or 0.0, _best(losses)
     lost = len(series.values) - len(losses)
     learnt = train_accuracy(signals)
-    stuck = floor is not None and end > 0.97 * floor
     large = ratio is not None and ratio > 0.02
+    wild = ratio is not None and ratio > _WILD and len(series.values) * ratio > _PATH
+    stuck = floor is not None and end > 0.97 * floor
+    memory = decay_memory(signals)
+    if memory is not None and ratio is not None and 1 / memory > 0.5 * ratio:
+        return Fine("most of each update is weight decay, which another rule judges")
     early = losses[0] if losses else 0.0
     if lost and large:
         problem = "the loss stopped being a number"
@@ -41,7 +48,7 @@ def too_high(signals: Signals) -> Answered:
         problem = f"the loss stands at {end:.3g}, above {floor:.3g} of knowing nothing"
     elif end > 1.5 * early and end > 4 * best and large:
         problem = f"the loss rose from {early:.3g} to {end:.3g}"
-    elif stuck and large and (learnt is None or learnt < 0.9):
+    elif stuck and wild and (learnt is None or learnt < 0.9):
         problem = f"the loss stays at {end:.3g}, no better than knowing nothing ({floor:.3g})"
     else:
         seen = (
@@ -77,6 +84,17 @@ def update_ratio(signals: Signals) -> float | None:
         if (values := finite(s)) and layer not in _norms(signals)
     ]
     return median(own) if own else None
+
+
+def decay_memory(signals: Signals) -> float | None:
+    """Return after how many steps decoupled decay lets weights forget; None for coupled or no decay."""
+    own = [
+        rate * decay
+        for o in signals.optimizers or ()
+        if o.name == "AdamW"
+        for rate, decay in zip(o.learning_rates, o.weight_decays, strict=False)
+    ]
+    return 1 / max(own) if own and max(own) > 0 else None
 
 
 def _norms(signals: Signals) -> set[str]:

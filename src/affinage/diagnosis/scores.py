@@ -7,8 +7,6 @@ from affinage.records.signals import Signals
 
 def rounded_too_late(signals: Signals) -> Answered:
     """Outputs are compared for equality before they are rounded."""
-    if signals.task == "classify":
-        return Fine("classes are compared, not numbers")
     raw = [c for c in signals.comparisons or () if c.of == "raw" and c.whole < 0.9]
     if not raw:
         return Fine("no unrounded outputs are compared for equality")

@@ -11,6 +11,7 @@ from affinage.diagnosis.reading import (
     train_accuracy,
     trained_objective,
 )
+from affinage.diagnosis.standing import learns
 from affinage.records.signals import Signals
 
 _LINEAR = {"Linear", "Conv2d", "Conv1d"}
@@ -49,6 +50,7 @@ def dead(signals: Signals) -> Answered:
         remedy="Lower the learning rate, or use a leaky activation, or check the scale of the inputs.",
         grade="measured",
         where=tuple(hurt),
+        severity="note" if learns(signals) else None,
         alternatives=otherwise(
             "units that specialise on rare images", "hardly any unit of this layer answers"
         ),
@@ -94,6 +96,7 @@ def saturated(signals: Signals) -> Answered:
         remedy="Scale the inputs, start with smaller weights, or use ReLU.",
         grade="measured",
         where=tuple(hurt),
+        severity="note" if learns(signals) else None,
     )
 
 
