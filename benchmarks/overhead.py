@@ -85,7 +85,10 @@ def overhead(samples: Path) -> dict[str, Any]:
             )  # fmt: skip
 
     bare()  # Warm: images in the page cache, kernels chosen.
-    pairs = [(_seconds(bare), _seconds(ours)) for _ in range(ROUNDS)]
+    pairs = []
+    for _ in range(ROUNDS):
+        pairs.append((_seconds(bare), _seconds(ours)))
+        print(f"bare and ours, s and s of processor: {pairs[-1]}", flush=True)
     wall, processor = ([mine[kind] / plain[kind] for plain, mine in pairs] for kind in (0, 1))
     return {
         "steps of 32 images": plan.steps,
