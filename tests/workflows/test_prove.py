@@ -10,9 +10,9 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from affinage.diagnosis.diagnose import diagnose
 from affinage.metrics.paired_runs import paired_mean
-from affinage.watching.trials import Change, hits, pool_of
+from affinage.watching.trials import Change, Opened, hits, pool_of
 from affinage.watching.watch import watch
-from affinage.workflows.prove import prove
+from affinage.workflows.prove import STEPS, _compared, prove
 from small_trainings import Net, run
 
 
@@ -108,3 +108,51 @@ def test_the_interval_of_pairs_is_students():
     assert estimate.high - estimate.value == pytest.approx(4.302653 / 3**0.5, rel=1e-6)
     assert paired_mean([1.0]).low is None
     assert paired_mean([]).value is None
+
+
+class Counter(nn.Module):
+    """Counts through a softmax that is a function, no layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = nn.Linear(64, 3)
+
+    def forward(self, images):
+        return torch.softmax(self.dense(images.flatten(1)), 1)
+
+
+@pytest.fixture
+def counted(digits):
+    images, labels = digits[0].tensors
+    return TensorDataset(images, torch.stack((labels, labels + 1, 2 * labels), 1).float())
+
+
+def test_a_softmax_that_is_a_function_is_proved_to_be_a_cause(counted):
+    torch.manual_seed(0)
+    network = Counter()
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
+    loader = DataLoader(counted, 32, shuffle=True, generator=torch.Generator().manual_seed(0))
+    criterion = nn.MSELoss()
+    with watch(network, optimizer=optimizer, train_loader=loader) as seen:
+        for images, targets in loader:
+            optimizer.zero_grad()
+            criterion(network(images), targets).backward()
+            optimizer.step()
+    told = outcomes(seen, pairs=3)["loss-activation-mismatch"]
+    assert told.mark == "proved", told.said
+
+
+@pytest.mark.parametrize("end", [nn.Identity(), nn.Softmax(1), nn.Sigmoid(), nn.ReLU()])
+def test_an_opened_network_gives_what_its_last_activation_was_given(end):
+    plain = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, 3))
+    images = torch.randn(5, 1, 8, 8)
+    opened = Opened(nn.Sequential(plain, end))
+    assert torch.equal(opened(images), plain(images))
+    assert opened.found == (not isinstance(end, nn.Identity))
+
+
+def test_a_short_training_that_learnt_nothing_refutes_nothing():
+    assert _compared([(0.1, 0.101), (0.1, 0.1)], STEPS[0]).mark == "undecided"
+    assert _compared([(0.1, 0.101), (0.1, 0.1)], STEPS[1]).mark == "refuted"
+    assert _compared([(0.99, 0.99), (0.98, 0.98)], STEPS[0]).mark == "refuted"
+    assert _compared([(0.1, 0.9), (0.2, 0.95)], STEPS[0]).mark in {"proved", "undecided"}

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from affinage.watching.layers import NORMS
 from affinage.watching.live import Live
@@ -16,7 +17,7 @@ from affinage.watching.passes import images_in, targets_in
 
 _IMAGES = 1000
 _SECONDS = 5.0
-_ENDS = {"Softmax", "Sigmoid", "ReLU", "Tanh"}
+_ENDS = {"softmax", "sigmoid", "relu", "relu_", "tanh"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +118,8 @@ def accuracy_after(
 ) -> float:
     """Train a copy for some steps and return the share of the pool that it gets right afterwards.
 
-    For squared targets that are no classes: 1 / (1 + loss), which grows as the loss falls.
+    For targets that are no classes: 1 / (1 + squared error / variance of the targets), which is 0.5 for
+    always saying their mean and 1 where all are met.
     """
     network = copy.deepcopy(live.main)
     assert network is not None
@@ -126,7 +128,7 @@ def accuracy_after(
         if not live_is_pretrained(live):
             _begin_anew(network)
         if change.open_output:
-            network = _opened(network)
+            network = Opened(network)
         _train(network, live, pool, _Plan(change, seed, steps, deadline))
     _set_modes(network, change, training=False)
     with torch.no_grad():
@@ -136,7 +138,10 @@ def accuracy_after(
     classes = y.argmax(1) if y.ndim == 2 and y.shape[1] == outputs.shape[-1] and _one_hot(y) else y
     if outputs.ndim == 2 and outputs.shape[1] > 1 and classes.ndim == 1:
         return float((outputs.argmax(1) == classes).float().mean())
-    loss = float((outputs.flatten().float() - y.flatten().float()).square().mean())
+    wanted = y.flatten().float()
+    loss = float(
+        (outputs.flatten().float() - wanted).square().mean() / wanted.var().clamp_min(1e-9)
+    )
     return 1.0 / (1.0 + loss) if math.isfinite(loss) else 0.0
 
 
@@ -168,15 +173,50 @@ def live_is_pretrained(live: Live) -> bool:
     return frozen or any(hasattr(m, "pretrained_cfg") for m in live.main.modules())
 
 
-def _opened(network: nn.Module) -> nn.Module:
-    """Leave out the activation that is called last."""
-    ends = [(name, m) for name, m in network.named_modules() if type(m).__name__ in _ENDS]
-    if not ends:
-        return network
-    name = ends[-1][0]
-    parent = network.get_submodule(name.rpartition(".")[0])
-    setattr(parent, name.rpartition(".")[2], nn.Identity())
-    return network
+class Opened(nn.Module):
+    """A network without the activation at its very end, be it a layer or a function that it calls.
+
+    Attributes:
+        network: With the activation.
+        found: Whether the last output was that of an activation.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.found = False
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return what the last activation was given; the output itself where there is none."""
+        with _LastActivation() as last:
+            outputs: Tensor = self.network(images)
+        self.found = last.given is not None and last.gave is outputs
+        return last.given if self.found and last.given is not None else outputs
+
+
+class _LastActivation(TorchFunctionMode):
+    """Remembers what the latest activation was given, and what it gave."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given: Tensor | None = None
+        self.gave: Tensor | None = None
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if getattr(func, "__name__", "") in _ENDS and args and isinstance(args[0], Tensor):
+            self.given, self.gave = args[0], result
+        return result
+
+
+def can_be_opened(live: Live, pool: Pool) -> bool:
+    """Return whether the network ends in an activation that can be left out."""
+    if live.main is None:
+        return False
+    opened = Opened(copy.deepcopy(live.main)).eval()
+    with torch.no_grad():
+        opened(pool.images[:2])
+    return opened.found
 
 
 def _train(network: nn.Module, live: Live, pool: Pool, plan: _Plan) -> None:

@@ -1,7 +1,6 @@
 """Prove or refute what the doctor found, by experiments on copies of a watched training."""
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 
 from affinage.diagnosis.rates import update_ratio
@@ -12,15 +11,19 @@ from affinage.records.signals import Signals
 from affinage.records.verdict import Mark, Outcome, Verdict
 from affinage.watching.live import Live
 from affinage.watching.scaling import own_scale
-from affinage.watching.trials import Change, Pool, accuracy_after, hits, pool_of
+from affinage.watching.trials import Change, Pool, accuracy_after, can_be_opened, hits, pool_of
 
 SECONDS = 120.0
 PAIRS = 5
-STEPS = 60
+STEPS = (60, 240)
+"""Of a short look; and of a long one, where the short one proved nothing and time allows."""
 WORTHWHILE = 0.05
 """A gain of 5 points of accuracy on the training images; assumed to be what an owner would act on."""
 
 _GAP = 0.1
+_LEARNT = 0.9
+_SURE = 0.975
+"""Of each of two looks, so that both together err in at most 5 % of cases (Bonferroni)."""
 
 _CHANGES: dict[str, tuple[Change, Change]] = {
     "unshuffled-training": (Change(), Change(shuffle=True)),
@@ -79,11 +82,20 @@ def _outcome(
     if change is not None:
         return _explains_gap(live, pool, change)
     changes = _changes(verdict.code, signals)
-    if changes is None:
-        return _unconfirmed("no experiment on a copy can tell; see what would refute it")
-    if live.criterion is None or not live.optimizers:
-        return _unconfirmed("the loss or the optimizer of the training is not known")
+    reason = _hindrance(live, pool, changes)
+    if changes is None or reason:
+        return _unconfirmed(reason)
     return _learns_better(live, pool, changes, deadline, pairs)
+
+
+def _hindrance(live: Live, pool: Pool, changes: tuple[Change, Change] | None) -> str:
+    if changes is None:
+        return "no experiment on a copy can tell; see what would refute it"
+    if live.criterion is None or not live.optimizers:
+        return "the loss or the optimizer of the training is not known"
+    if changes[1].open_output and not can_be_opened(live, pool):
+        return "the activation at the output cannot be left out in a copy"
+    return ""
 
 
 def _changes(code: str, signals: Signals) -> tuple[Change, Change] | None:
@@ -92,10 +104,9 @@ def _changes(code: str, signals: Signals) -> tuple[Change, Change] | None:
     ratio = update_ratio(signals)
     if not ratio:
         return None
-    if code == "learning-rate-too-low":
-        factor = max(10 * _USUAL / ratio, 1.0)  # The experiment is short: the upper end of what is usual.
-    else:
-        factor = min(_USUAL / ratio, 0.1)
+    # An experiment is short: it takes the upper end of what is usual.
+    low = code == "learning-rate-too-low"
+    factor = max(10 * _USUAL / ratio, 1.0) if low else min(_USUAL / ratio, 0.1)
     return Change(shuffle=True), Change(shuffle=True, rate=factor)
 
 
@@ -139,24 +150,53 @@ def _explains_gap(live: Live, pool: Pool, change: Change) -> Outcome:
 def _learns_better(
     live: Live, pool: Pool, changes: tuple[Change, Change], deadline: float, pairs: int
 ) -> Outcome:
-    score: Callable[[Change, int], float] = lambda change, seed: accuracy_after(  # noqa: E731
-        live, pool, change, seed=seed, steps=STEPS, deadline=deadline
-    )
+    """Look after a short training; where that proves nothing, after one that is four times as long."""
+    outcome = _unconfirmed("fewer than two pairs of trainings fitted into the time")
+    for steps in STEPS:
+        begun = time.monotonic()
+        scores = _paired_scores(live, pool, changes, deadline, pairs, steps)
+        if len(scores) < 2:
+            return outcome
+        outcome = _compared(scores, steps)
+        spent = time.monotonic() - begun
+        if outcome.mark == "proved" or begun + 5 * spent > deadline:
+            return outcome
+    return outcome
+
+
+def _paired_scores(
+    live: Live, pool: Pool, changes: tuple[Change, Change], deadline: float, pairs: int, steps: int
+) -> list[tuple[float, float]]:
+    """Return the scores without and with the change, one pair per seed, as many as time allows."""
     scores = []
     for seed in range(pairs):
-        pair = [score(change, seed) for change in changes]
+        unchanged, changed = (
+            accuracy_after(live, pool, change, seed=seed, steps=steps, deadline=deadline)
+            for change in changes
+        )
         if time.monotonic() > deadline:
             break
-        scores.append(pair)
-    if len(scores) < 2:
-        return _unconfirmed("fewer than two pairs of trainings fitted into the time")
-    effect = paired_mean([changed - unchanged for unchanged, changed in scores])
+        scores.append((unchanged, changed))
+    return scores
+
+
+def _compared(scores: list[tuple[float, float]], steps: int) -> Outcome:
+    """Judge paired scores; a short training that learnt nothing refutes nothing."""
+    effect = paired_mean([b - a for a, b in scores], confidence=_SURE)
     before, after = (sum(column) / len(scores) for column in zip(*scores, strict=True))
-    return _marked(
+    outcome = _marked(
         effect, WORTHWHILE,
-        f"{len(scores)} pairs of trainings of {STEPS} steps: score on the training images {before:.3f} "
+        f"{len(scores)} pairs of trainings of {steps} steps: score on the training images {before:.3f} "
         f"as it was, {after:.3f} with this one thing changed",
     )  # fmt: skip
+    if outcome.mark != "refuted" or steps == STEPS[-1] or min(before, after) > _LEARNT:
+        return outcome
+    return replace(
+        outcome,
+        mark="undecided",
+        said=f"{len(scores)} pairs of trainings of {steps} steps learnt too little to tell "
+        f"({before:.3f} as it was, {after:.3f} with this one thing changed), and time allowed no more.",
+    )
 
 
 def _marked(effect: Estimate, worthwhile: float, said: str) -> Outcome:
