@@ -1,4 +1,4 @@
-"""`python -m benchmarks.doctor run|score --store FOLDER`: run what is missing; judge what is stored."""
+"""`python -m benchmarks.doctor run|score|fit --store FOLDER`: run what is missing; judge; fit confidences."""
 
 import argparse
 import gzip
@@ -11,13 +11,13 @@ from affinage.records.signals import Signals, signals_from_json, signals_to_json
 from benchmarks.__main__ import samples
 from benchmarks.doctor.cases import Case, faulty, healthy
 from benchmarks.doctor.running import run
-from benchmarks.doctor.scoring import judge, lines
+from benchmarks.doctor.scoring import fitted, judge, lines
 
 
 def main() -> None:
     """Run one shard, or print the figures."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.doctor")
-    parser.add_argument("what", choices=("run", "score"))
+    parser.add_argument("what", choices=("run", "score", "fit"))
     parser.add_argument(
         "--store", type=Path, required=True, help="folder of signals, one file per case"
     )
@@ -32,6 +32,12 @@ def main() -> None:
     ]
     if arguments.what == "run":
         _run(cases, arguments.store, arguments.seconds)
+    elif arguments.what == "fit":
+        stored = [
+            case for case in cases if not case.scored and _file(arguments.store, case).exists()
+        ]
+        tally = judge([(case, _load(_file(arguments.store, case))) for case in stored])
+        print(f"{len(stored)} stored cases of the tuning part", *fitted(tally), sep="\n")
     else:
         _score(cases, arguments.store, arguments.part, wrong=arguments.wrong)
 

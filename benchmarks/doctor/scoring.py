@@ -17,7 +17,18 @@ CONSEQUENCES = frozenset({
 
 @dataclass(slots=True)
 class Tally:
-    """Counts over one part of the cases."""
+    """Counts over one part of the cases.
+
+    Attributes:
+        named: Whether each faulty run was named, by fault.
+        right: Findings that were right.
+        false: Findings that were not.
+        healthy: Healthy runs.
+        alarmed: Those with a finding above "note", and its codes.
+        wrong: Faults with the code of a false finding.
+        grades: Whether findings above "note" were right, by their confidence.
+        loud: The same, by their code.
+    """
 
     named: dict[str, list[bool]] = field(default_factory=dict)
     right: int = 0
@@ -26,6 +37,7 @@ class Tally:
     alarmed: list[tuple[str, str]] = field(default_factory=list)
     wrong: list[tuple[str, str]] = field(default_factory=list)
     grades: dict[float, list[bool]] = field(default_factory=dict)
+    loud: dict[str, list[bool]] = field(default_factory=dict)
 
 
 def judge(cases: list[tuple[Case, Signals]]) -> Tally:
@@ -45,6 +57,7 @@ def judge(cases: list[tuple[Case, Signals]]) -> Tally:
             for verdict, found in findings:
                 if found.severity != "note":
                     tally.grades.setdefault(verdict.confidence or 0, []).append(False)
+                    tally.loud.setdefault(found.code, []).append(False)
             continue
         right = FAULTS[case.fault].right
         tally.named.setdefault(case.fault, []).append(any(f.code in right for _, f in findings))
@@ -54,7 +67,9 @@ def judge(cases: list[tuple[Case, Signals]]) -> Tally:
             if not hit and (found.severity == "note" or beside):
                 continue
             tally.right, tally.false = tally.right + hit, tally.false + (not hit)
-            tally.grades.setdefault(verdict.confidence or 0, []).append(hit)
+            if found.severity != "note":
+                tally.grades.setdefault(verdict.confidence or 0, []).append(hit)
+                tally.loud.setdefault(found.code, []).append(hit)
             if not hit:
                 tally.wrong.append((case.fault, found.code))
     return tally
@@ -70,14 +85,33 @@ def lines(tally: Tally) -> list[str]:
         f"precision {_words(precision)} findings",
         f"healthy runs with a finding above note {_words(alarms)}",
     ]
-    error = sum(abs(sum(g) - c * len(g)) for c, g in tally.grades.items())
-    n = sum(len(g) for g in tally.grades.values())
-    rows.append(f"calibration error of confidences {error / max(n, 1):.3f} (n = {n})")
-    rows += [
-        f"  confidence {c:.2f}: right {sum(g)} of {len(g)}" for c, g in sorted(tally.grades.items())
-    ]
+    rows += _calibration(tally.grades)
     rows += [f"  {sum(r)}/{len(r)} {fault}" for fault, r in sorted(tally.named.items())]
     return rows
+
+
+def _calibration(grades: dict[float, list[bool]]) -> list[str]:
+    """Return the calibration error over bins of 5 points, each with what it promised and what it held."""
+    bins: dict[int, list[tuple[float, bool]]] = {}
+    for share, hits in grades.items():
+        bins.setdefault(int(share * 20), []).extend((share, hit) for hit in hits)
+    n = sum(map(len, bins.values()))
+    error = sum(abs(sum(hit - share for share, hit in pairs)) for pairs in bins.values())
+    rows = [f"calibration error of confidences {error / max(n, 1):.3f} (n = {n})"]
+    for number, pairs in sorted(bins.items()):
+        promised = sum(share for share, _ in pairs) / len(pairs)
+        held = sum(hit for _, hit in pairs)
+        rows.append(
+            f"  {number * 5} to {number * 5 + 5} %: said {promised:.3f}, right {held} of {len(pairs)}"
+        )
+    return rows
+
+
+def fitted(tally: Tally) -> list[str]:
+    """Return the lines of `affinage.diagnosis.confidence.RIGHT_BY_CODE`."""
+    return [
+        f'    "{code}": ({sum(hits)}, {len(hits)}),' for code, hits in sorted(tally.loud.items())
+    ]
 
 
 def _words(estimate: object) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from affinage.diagnosis.confidence import RIGHT_BY_CODE, confidence
 from affinage.diagnosis.diagnose import ask, diagnose
 from affinage.diagnosis.rules import RULES
 from affinage.records.plain import from_plain
@@ -244,3 +245,17 @@ def test_labels_torn_from_their_images_are_no_other_order_of_labels():
 def test_flat_images_are_not_called_copies():
     flat = replace(HEALTHY.inputs[0], constant_images=30, repeated_images=29)
     assert "repeated-inputs" not in found(sick(inputs=(flat,)))
+
+
+def test_a_confidence_rests_on_its_own_cases_and_borrows_where_there_are_few():
+    shares = {code: confidence(code) for code in [*RIGHT_BY_CODE, "never-seen"]}
+    right, n = (sum(column) for column in zip(*RIGHT_BY_CODE.values(), strict=True))
+    assert shares["never-seen"] == (pytest.approx((right + 1) / (n + 2)), 0)
+    for code, (hits, cases) in RIGHT_BY_CODE.items():
+        low, high = sorted((hits / cases, shares["never-seen"][0]))
+        assert low <= shares[code][0] <= high
+        assert shares[code][1] == cases
+
+
+def test_confidences_are_of_questions_that_are_asked():
+    assert set(RIGHT_BY_CODE) <= {rule.code for rule in RULES}

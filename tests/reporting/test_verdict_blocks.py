@@ -1,11 +1,13 @@
 """Every verdict is told once in a report: found with its proof, fine, or not checked."""
 
+from dataclasses import replace
+
 import pytest
 
 from affinage.diagnosis.diagnose import diagnose
 from affinage.records.report import Chart, Findings, Table, Text
 from affinage.records.signals import Signals
-from affinage.reporting.verdict_blocks import verdict_blocks
+from affinage.reporting.verdict_blocks import sureness, verdict_blocks
 from diagnosis.sick_signals import HEALTHY, SICK
 
 
@@ -33,3 +35,12 @@ def test_curves_stand_beside_what_is_read_off_them():
 def test_what_was_not_checked_says_why():
     (table,) = [b for b in verdict_blocks(diagnose(Signals())) if isinstance(b, Table)]
     assert all(reason for _, reason in table.rows)
+
+
+def test_how_sure_a_finding_is_says_on_what_that_rests():
+    verdict = diagnose(SICK["nothing-trainable"])[0]
+    assert sureness(replace(verdict, confidence=0.9, cases=7)).startswith(
+        "confidence 90%, fitted on 7 "
+    )
+    assert "none was of this code" in sureness(replace(verdict, confidence=0.9, cases=0))
+    assert sureness(replace(verdict, confidence=None)) == ""

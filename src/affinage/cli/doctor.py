@@ -117,11 +117,12 @@ def _show(diagnosis: "Diagnosis") -> None:
 def _told(verdict: "Verdict"):  # type: ignore[no-untyped-def]
     from rich.text import Text
 
+    from affinage.reporting.verdict_blocks import sureness
+
     finding = verdict.finding
     assert finding is not None
     text = Text(f"\n{finding.severity}: ", style=_COLOURS[finding.severity])
-    sure = f" (right in {verdict.confidence:.0%} of such cases)" if verdict.confidence else ""
-    text.append(f"{finding.subject}{sure}\n", style="bold")
+    text.append(f"{finding.subject}\n", style="bold")
     for line in finding.evidence:
         text.append(f"  {line}\n", style="default")
     for other in verdict.alternatives:
@@ -132,6 +133,8 @@ def _told(verdict: "Verdict"):  # type: ignore[no-untyped-def]
         )
     if finding.remedy:
         text.append(f"  → {finding.remedy}\n", style="default")
+    if verdict.confidence:
+        text.append(f"  {sureness(verdict).capitalize()}\n", style="dim")
     if verdict.experiment:
         text.append(f"  What would refute it: {verdict.experiment}\n", style="dim")
     if verdict.outcome is not None:

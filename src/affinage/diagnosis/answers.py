@@ -2,14 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 from affinage.records.finding import Severity
 from affinage.records.signals import Signals
-from affinage.records.verdict import Alternative, Trace
-
-Grade = Literal["fact", "measured", "pattern"]
-"""How a rule knows: from the configuration; from numbers of this training; from the shape of a curve."""
+from affinage.records.verdict import Alternative, Basis, Trace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +16,8 @@ class Found:
         subject: One sentence with its numbers.
         evidence: Lines that let the reader check.
         remedy: One thing to do.
-        grade: How this is known.
+        grade: How this is known: from the configuration, from numbers of this training, or from the shape of
+            a curve.
         where: Layers, parts, classes or epochs.
         severity: Where it differs from the rule's own.
         alternatives: What else could explain it.
@@ -30,7 +27,7 @@ class Found:
 
     subject: str
     remedy: str
-    grade: Grade
+    grade: Basis
     evidence: tuple[str, ...] = ()
     where: tuple[str, ...] = ()
     severity: Severity | None = None

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from affinage.diagnosis.answers import Fine, Found, Rule, Unchecked
-from affinage.diagnosis.confidence import BY_GRADE
+from affinage.diagnosis.confidence import confidence
 from affinage.diagnosis.rules import RULES
 from affinage.records.finding import Finding
 from affinage.records.signals import Signals
@@ -45,12 +45,15 @@ def _found(rule: Rule, answer: Found) -> Verdict:
         evidence=answer.evidence,
         remedy=answer.remedy,
     )
+    share, cases = confidence(rule.code)
     return Verdict(
         code=rule.code,
         answer="finding",
         said=answer.subject,
         finding=finding,
-        confidence=BY_GRADE[answer.grade],
+        confidence=round(share, 3),
+        basis=answer.grade,
+        cases=cases,
         where=answer.where,
         alternatives=answer.alternatives,
         experiment=rule.experiment,

@@ -8,6 +8,7 @@ from affinage.records.finding import Finding
 from affinage.records.plain import to_plain
 
 Answer = Literal["finding", "fine", "unchecked"]
+Basis = Literal["fact", "measured", "pattern"]
 Mark = Literal["proved", "refuted", "undecided", "unconfirmed"]
 
 
@@ -68,7 +69,11 @@ class Verdict:
         answer: `finding`; `fine`: looked for and not there; `unchecked`: could not be looked for.
         said: One sentence: what was found, what was looked at, or *because* of what it was not checked.
         finding: Where the answer is `finding`.
-        confidence: How often such a finding names a fault that is there, 0 to 1, as measured.
+        confidence: How often such a finding names a fault that is there, 0 to 1, fitted on the tuning
+            part of the fault benchmark.
+        basis: How it is known: `fact` of the configuration, `measured` numbers of this training, or the
+            `pattern` of a curve.
+        cases: Findings of this code in that part; with none the confidence is that of its kind.
         where: Layers, parts, classes or epochs that it speaks of.
         alternatives: What else could explain it.
         experiment: What would refute it, in one sentence.
@@ -83,6 +88,8 @@ class Verdict:
     said: str
     finding: Finding | None = None
     confidence: float | None = None
+    basis: Basis | None = None
+    cases: int = 0
     where: tuple[str, ...] = ()
     alternatives: tuple[Alternative, ...] = ()
     experiment: str = ""

@@ -23,10 +23,22 @@ def verdict_blocks(verdicts: tuple[Verdict, ...]) -> tuple[Block, ...]:
     return tuple(blocks)
 
 
+def sureness(verdict: Verdict) -> str:
+    """Return how sure a finding is, and what that rests on; empty where nothing is known of it."""
+    if verdict.confidence is None:
+        return ""
+    rests = (
+        f"fitted on {verdict.cases} such findings in trainings whose fault is known"
+        if verdict.cases
+        else "that of all findings in trainings whose fault is known; none was of this code"
+    )
+    return f"confidence {verdict.confidence:.0%}, {rests}"
+
+
 def _beside(verdict: Verdict) -> tuple[Block, ...]:
     lines = [f"It could also be {a.explanation}; but {a.against}." for a in verdict.alternatives]
     if verdict.confidence is not None:
-        lines.append(f"Confidence: {verdict.confidence:.0%}.")
+        lines.append(f"{sureness(verdict).capitalize()}.")
     if verdict.explained_by:
         lines.append(f"Probably a consequence of: {', '.join(verdict.explained_by)}.")
     if verdict.outcome is not None:
