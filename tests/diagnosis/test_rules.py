@@ -259,3 +259,24 @@ def test_a_confidence_rests_on_its_own_cases_and_borrows_where_there_are_few():
 
 def test_confidences_are_of_questions_that_are_asked():
     assert set(RIGHT_BY_CODE) <= {rule.code for rule in RULES}
+
+
+def test_a_head_that_began_at_zero_makes_no_gradient_vanish():
+    head = [
+        line("weight_norm", [1e-9, *[0.01] * 39], "3"),
+        *layered("gradient_norm", **{"3": 500.0}),
+    ]
+    assert "vanishing-gradient" not in found(sick(points=POOR, series=series(*head)))
+
+
+def test_a_few_looks_at_gradients_tell_nothing():
+    few = [
+        line("gradient_norm", [value] * 4, layer)
+        for layer, value in (("0", 1e-9), ("2", 1), ("3", 1))
+    ]
+    verdict = next(
+        v
+        for v in diagnose(sick(points=POOR, series=series(*few)))
+        if v.code == "vanishing-gradient"
+    )
+    assert verdict.answer == "unchecked"

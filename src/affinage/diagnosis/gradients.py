@@ -12,6 +12,9 @@ from affinage.records.signals import Signals
 def vanishing(signals: Signals) -> Answered:
     """Early layers get next to no gradient beside late ones.
 
+    A layer that began at zero is left out: its gradient is large beside its weights, and until it has grown
+    none flows below it.
+
     Source: Glorot and Bengio, Understanding the difficulty of training deep networks, 2010, section 4.
     """
     grads, norms = signals.by_layer("gradient_norm"), signals.by_layer("weight_norm")
@@ -22,10 +25,16 @@ def vanishing(signals: Signals) -> Answered:
     ratios = {
         layer: median(finite(grads[layer])) / (median(finite(norms[layer])) or 1.0)
         for layer in order
-        if layer in grads and layer in norms and finite(grads[layer]) and finite(norms[layer])
+        if layer in grads
+        and layer in norms
+        and finite(grads[layer])
+        and _began(finite(norms[layer]))
     }
     if len(ratios) < 3:
-        return Unchecked("gradients of fewer than three layers were seen")
+        return Unchecked("gradients of fewer than three layers that began above zero were seen")
+    looks = min(len(finite(grads[layer])) for layer in ratios)
+    if looks < _LOOKS:
+        return Unchecked(f"gradients were looked at {looks} times; {_LOOKS} would be enough")
     values = list(ratios.values())
     first, late = values[0], median(values[-2:])
     learnt = train_accuracy(signals)
@@ -48,6 +57,12 @@ def vanishing(signals: Signals) -> Answered:
 
 
 _WEIGHTED = {"Linear", "Conv1d", "Conv2d"}
+_LOOKS = 6
+
+
+def _began(norms: list[float]) -> bool:
+    """Return whether a layer's weights began at a size that is comparable with their last one."""
+    return bool(norms) and norms[0] > 0.01 * norms[-1]
 
 
 def exploding(signals: Signals) -> Answered:
