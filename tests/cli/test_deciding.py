@@ -22,6 +22,7 @@ class Verb:
             number=None if dry_run else 3,
             decision=Decision(action="exclude", images=("a",)),
             images=1200,
+            rows=1300,
             kept=4000,
             classes=(
                 ClassChange(label="[bold]bufo\x1b[2J", before=1300, after=100),

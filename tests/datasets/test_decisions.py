@@ -11,6 +11,7 @@ from affinage.datasets.decisions import (
     EXCLUDED,
     apply_decisions,
     changed_images,
+    changed_rows,
     class_counts,
     numbered,
     standing,
@@ -214,6 +215,23 @@ def test_images_that_change_are_counted_once():
     before = manifest_of(rows)
     relabel = Decision(action="relabel", images=("b1",), labels=(("b1", "a"),))
     assert changed_images(before, apply_decisions(before, [excluding("a1"), relabel])) == 2
+
+
+def test_an_image_of_which_another_copy_stays_is_not_counted():
+    rows = [*ROWS, {"image": "a2", "label": "a", "path": "copy.png", "domain": "good.example"}]
+    before = manifest_of(rows)
+    after = apply_decisions(before, [Decision(action="exclude", where=("domain=bad.example",))])
+    assert (changed_images(before, after), changed_rows(before, after)) == (
+        1,
+        2,
+    )  # b1; and a2's row.
+    assert (changed_images(before, before), changed_rows(before, before)) == (0, 0)
+
+
+def test_a_row_without_a_label_counts_when_it_is_left_out():
+    before = manifest_of([{"image": "a1", "label": None, "path": "a.png", "domain": None}])
+    after = apply_decisions(before, [excluding("a1")])
+    assert (changed_images(before, after), changed_rows(before, after)) == (1, 1)
 
 
 # Rules.

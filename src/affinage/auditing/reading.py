@@ -1,7 +1,6 @@
 """What reading the files told: damage, false names, special kinds of pixels, odd sizes."""
 
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 
 import polars as pl
 
@@ -60,11 +59,15 @@ def unreadable_images(evidence: Evidence) -> Iterator[Finding]:
 
 def wrong_extensions(evidence: Evidence) -> Iterator[Finding]:
     """Yield the images whose name says another format than their bytes."""
-    wrong = [
-        (path, kind)
-        for path, kind in evidence.manifest.kept.sort("path").select("path", "format").iter_rows()
-        if kind in _SUFFIXES and PurePosixPath(path).suffix.lower() not in _SUFFIXES[kind]
-    ]
+    named = pl.col("path").str.to_lowercase()
+    right = pl.lit(value=False)
+    for kind, suffixes in _SUFFIXES.items():
+        right |= (pl.col("format") == kind) & pl.any_horizontal(
+            named.str.ends_with(suffix) for suffix in suffixes
+        )
+    known = pl.col("format").is_in(list(_SUFFIXES))
+    rows = evidence.manifest.kept.select("path", "format").filter(known & ~right)
+    wrong = list(rows.sort("path").iter_rows())
     if wrong:
         yield Finding(
             code="wrong-extension",

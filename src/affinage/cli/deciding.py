@@ -43,7 +43,7 @@ def run(
         with remedies_pasted(data):
             shown = call(dry_run=True)
         show_result(command, shown, data, dry_run=True)
-        if not shown.images or not typer.confirm("Do it?"):
+        if not shown.rows or not typer.confirm("Do it?"):
             return
     with remedies_pasted(data):
         result = call(dry_run=dry_run)

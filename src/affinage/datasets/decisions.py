@@ -115,11 +115,26 @@ def class_counts(manifest: Manifest) -> dict[str, int]:
 def changed_images(before: Manifest, after: Manifest) -> int:
     """Return how many images are kept under another label, or kept in one of two manifests only.
 
+    An image of which only some copies were left out is still kept, and not counted.
+    """
+    rows = pl.concat([_used(before).with_columns(then=True), _used(after).with_columns(then=False)])
+    labels = rows.group_by("image", "label").agg(pl.col("then").n_unique().alias("times"))
+    return labels.filter(pl.col("times") == 1)["image"].n_unique()
+
+
+def changed_rows(before: Manifest, after: Manifest) -> int:
+    """Return how many rows are used otherwise: not, again, or under another label.
+
     Args:
         before: A manifest.
         after: The same rows in the same order, with other labels or statuses.
     """
-    used = pl.when(pl.col("status") == "kept").then("label")
-    now = after.table.select(used.alias("now"))["now"]
-    rows = before.table.select("image", used.alias("was")).with_columns(now)
-    return rows.filter(pl.col("was").ne_missing(pl.col("now")))["image"].n_unique()
+    kept = (pl.col("status") == "kept").alias("kept")
+    was, now = (one.table.select(kept, pl.when(kept).then("label")) for one in (before, after))
+    other = was["label"].ne_missing(now["label"]) | (was["kept"] != now["kept"])
+    return int(other.sum())
+
+
+def _used(manifest: Manifest) -> pl.DataFrame:
+    used = manifest.table.select("image", "label", "status").filter(pl.col("status") == "kept")
+    return used.select("image", "label").unique()

@@ -89,7 +89,9 @@ class DecisionResult:
         made: True where it was entered in the log; False on a dry run, and where nothing changes.
         number: Its place in the log; None where it was not entered.
         decision: What was decided.
-        images: How many images it takes out, brings back or labels anew, copies counted once.
+        images: How many images it takes out, brings back or labels anew, copies counted once; those
+            that stay by other copies are not among them.
+        rows: How many rows of the manifest are used otherwise: copies, and copies that go alone, too.
         kept: How many images are kept after it.
         classes: Every class that has images before or after it, in order.
         messages: Sentences on what to know: classes left too small, images left where they are.
@@ -100,6 +102,7 @@ class DecisionResult:
     number: int | None
     decision: Decision
     images: int
+    rows: int
     kept: int
     classes: tuple[ClassChange, ...]
     messages: tuple[str, ...] = ()

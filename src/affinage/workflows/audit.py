@@ -1,6 +1,7 @@
 """The verb `audit`: one decode pass and one feature pass feed every check of a data set."""
 
 import contextlib
+import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -189,13 +190,14 @@ def _column(manifest: Manifest, group: str | None) -> str | None:
 
 
 def _look(manifest: Manifest) -> Callable[[str, int], NDArray[np.uint8]]:
-    where = {
-        image: place(manifest, source, path)
-        for image, source, path in manifest.kept.select("image", "source", "path").iter_rows()
-    }
+    @functools.cache
+    def places() -> dict[str, tuple[str, str]]:
+        rows = manifest.kept.select("image", "source", "path").unique("image", keep="last")
+        return {image: (source, path) for image, source, path in rows.iter_rows()}
 
     def look(image: str, size: int) -> NDArray[np.uint8]:
-        return shrunk(decode(read(Item(image=image, path=where[image]))).pixels, size)
+        where = place(manifest, *places()[image])
+        return shrunk(decode(read(Item(image=image, path=where))).pixels, size)
 
     return look
 

@@ -5,7 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from affinage.datasets.decisions import apply_decisions, changed_images, class_counts, standing
+from affinage.datasets.decisions import (
+    apply_decisions,
+    changed_images,
+    changed_rows,
+    class_counts,
+    standing,
+)
 from affinage.datasets.labels import in_order
 from affinage.datasets.selection import Selection
 from affinage.errors import DataError
@@ -101,18 +107,20 @@ def decide(
         messages: Sentences that come before those on the classes.
     """
     after = apply_decisions(desk.found, [*desk.decisions, decision])
-    changed = changed_images(desk.manifest, after)
+    images, rows = changed_images(desk.manifest, after), changed_rows(desk.manifest, after)
     before, now_has = class_counts(desk.manifest), class_counts(after)
     classes = tuple(
         ClassChange(label=label, before=before.get(label, 0), after=now_has.get(label, 0))
         for label in in_order({*before, *now_has})
     )
     told = [*messages, *_on_classes(classes)]
-    if not changed and _ahead(desk, decision):
+    if rows and not images:
+        told.append(f"No image changes: those of the {rows:,} rows that do have copies elsewhere.")
+    elif not rows and _ahead(desk, decision):
         told.append("Nothing changes now; the rule holds for images that come later.")
-    elif not changed:
+    elif not rows:
         told.append("Nothing changes: the images are so already. Nothing is entered in the log.")
-    makes = not dry_run and (changed > 0 or _ahead(desk, decision))
+    makes = not dry_run and (rows > 0 or _ahead(desk, decision))
     if makes:
         desk.dataset.enter_decision(decision)
     return DecisionResult(
@@ -120,7 +128,8 @@ def decide(
         made=makes,
         number=len(desk.decisions) + 1 if makes else None,
         decision=decision,
-        images=changed,
+        images=images,
+        rows=rows,
         kept=sum(now_has.values()),
         classes=classes,
         messages=tuple(told),
