@@ -7,7 +7,7 @@ import pytest
 from affinage.diagnosis.diagnose import diagnose
 from affinage.records.report import Chart, Findings, Table, Text
 from affinage.records.signals import Signals
-from affinage.reporting.verdict_blocks import sureness, verdict_blocks
+from affinage.reporting.verdict_blocks import examined_blocks, sureness, verdict_blocks
 from diagnosis.sick_signals import HEALTHY, SICK
 
 
@@ -44,3 +44,18 @@ def test_how_sure_a_finding_is_says_on_what_that_rests():
     )
     assert "none was of this code" in sureness(replace(verdict, confidence=0.9, cases=0))
     assert sureness(replace(verdict, confidence=None)) == ""
+
+
+def test_an_owner_is_told_of_what_is_above_a_note():
+    loud = examined_blocks(diagnose(SICK["nothing-trainable"]), "photos-1")
+    assert [f.code for b in loud if isinstance(b, Findings) for f in b.items] == [
+        "nothing-trainable"
+    ]
+    quiet = examined_blocks(diagnose(SICK["same-order-every-epoch"]), "photos-1")
+    (text,) = quiet
+    assert text.paragraphs[0].startswith("Nothing wrong was found in the training itself.")
+    assert text.paragraphs[0].endswith("affinage doctor photos-1")
+
+
+def test_a_run_that_nobody_watched_has_no_such_section():
+    assert examined_blocks((), "photos-1") == ()

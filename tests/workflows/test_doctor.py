@@ -90,3 +90,10 @@ def test_a_log_shows_curves_and_says_what_it_cannot(tmp_path):
     diagnosis = doctor(path)
     assert diagnosis.signals.origin == "logs"
     assert sum(v.answer == "unchecked" for v in diagnosis.verdicts) > 20
+
+
+def test_a_healthy_run_of_ours_is_found_healthy(trained):
+    diagnosis = doctor(trained.path)
+    assert diagnosis.signals.origin == "run"
+    assert [f.code for f in diagnosis.findings if f.severity != "note"] == []
+    assert sum(v.answer == "fine" for v in diagnosis.verdicts) > 25

@@ -274,6 +274,12 @@ def test_a_budgets_plan_is_frozen_into_the_recipe(digits, tmp_path):
     assert load_recipe((run.path / "recipe.yaml").read_text()).finetune.steps is not None
 
 
+def test_a_report_tells_what_the_doctor_says_of_the_training(trained):
+    text = (trained.path / "report.html").read_text()
+    assert "The training, examined" in text
+    assert "affinage doctor" in text
+
+
 def test_reports_hold_no_absolute_path(trained):
     text = (trained.path / "report.html").read_text()
     assert str(trained.path.parent) not in text

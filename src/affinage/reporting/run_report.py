@@ -6,6 +6,7 @@ from affinage.records.any_evaluation import AnyEvaluation
 from affinage.records.evaluation import Evaluation
 from affinage.records.report import Block, Fact, Facts, Findings, Report, Section, Table, Text
 from affinage.records.run import RunRecord
+from affinage.records.verdict import Verdict
 from affinage.reporting.curve_blocks import curve_blocks
 from affinage.reporting.data_blocks import (
     MOST_CLASSES_OPEN,
@@ -28,6 +29,7 @@ from affinage.reporting.score_blocks import (
 )
 from affinage.reporting.titles import AT_A_GLANCE, DECISIONS, FINDINGS, SCORES
 from affinage.reporting.verdict import deciding, goal_text, run_verdict, validation_chose
+from affinage.reporting.verdict_blocks import examined_blocks
 from affinage.reporting.voices import classifiers, voice_of
 from affinage.reporting.words import (
     count,
@@ -42,12 +44,18 @@ from affinage.reporting.words import (
 _PARTS = ("test", "validation")
 
 
-def run_report(run: RunRecord, *, thumbnails: Mapping[str, bytes] | None = None) -> Report:
+def run_report(
+    run: RunRecord,
+    *,
+    thumbnails: Mapping[str, bytes] | None = None,
+    verdicts: tuple[Verdict, ...] = (),
+) -> Report:
     """Return the report of a finished run.
 
     Args:
         run: What the run left behind.
         thumbnails: JPEG bytes by image id, for the mistakes; without one, a mistake is a table's row.
+        verdicts: What the doctor says of the training.
     """
     verdict, tone = run_verdict(run)
     here = run.environment
@@ -55,13 +63,17 @@ def run_report(run: RunRecord, *, thumbnails: Mapping[str, bytes] | None = None)
         title=f"{label(run.data)} · {label(run.name)}",
         verdict=verdict,
         tone=tone,
-        sections=tuple(section for section in _sections(run, thumbnails or {}) if section.blocks),
+        sections=tuple(
+            section for section in _sections(run, thumbnails or {}, verdicts) if section.blocks
+        ),
         footer=f"Run {label(run.name)}, begun {moment(run.created)}, Affinage {here.affinage}. "
         "Intervals are 95 % intervals: Wilson's for shares of images, bootstrap for the rest.",
     )
 
 
-def _sections(run: RunRecord, thumbnails: Mapping[str, bytes]) -> list[Section]:
+def _sections(
+    run: RunRecord, thumbnails: Mapping[str, bytes], verdicts: tuple[Verdict, ...]
+) -> list[Section]:
     ordered = {part: run.evaluations[part] for part in _PARTS if part in run.evaluations}
     evaluations = {**ordered, **run.evaluations}
     shown = deciding(run)
@@ -77,6 +89,7 @@ def _sections(run: RunRecord, thumbnails: Mapping[str, bytes]) -> list[Section]:
             title="Learning curves",
             blocks=curve_blocks(run.signals, penalties=_penalties(run), task=run.model.task),
         ),
+        Section(title="The training, examined", blocks=examined_blocks(verdicts, run.name)),
         *(_about(shown) if shown is not None else []),
         *_mistakes(evaluations, thumbnails),
         Section(

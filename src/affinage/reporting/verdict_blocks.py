@@ -1,7 +1,10 @@
 """The doctor's verdicts as blocks of a report."""
 
+from collections import Counter
+
 from affinage.records.report import Block, Chart, Findings, Line, Table, Text
 from affinage.records.verdict import Verdict
+from affinage.reporting.words import label
 
 _TITLES = {"fine": "Checked and fine", "unchecked": "Could not be checked"}
 _BY_EPOCH = {"no-better-than-baseline", "overfitting", "underfitting", "not-converged"}
@@ -20,6 +23,33 @@ def verdict_blocks(verdicts: tuple[Verdict, ...]) -> tuple[Block, ...]:
         if rows:
             columns = ("question", "because" if answer == "unchecked" else "what was looked at")
             blocks.append(Table(columns=columns, rows=rows, caption=f"{title} ({len(rows)})"))
+    return tuple(blocks)
+
+
+def examined_blocks(verdicts: tuple[Verdict, ...], run: str) -> tuple[Block, ...]:
+    """Return what interests a run's owner: findings above "note", and how many questions were asked.
+
+    Args:
+        verdicts: Of the doctor; none gives no blocks.
+        run: The run's name, for the command that tells the rest.
+    """
+    if not verdicts:
+        return ()
+    blocks: list[Block] = []
+    for verdict in verdicts:
+        if verdict.finding is not None and verdict.finding.severity != "note":
+            blocks += [Findings(items=(verdict.finding,)), *_beside(verdict)]
+    answers = Counter(verdict.answer for verdict in verdicts)
+    said = "Nothing wrong was found in the training itself. " if not blocks else ""
+    blocks.append(
+        Text(
+            paragraphs=(
+                f"{said}The doctor asked {len(verdicts)} questions: {answers['fine']} were checked and "
+                f"are fine, {answers['unchecked']} could not be checked, {answers['finding']} found "
+                f"something, small notes included. All of it: affinage doctor {label(run)}",
+            )
+        )
+    )
     return tuple(blocks)
 
 

@@ -230,9 +230,14 @@ class RunFolder:
         """Keep what was seen of the training beside its curves, of the latest sitting."""
         write_json(self._signals, signals_to_json(signals))
 
+    @property
+    def was_watched(self) -> bool:
+        """Whether steps of a training were watched; heads on features take none."""
+        return self._signals.exists()
+
     def watched(self) -> Signals:
         """Return all that is known of the training: its curves, and what the latest sitting saw."""
-        if not self._signals.exists():
+        if not self.was_watched:
             return self.signals()
         kept = signals_from_json(read_json(self._signals))
         return replace(kept, points=self.signals().points)

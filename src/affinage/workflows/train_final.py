@@ -9,6 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from affinage.auditing.checks import DEEP
+from affinage.diagnosis.diagnose import diagnose
 from affinage.evaluation.comparison import prediction_fingerprint
 from affinage.evaluation.goals import answer_goal, parse_goal
 from affinage.imaging.decode import decode
@@ -23,6 +24,7 @@ from affinage.records.estimate import Estimate
 from affinage.records.evaluation import Look
 from affinage.records.finding import Finding
 from affinage.records.run import ModelCard, RunRecord
+from affinage.records.verdict import Verdict
 from affinage.reporting.html import to_html
 from affinage.reporting.run_report import run_report
 from affinage.store.files import write_text
@@ -201,14 +203,17 @@ def finish(
         seconds=session.folder.seconds(),
         budget_seconds=session.recipe.budget,
     )
-    write_report(session.folder.report, record, data)
+    examined = diagnose(session.folder.watched()) if session.folder.was_watched else ()
+    write_report(session.folder.report, record, data, examined)
     session.dataset.keep_findings(record.findings, deeper=DEEP)
     session.folder.finish(record)
     return record
 
 
-def write_report(path: Path, record: RunRecord, data: TrainingData) -> None:
-    """Write the report, with pictures of the mistakes."""
+def write_report(
+    path: Path, record: RunRecord, data: TrainingData, examined: tuple[Verdict, ...]
+) -> None:
+    """Write the report, with pictures of the mistakes and what the doctor says of the training."""
     where = {item.image: item.path for part in (data.validation, data.test) for item in part.items}
     pictures: dict[str, bytes] = {}
     for evaluation in record.evaluations.values():
@@ -216,7 +221,7 @@ def write_report(path: Path, record: RunRecord, data: TrainingData) -> None:
             if mistake.image in where and mistake.image not in pictures:
                 pixels = decode(where[mistake.image].read_bytes()).pixels
                 pictures[mistake.image] = thumbnail(pixels)
-    write_text(path, to_html(run_report(record, thumbnails=pictures)))
+    write_text(path, to_html(run_report(record, thumbnails=pictures, verdicts=examined)))
 
 
 def _verdict_findings(
