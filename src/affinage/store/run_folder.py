@@ -425,8 +425,17 @@ def read_metadata(path: Path, what: Literal["model", "checkpoint"]) -> dict[str,
             metadata = file.metadata() or {}
         facts: dict[str, Any] = json.loads(metadata["affinage"])
     except (SafetensorError, KeyError, ValueError, OSError):
-        raise RunError(
-            f"The {what} '{path.name}' is damaged or was not written by affinage.",
-            remedy="Delete it and resume the run, or restore it from a copy.",
-        ) from None
+        raise damaged(path, what) from None
     return facts
+
+
+def damaged(path: Path, what: Literal["model", "checkpoint"]) -> RunError:
+    """Return the error that a file of weights is not as it was written, and what can be done."""
+    remedy = (
+        "Delete it and resume the run: what it held is trained again."
+        if what == "checkpoint"
+        else "Restore it from a copy, or train again: affinage train SOURCE --recipe RUN/recipe.yaml"
+    )
+    return RunError(
+        f"The {what} '{path.name}' is damaged or was not written by affinage.", remedy=remedy
+    )

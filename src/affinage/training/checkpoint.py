@@ -1,19 +1,20 @@
 """Weights and optimizer state in one safetensors file: no pickled code, all of it or none."""
 
 import json
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
 from affinage.errors import RunError
 from affinage.models.nearest_head import NearestLayer
 from affinage.store.files import write_bytes
-from affinage.store.run_folder import read_metadata
+from affinage.store.run_folder import damaged, read_metadata
 
 FORMAT = 2
 
@@ -31,8 +32,27 @@ def load_model(path: Path, model: torch.nn.Module) -> dict[str, Any]:
         RunError: If the file is damaged or of another model.
     """
     facts = read_metadata(path, "model")
-    _into(model, load_file(path), path)
+    _into(model, load_tensors(path, "model"), path)
     return facts
+
+
+def load_tensors(path: Path, what: Literal["model", "checkpoint"]) -> dict[str, Tensor]:
+    """Return the tensors of a file by name, if they are those that were written.
+
+    Raises:
+        RunError: If the file is damaged: one bit is enough, since numbers that are none of the
+            training's would pass for weights.
+    """
+    try:
+        tensors = load_file(path)
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+    except (SafetensorError, OSError):
+        raise damaged(path, what) from None
+    given = metadata.get("checksum")  # Files of earlier versions have none.
+    if given is not None and given != _checksum(tensors, metadata.get("affinage", "")):
+        raise damaged(path, what)
+    return tensors
 
 
 def room_for_images(path: Path, *, features: int, classes: int) -> NearestLayer:
@@ -109,7 +129,7 @@ def load_training(
             f"'{path.name}' has format {facts.get('format', 1)}; this version reads {FORMAT}.",
             remedy="Finish the run with the version of affinage that began it, or train again.",
         )
-    tensors = load_file(path)
+    tensors = load_tensors(path, "checkpoint")
     _into(model, _part(tensors, "model."), path)
     if average is not None:
         _average_into(average, _part(tensors, "average."), path)
@@ -171,8 +191,18 @@ def _own(tensor: Tensor) -> Tensor:
 
 
 def _save(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
-    metadata = {"affinage": json.dumps(facts)}
+    text = json.dumps(facts)
+    metadata = {"affinage": text, "checksum": _checksum(tensors, text)}
     write_bytes(path, save(tensors, metadata))
+
+
+def _checksum(tensors: Mapping[str, Tensor], text: str) -> str:
+    """Return the CRC-32 of the facts, and of names and bytes in the order of the names."""
+    value = zlib.crc32(text.encode())
+    for name in sorted(tensors):
+        value = zlib.crc32(name.encode(), value)
+        value = zlib.crc32(tensors[name].reshape(-1).view(torch.uint8).numpy().data, value)
+    return f"{value:08x}"
 
 
 def _into(model: torch.nn.Module, tensors: dict[str, Tensor], path: Path) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 
 from affinage.errors import RunError
 from affinage.heads.bag_of_words import learn_words
@@ -25,6 +24,7 @@ from affinage.records.carried_over import CarriedOver
 from affinage.records.finding import Finding
 from affinage.records.run import ModelCard
 from affinage.store.run_folder import RunFolder
+from affinage.training.checkpoint import load_tensors
 from affinage.workflows.frames import fitted
 from affinage.workflows.session import Session, TrainingData
 from affinage.workflows.work import TaskWork
@@ -150,7 +150,7 @@ def _carried(
 ) -> Network:
     folder, card = _trained(run)
     model = stack(backbone, classes=work.lesson.objective.outputs)
-    said = carry_over(load_file(folder.model), card.classes, model, data.classes)
+    said = carry_over(load_tensors(folder.model, "model"), card.classes, model, data.classes)
     session.findings.extend(
         one for one in _findings(folder, said, data) if one not in session.findings
     )
