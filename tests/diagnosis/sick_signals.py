@@ -139,6 +139,7 @@ FLAT = [1.4] * 40
 SICK = {
     "nothing-trainable": sick(layers=tuple(replace(layer, trainable=0, optimized=0) for layer in LAYERS)),
     "loss-activation-mismatch": sick(objectives=changed(LOSS, activation="softmax")),
+    "label-encoding-mismatch": sick(targets=(replace(TRAIN, encoding="multi-hot"), VALIDATION)),
     "broadcast-in-loss": sick(
         objectives=changed(LOSS, name="mse_loss", shapes=((32, 1), (32,)), shapes_differ=True)
     ),

@@ -280,3 +280,20 @@ def test_a_few_looks_at_gradients_tell_nothing():
         if v.code == "vanishing-gradient"
     )
     assert verdict.answer == "unchecked"
+
+
+def test_sparse_labels_and_then_one_hot_ones_are_fine_under_their_losses():
+    one_hot = replace(TRAIN, encoding="one-hot", dtype="float32", maximum=1)
+    verdicts = {v.code: v for v in diagnose(sick(earlier=(HEALTHY,), targets=(one_hot,)))}
+    told = verdicts["label-encoding-mismatch"]
+    assert told.answer == "fine"
+    assert told.said.startswith(
+        "class indices under cross_entropy, then one-hot under cross_entropy"
+    )
+
+
+def test_classes_that_are_numbered_anew_in_a_later_phase_are_found():
+    one, other = (replace(TRAIN, by_class=counts) for counts in ((300, 60, 40), (60, 300, 40)))
+    before = sick(targets=(one,))
+    assert "label-encoding-mismatch" in found(sick(earlier=(before,), targets=(other,)))
+    assert "label-encoding-mismatch" not in found(sick(earlier=(before,), targets=(one,)))

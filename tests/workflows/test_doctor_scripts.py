@@ -38,5 +38,9 @@ def test_frozen_batchnorm_is_named_and_the_innocent_are_cleared(answers):
     assert verdicts["preprocessing-mismatch"].answer == "finding"
     assert verdicts["validation-is-training"].finding.severity == "note"
     assert verdicts["loss-activation-mismatch"].answer == "fine"
+    assert verdicts["label-encoding-mismatch"].answer == "fine"
+    assert verdicts["label-encoding-mismatch"].said.startswith(
+        "class indices under cross_entropy, then one-hot under cross_entropy"
+    )
     (head,) = signals.earlier
     assert [head.targets[0].encoding, signals.targets[0].encoding] == ["class indices", "one-hot"]

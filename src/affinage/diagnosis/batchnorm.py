@@ -72,5 +72,5 @@ def tiny_batches(signals: Signals) -> Answered:
         grade="fact",
         where=tuple(n.name for n in own),
         severity="warning" if size < _TINY else "note",
-        changes=(("batch_size", "16"),),
+        changes=(("finetune.batch_size", "16"),),
     )

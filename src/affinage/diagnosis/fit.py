@@ -230,7 +230,7 @@ def not_converged(signals: Signals) -> Answered:
         grade="pattern",
         where=(f"epoch {curve[-1].epoch:g}",),
         traces=(trace(curve, "loss"),),
-        changes=(("finetune.epochs", "twice as many"),),
+        changes=(("finetune.epochs", "x2"),),
     )
 
 
@@ -260,7 +260,7 @@ def rare_classes_lost(signals: Signals) -> Answered:
         "classes (balanced accuracy).",
         grade="measured",
         where=tuple(f"class {i}" for i in lost),
-        changes=(("balance", "class"),),
+        changes=(("loss.balance", "sampler"),),
     )
 
 

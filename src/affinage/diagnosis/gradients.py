@@ -86,7 +86,7 @@ def exploding(signals: Signals) -> Answered:
         remedy="Lower the learning rate, clip the gradient's norm at 1, and scale the inputs.",
         grade="measured",
         traces=series_trace(series, "gradient norm"),
-        changes=(("optimizer.clip_norm", "1.0"),),
+        changes=(("optimizer.clip", "1.0"),),
     )
 
 

@@ -66,7 +66,7 @@ def too_high(signals: Signals) -> Answered:
         alternatives=otherwise(
             "inputs of a wrong scale", "see the verdict on preprocessing, which was asked too"
         ),
-        changes=(("optimizer.lr", "a tenth"),),
+        changes=(("optimizer.lr", "x0.1"),),
     )
 
 
@@ -121,7 +121,7 @@ def too_low(signals: Signals) -> Answered:
         alternatives=otherwise(
             "a network that has learnt all it can", "its training images are not yet learnt"
         ),
-        changes=(("optimizer.lr", "ten times"),),
+        changes=(("optimizer.lr", "x10"),),
     )
 
 

@@ -2,6 +2,7 @@
 
 from affinage.diagnosis import (
     batchnorm,
+    encodings,
     fit,
     gradients,
     objective,
@@ -28,6 +29,11 @@ RULES: tuple[Rule, ...] = (
         needs=("objectives",),
         experiment="Train on the raw outputs with a fitting loss: if it learns no better, "
         "this is not the cause.",
+    ),
+    Rule(
+        code="label-encoding-mismatch", severity="blocking", judge=encodings.encodings,
+        needs=("objectives", "targets"),
+        experiment="Write the labels as the loss reads them: if it learns no better, this is not the cause.",
     ),
     Rule(
         code="broadcast-in-loss", severity="blocking", judge=objective.stretched, needs=("objectives",),

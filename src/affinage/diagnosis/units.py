@@ -140,5 +140,5 @@ def too_much_dropout(signals: Signals) -> Answered:
         remedy="Use 0.2 to 0.5.",
         grade="pattern",
         where=tuple(heavy),
-        changes=(("dropout", "0.2"),),
+        changes=(("model.dropout", "0.2"),),
     )

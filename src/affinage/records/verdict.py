@@ -78,7 +78,8 @@ class Verdict:
         alternatives: What else could explain it.
         experiment: What would refute it, in one sentence.
         explained_by: Codes of findings of which this one may be a consequence.
-        changes: Of a recipe that would mend it, by setting.
+        changes: Of a recipe that would mend it, by setting: a value, or a factor on the present one such as
+            `x0.1`.
         traces: For small plots.
         outcome: Of the experiment; None where it was not asked for.
     """
