@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from affinage.models.contracts.checking import check_part
     from affinage.models.parts import Parts
     from affinage.records.recipe import Recipe
+    from affinage.watching.callbacks import (
+        fastai_callback,
+        huggingface_callback,
+        lightning_callback,
+    )
     from affinage.watching.keras import keras_callback
     from affinage.watching.watch import watch
     from affinage.workflows.audit import audit
@@ -46,6 +51,7 @@ if TYPE_CHECKING:
     from affinage.workflows.sample import sample
     from affinage.workflows.show import show
     from affinage.workflows.split import split
+    from affinage.workflows.study import Study, studies, study, study_work
     from affinage.workflows.train import train
 
 __version__ = "0.1.0"
@@ -60,6 +66,7 @@ _HOMES = {
     "Parts": "models.parts",
     "Recipe": "records.recipe",
     "Run": "workflows.run",
+    "Study": "workflows.study",
     "audit": "workflows.audit",
     "augmentations": "workflows.augmentations",
     "bench": "workflows.bench",
@@ -72,9 +79,12 @@ _HOMES = {
     "env": "workflows.env",
     "evaluate": "workflows.evaluate",
     "exclude": "workflows.exclude",
+    "fastai_callback": "watching.callbacks",
+    "huggingface_callback": "watching.callbacks",
     "include": "workflows.include",
     "keras_callback": "watching.keras",
     "layers": "workflows.layers",
+    "lightning_callback": "watching.callbacks",
     "list_models": "workflows.models",
     "list_recipes": "workflows.recipes",
     "predict": "workflows.predict",
@@ -82,6 +92,9 @@ _HOMES = {
     "sample": "workflows.sample",
     "show": "workflows.show",
     "split": "workflows.split",
+    "studies": "workflows.study",
+    "study": "workflows.study",
+    "study_work": "workflows.study",
     "train": "workflows.train",
     "watch": "watching.watch",
 }
@@ -96,6 +109,7 @@ __all__ = [
     "RecipeError",
     "Run",
     "RunError",
+    "Study",
     "__version__",
     "audit",
     "augmentations",
@@ -109,9 +123,12 @@ __all__ = [
     "env",
     "evaluate",
     "exclude",
+    "fastai_callback",
+    "huggingface_callback",
     "include",
     "keras_callback",
     "layers",
+    "lightning_callback",
     "list_models",
     "list_recipes",
     "predict",
@@ -119,6 +136,9 @@ __all__ = [
     "sample",
     "show",
     "split",
+    "studies",
+    "study",
+    "study_work",
     "train",
     "watch",
 ]

@@ -26,6 +26,7 @@ from affinage.records.run import Calibration, Environment, ModelCard, RunRecord,
 from affinage.records.shipped import Expected, ShippedRecipe
 from affinage.records.source import SourceReport
 from affinage.records.split import SplitResult
+from affinage.records.study import StudyRecord
 from affinage.workflows.collect import CollectResult
 from affinage.workflows.evaluate import EvaluationResult
 from affinage.workflows.sample import Sample, SampledImage
@@ -226,6 +227,7 @@ def test_the_json_of_a_run_is_documented_key_by_key():
         ("exclude.md", "key of `decision`", Decision, ()),
         ("include.md", "key of `decisions[]`", NumberedDecision, ()),
         ("split.md", "key", SplitResult, ("format", "command")),
+        ("study.md", "key", StudyRecord, ("format", "command")),
         ("sample.md", "key", Sample, ("format", "command")),
         ("sample.md", "key of `images[]`", SampledImage, ()),
     ],

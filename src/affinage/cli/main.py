@@ -29,13 +29,14 @@ from affinage.cli.relabel import relabel
 from affinage.cli.sample import sample
 from affinage.cli.show import show
 from affinage.cli.split import split
+from affinage.cli.study import study
 from affinage.cli.train import train
 from affinage.errors import AffinageError
 
 MISTAKE, INTERRUPTED = 2, 130
 
 PANELS = {
-    "Model": (train, doctor, predict, evaluate, show, augmentations),
+    "Model": (train, doctor, study, predict, evaluate, show, augmentations),
     "Data": (collect, counts, audit, sample, exclude, include, relabel, split),
     "About": (bench, models, recipes, layers, env, demo),
 }

@@ -49,7 +49,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
-    """Lines over a common axis."""
+    """Lines over a common axis; points alone where they are not `joined`."""
 
     title: str
     x: str
@@ -58,6 +58,7 @@ class Chart:
     caption: str = ""
     log_x: bool = False
     unit_square: bool = False
+    joined: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

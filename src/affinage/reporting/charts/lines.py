@@ -54,7 +54,11 @@ def line_chart(chart: Chart, *, identity: str) -> str:
         parts.append(text("No points were recorded.", *middle, text_anchor="middle", css="muted"))
     for index, (_, points) in enumerate(lines):
         marked = len(points) <= MOST_MARKED and (len(points) == 1 or not chart.unit_square)
-        parts.append(_series(points, across, up, style=index % STYLES + 1, marked=marked))
+        marked = marked or not chart.joined
+        drawn = _series(
+            points, across, up, style=index % STYLES + 1, marked=marked, joined=chart.joined
+        )
+        parts.append(drawn)
     if chart.unit_square:
         parts += [_legend(lines, frame), _point_labels(lines, across, up, frame)]
     elif named:
@@ -156,11 +160,13 @@ def _axis_names(chart: Chart, frame: _Frame) -> str:
     )
 
 
-def _series(points: Points, across: Scale, up: Scale, *, style: int, marked: bool) -> str:
+def _series(
+    points: Points, across: Scale, up: Scale, *, style: int, marked: bool, joined: bool = True
+) -> str:
     places = [(across(px), up(py)) for px, py in points]
     parts: list[str] = []
     thin = _thinned(places)
-    if len(thin) > 1:
+    if joined and len(thin) > 1:
         moves = " ".join(f"{coordinate(px)},{coordinate(py)}" for px, py in thin)
         parts.append(element("polyline", points=moves, css="line"))
     if marked:

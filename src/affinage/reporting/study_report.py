@@ -1,0 +1,317 @@
+"""A study as a page: the question, what was expected, what was run, what was seen, what to ask next."""
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Literal
+
+from affinage.records.estimate import Estimate
+from affinage.records.report import (
+    Block,
+    Chart,
+    Fact,
+    Facts,
+    Findings,
+    Line,
+    Report,
+    Section,
+    Table,
+    Text,
+)
+from affinage.records.study import Answer, ArmResult, Span, StudyRecord
+from affinage.reporting.titles import AT_A_GLANCE, FINDINGS
+from affinage.reporting.words import NOTHING, number
+
+MOST_ARMS_DRAWN = 6
+"""How many lines a chart tells apart."""
+
+
+def study_report(study: StudyRecord, *, share: bool) -> Report:
+    """Return a study's page.
+
+    Args:
+        study: As read from its folder.
+        share: Whether its metric is a share, shown as percent.
+    """
+    said = study.answer
+    shown = _Figures(share=share)
+    sections = [
+        Section(title=AT_A_GLANCE, blocks=(_facts(study, shown),)),
+        Section(title="The question", blocks=tuple(_question(study, shown))),
+    ]
+    if said is not None:
+        sections += [
+            Section(title="What was seen", blocks=tuple(_seen(study, said, shown))),
+            Section(title="What was run", blocks=tuple(_run(study, said, shown))),
+        ]
+        if said.findings:
+            sections.append(Section(title=FINDINGS, blocks=(Findings(items=said.findings),)))
+        sections.append(
+            Section(title="What to ask next", blocks=(Text(paragraphs=(said.next_question,)),))
+        )
+        sections += _failed(study)
+    return Report(
+        title=study.question.question,
+        verdict=said.verdict if said is not None else "No answer yet.",
+        tone=_tone(said),
+        sections=tuple(sections),
+        footer=f"Study {study.name}, asked {study.asked}. Trials never see the test part.",
+    )
+
+
+def trials_csv(study: StudyRecord) -> str:
+    """Return every trial that has ended as a row: arm, settings, seed, score, seconds, error."""
+    keys = [one.key for one in study.question.nuisance]
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(
+        ["arm", *keys, "stage", "repeat", study.question.metric, "seconds", "state", "error"]
+    )
+    for trial in study.trials:
+        job = trial.job
+        table.writerow(
+            [
+                study.question.arms[job.arm].name,
+                *(value for _, value in study.design[job.point]),
+                "confirm" if job.repeat else "explore",
+                job.repeat,
+                "" if trial.score is None else f"{trial.score:.6g}",
+                f"{trial.seconds:.3f}",
+                trial.state,
+                trial.error,
+            ]
+        )
+    return text.getvalue()
+
+
+class _Figures:
+    """How this metric's figures read."""
+
+    def __init__(self, *, share: bool) -> None:
+        self._share = share
+
+    def score(self, value: float | None) -> str:
+        if value is None:
+            return NOTHING
+        return f"{100 * value:.1f} %" if self._share else f"{value:.4f}"
+
+    def estimate(self, one: Estimate) -> str:
+        if one.value is None or one.low is None or one.high is None:
+            return self.score(one.value)
+        return f"{self.score(one.value)} [{self.score(one.low)}, {self.score(one.high)}]"
+
+    def gain(self, one: Estimate) -> str:
+        if one.value is None:
+            return NOTHING
+        if one.low is None or one.high is None:
+            return self._signed(one.value)
+        return f"{self._signed(one.value)} [{self._signed(one.low)}, {self._signed(one.high)}]"
+
+    def size(self, value: float | None) -> str:
+        if value is None:
+            return "cannot be said"
+        return f"{100 * value:.2g} points" if self._share else f"{value:.2g}"
+
+    def _signed(self, value: float) -> str:
+        text = f"{100 * value:+.2f}" if self._share else f"{value:+.4f}"
+        return text.replace("-", "−")
+
+
+def _tone(said: Answer | None) -> Literal["good", "caution", "neutral"]:
+    if said is None or not said.finished:
+        return "neutral"
+    unsure = any(one.says == "cannot tell yet" for one in said.differences)
+    return "caution" if unsure or said.findings else "good"
+
+
+def _facts(study: StudyRecord, shown: _Figures) -> Facts:
+    announced, said = study.announced, study.answer
+    items = []
+    if announced is not None:
+        items += [
+            Fact(name="Images", value=f"{announced.n:,}", detail="that every trial is scored on"),
+            Fact(
+                name="Detectable difference",
+                value=shown.size(announced.detectable),
+                detail="announced after the pilot; found in four of five such studies",
+            ),
+        ]
+    if said is not None:
+        items += [
+            Fact(name="Trials", value=f"{said.trials:,}", detail=f"{said.failed:,} failed"),
+            Fact(
+                name="Cost", value=_duration(said.seconds), detail="of trials, all workers together"
+            ),
+        ]
+    return Facts(items=tuple(items))
+
+
+def _question(study: StudyRecord, shown: _Figures) -> Iterator[Block]:
+    question, announced = study.question, study.announced
+    yield Text(
+        paragraphs=(
+            f"Why: {question.why or 'nobody said.'}",
+            f"Expected: {question.expectation or 'nobody said.'}",
+        )
+    )
+    rows = [("compared", "; ".join(arm.name for arm in question.arms))]
+    rows += [(f"tuned for each: {one.key}", _range(one)) for one in question.nuisance]
+    rows += [("fixed", ", ".join(question.fixed) or "the recipe's defaults")]
+    rows += [("scored by", question.metric)]
+    if announced is not None:
+        rows += [("a difference counts from", shown.size(announced.smallest))]
+        looks = ", ".join(str(look) for look in announced.looks)
+        rows += [("looked at after", f"{looks} seeds")]
+    if question.budget is not None:
+        rows += [("budget", _duration(question.budget))]
+    yield Table(columns=("what", "values"), rows=tuple(rows))
+
+
+def _range(one: object) -> str:
+    if isinstance(one, Span):
+        return f"{one.low:g} to {one.high:g}" + (", logarithmic" if one.log else "")
+    return ", ".join(str(value) for value in one.values)  # type: ignore[attr-defined]
+
+
+def _seen(study: StudyRecord, said: Answer, shown: _Figures) -> Iterator[Block]:
+    names = [arm.name for arm in study.question.arms]
+    if said.differences:
+        yield Table(
+            columns=("compared", "with", "gain", "coverage", "bootstrap", "seeds", "verdict"),
+            rows=tuple(
+                (
+                    names[one.arm], names[one.against], shown.gain(one.effect), f"{100 * one.level:.2f} %",
+                    shown.gain(one.bootstrap), str(one.repeats), one.says,
+                )
+                for one in said.differences
+            ),
+            caption="Gains are differences between the same seeds on the same images, positive where better. "
+            "Their coverage is above 95 %, so that looks and comparisons together are wrong in at "
+            "most one study of 20. The bootstrap draws images and seeds anew, at 95 %.",
+            numeric=(2, 3, 4, 5),
+        )  # fmt: skip
+        yield Text(paragraphs=tuple(one.sentence for one in said.differences))
+    yield from _isolation(study, said)
+    yield from _slices(study)
+    if said.importance:
+        yield Table(
+            columns=("parameter", "share of the spread", "95 %"),
+            rows=tuple(
+                (
+                    " × ".join(one.parameters),
+                    f"{100 * (one.share.value or 0):.0f} %",
+                    NOTHING
+                    if one.share.low is None or one.share.high is None
+                    else f"{100 * one.share.low:.0f}–{100 * one.share.high:.0f} %",
+                )
+                for one in said.importance
+            ),
+            caption="How much of the spread of scores in exploration goes with each; a pair's share is what "
+            "it explains beyond its two: parameters that must be tuned together.",
+            numeric=(1, 2),
+        )
+
+
+def _isolation(study: StudyRecord, said: Answer) -> Iterator[Chart]:
+    """Yield each arm's confirmed score with its interval, over the arms, or over a number that they are."""
+    places, name = _places(study)
+    lines = []
+    for place, arm in zip(places, said.arms, strict=True):
+        one = arm.confirmed
+        if one.value is not None:
+            ends = [one.low, one.value, one.high] if one.low is not None else [one.value]
+            lines.append(
+                Line(name=arm.name, points=tuple((place, end) for end in ends if end is not None))
+            )
+    if lines:
+        yield Chart(
+            title="Isolation plot: the best of each on fresh seeds",
+            x=name,
+            y=study.question.metric,
+            lines=tuple(lines[:MOST_ARMS_DRAWN]),
+            caption="Bars are 95 % intervals over images and seeds, of each alone: the table above compares "
+            "in pairs, which is far sharper."
+            + (f" The first {MOST_ARMS_DRAWN} are drawn." if len(lines) > MOST_ARMS_DRAWN else ""),
+            log_x=min(places) > 0 and max(places) / min(places) >= 20,
+        )
+
+
+def _places(study: StudyRecord) -> tuple[list[float], str]:
+    """Return where arms lie on an axis: at the one number that is varied, else one after another."""
+    settings = [arm.settings for arm in study.question.arms]
+    values = [one[0][1] if len(one) == 1 else None for one in settings]
+    numbers = [
+        float(value)
+        for value in values
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+    ]
+    if len(numbers) == len(settings):
+        return numbers, settings[0][0][0]
+    return [float(place + 1) for place in range(len(settings))], "arm, in the question's order"
+
+
+def _slices(study: StudyRecord) -> Iterator[Chart]:
+    """Yield the scores of exploration over each tuned number."""
+    arms = study.question.arms[:MOST_ARMS_DRAWN]
+    for place, one in enumerate(study.question.nuisance):
+        if not isinstance(one, Span):
+            continue
+        lines = []
+        for index, arm in enumerate(arms):
+            points = sorted(
+                (float(study.design[trial.job.point][place][1]), trial.score)  # type: ignore[arg-type]
+                for trial in study.trials
+                if trial.job.arm == index and trial.job.repeat == 0 and trial.score is not None
+            )
+            if points:
+                lines.append(Line(name=arm.name, points=tuple(points)))
+        if lines:
+            yield Chart(
+                title=f"Slice: {one.key}", x=one.key, y=study.question.metric, lines=tuple(lines),
+                log_x=one.log, joined=False, caption="Each point is a setting tried in exploration.",
+            )  # fmt: skip
+
+
+def _run(study: StudyRecord, said: Answer, shown: _Figures) -> Iterator[Block]:
+    yield Table(
+        columns=("", "tuned to", "best of exploration", "on fresh seeds [95 %]", "std over seeds", "tried",
+                 "failed", "s a trial"),
+        rows=tuple(_arm(arm, shown) for arm in said.arms),
+        caption="The best of exploration is too good by luck: it is the best of several. Fresh seeds are not."
+        if study.question.nuisance
+        else "",
+        numeric=(2, 3, 4, 5, 6, 7),
+    )  # fmt: skip
+
+
+def _arm(arm: ArmResult, shown: _Figures) -> tuple[str, ...]:
+    best = ", ".join(
+        f"{key} = {number(value) if isinstance(value, float) else value}" for key, value in arm.best
+    )
+    return (
+        arm.name, best or NOTHING, shown.score(arm.explored), shown.estimate(arm.confirmed),
+        shown.score(arm.spread), str(arm.tried or NOTHING), str(arm.failed), f"{arm.seconds:.2g}",
+    )  # fmt: skip
+
+
+def _failed(study: StudyRecord) -> list[Section]:
+    failed = [trial for trial in study.trials if trial.state == "failed"]
+    if not failed:
+        return []
+    rows = tuple(
+        (
+            study.question.arms[trial.job.arm].name,
+            ", ".join(f"{key} = {value}" for key, value in study.design[trial.job.point])
+            or NOTHING,
+            trial.error,
+        )
+        for trial in failed[:50]
+    )
+    table = Table(columns=("arm", "settings", "error"), rows=rows)
+    return [Section(title=f"Trials that failed ({len(failed)})", blocks=(table,), folded=True)]
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

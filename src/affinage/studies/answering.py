@@ -1,0 +1,255 @@
+"""All that has ended becomes an answer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affinage.metrics.paired import crossed
+from affinage.records.estimate import Estimate
+from affinage.records.finding import Finding
+from affinage.records.study import (
+    Announced,
+    Answer,
+    ArmResult,
+    Choice,
+    Difference,
+    Importance,
+    Job,
+    Question,
+    Settings,
+    Span,
+)
+from affinage.studies.bounds import crowded_bound, widened
+from affinage.studies.design import place_of
+from affinage.studies.importance import importances, in_bins
+from affinage.studies.judging import amount, judge
+from affinage.studies.planning import Ended, Scores, best_points, differences
+from affinage.studies.scoring import METRICS
+
+FEASIBLE = 0.5
+"""Share of an arm's nuisance settings that must not fail."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A study as far as it has come.
+
+    Attributes:
+        question: What was asked.
+        points: Nuisance settings of the design.
+        ended: Every trial that has ended.
+        scores: A trial's score of each image.
+        announced: What was said after the pilot.
+    """
+
+    question: Question
+    points: tuple[Settings, ...]
+    ended: Ended
+    scores: Scores
+    announced: Announced
+
+
+def answer(seen: Seen, decided: Sequence[Difference], *, finished: bool) -> Answer:
+    """Return the answer that these comparisons give.
+
+    Args:
+        seen: The study.
+        decided: One for each comparison that was looked at.
+        finished: Whether every comparison has been answered, or its last look taken.
+    """
+    arms = tuple(_arm(seen, arm) for arm in range(len(seen.question.arms)))
+    findings = (*_bounds(seen), *_infeasible(seen))
+    failed = sum(trial.state == "failed" for trial in seen.ended.values())
+    return Answer(
+        verdict=_verdict(seen.question, decided, arms, finished=finished),
+        finished=finished,
+        arms=arms,
+        differences=tuple(decided),
+        importance=_importance(seen),
+        findings=findings,
+        trials=len(seen.ended) - failed,
+        failed=failed,
+        seconds=sum(trial.seconds for trial in seen.ended.values()),
+        next_question=_next(seen, decided, findings),
+    )
+
+
+def look_at(seen: Seen, pairs: Sequence[tuple[int, int]], look: int) -> list[Difference]:
+    """Return the verdicts on some comparisons at one look."""
+    return [
+        judge(
+            differences(seen.question, seen.ended, seen.scores, pair, look),
+            seen.question,
+            seen.announced,
+            pair,
+            look=look,
+        )
+        for pair in pairs
+    ]
+
+
+def _arm(seen: Seen, arm: int) -> ArmResult:
+    best = best_points(seen.question, seen.ended).get(arm)
+    own = {job: trial for job, trial in seen.ended.items() if job.arm == arm}
+    good = [
+        seen.scores(job)
+        for job, trial in sorted(own.items())
+        if job.repeat and job.point == best and trial.state == "complete"
+    ]
+    explored = own.get(Job(arm=arm, point=best, repeat=0)) if best is not None else None
+    confirmed = Estimate(value=None, low=None, high=None, n=0)
+    if good:
+        found = crossed(np.array(good))
+        low, high = found.interval(0.95)
+        both = found.repeats > 1
+        confirmed = Estimate(
+            value=found.mean, low=low if both else None, high=high if both else None, n=found.images
+        )
+    means = [float(one.mean()) for one in good]
+    seconds = [trial.seconds for trial in own.values() if trial.state == "complete"]
+    return ArmResult(
+        name=seen.question.arms[arm].name,
+        best=seen.points[best] if best is not None else (),
+        explored=explored.score if explored is not None else None,
+        confirmed=confirmed,
+        spread=float(np.std(means, ddof=1)) if len(means) > 1 else None,
+        tried=sum(job.repeat == 0 for job in own),
+        failed=sum(trial.state == "failed" for trial in own.values()),
+        seconds=float(np.mean(seconds)) if seconds else 0.0,
+    )
+
+
+def explored(seen: Seen, arm: int) -> tuple[list[int], NDArray[np.float64]]:
+    """Return the nuisance settings that an arm was explored at, and their gains; NaN where failed."""
+    jobs = sorted(job for job in seen.ended if job.arm == arm and job.repeat == 0)
+    sign = METRICS[seen.question.metric].sign
+    scores = [seen.ended[job].score for job in jobs]
+    gains = [np.nan if score is None else sign * score for score in scores]
+    return [job.point for job in jobs], np.array(gains, dtype=np.float64)
+
+
+def _bounds(seen: Seen) -> list[Finding]:
+    """Return a finding for each range whose bound cuts the optimum of some arm off."""
+    found = []
+    for place, one in enumerate(seen.question.nuisance):
+        if isinstance(one, Choice):
+            continue
+        crowded: dict[str, list[str]] = {}
+        for arm, named in enumerate(seen.question.arms):
+            points, gains = explored(seen, arm)
+            places = [place_of(one, _number(seen.points[point][place][1])) for point in points]
+            side = crowded_bound(places, gains) if points else None
+            if side is not None:
+                crowded.setdefault(side, []).append(named.name)
+        found += [_crowded(one, side, arms) for side, arms in sorted(crowded.items())]
+    return found
+
+
+def _crowded(span: Span, side: str, arms: list[str]) -> Finding:
+    at, wide = (span.low if side == "low" else span.high), widened(span, side)  # type: ignore[arg-type]
+    who = ", ".join(f"'{arm}'" for arm in arms)
+    return Finding(
+        code="optimum-at-bound",
+        severity="warning",
+        subject=f"{span.key}: the scores of {who} still rise at the {side} end of the range, {at:g}: the "
+        "best value probably lies beyond it.",
+        evidence=(f"Tried from {span.low:g} to {span.high:g}.",),
+        remedy=f"Ask again with --nuisance {span.key}={wide.low:g}..{wide.high:g}",
+    )
+
+
+def _infeasible(seen: Seen) -> list[Finding]:
+    found = []
+    for arm, named in enumerate(seen.question.arms):
+        _, gains = explored(seen, arm)
+        failed = int(np.isnan(gains).sum())
+        if not len(gains) or failed <= (1 - FEASIBLE) * len(gains):
+            continue
+        errors = {
+            trial.error
+            for job, trial in seen.ended.items()
+            if job.arm == arm and trial.state == "failed"
+        }
+        found.append(
+            Finding(
+                code="few-feasible-settings",
+                severity="warning",
+                subject=f"{failed} of the {len(gains)} settings tried for '{named.name}' failed: it was tuned"
+                " with fewer than the others.",
+                evidence=tuple(sorted(errors)[:5]),
+                remedy="Narrow the ranges to where trials do not fail, and ask again.",
+            )
+        )
+    return found
+
+
+def _importance(seen: Seen) -> tuple[Importance, ...]:
+    """Return what the spread of exploration goes with."""
+    question = seen.question
+    jobs = sorted(
+        job for job, trial in seen.ended.items() if job.repeat == 0 and trial.score is not None
+    )
+    if not question.nuisance or not jobs:
+        return ()
+    scores = np.array([seen.ended[job].score for job in jobs], dtype=np.float64)
+    groups = {}
+    if len(question.arms) > 1:
+        groups["arm"] = np.array([job.arm for job in jobs])
+    for place, one in enumerate(question.nuisance):
+        values = [seen.points[job.point][place][1] for job in jobs]
+        if isinstance(one, Span):
+            groups[one.key] = in_bins(np.array([place_of(one, _number(value)) for value in values]))
+        else:
+            groups[one.key] = np.array([one.values.index(value) for value in values])
+    return importances(groups, scores, seed=question.seed)
+
+
+def _number(value: object) -> float:
+    return float(value)  # type: ignore[arg-type]
+
+
+def _verdict(
+    question: Question, decided: Sequence[Difference], arms: Sequence[ArmResult], *, finished: bool
+) -> str:
+    if not decided:
+        scored = [arm for arm in arms if arm.confirmed.value is not None]
+        said = f"{len(scored)} of {len(arms)} could be scored on fresh seeds; nothing was compared."
+        return said if finished else f"No answer yet: {said}"
+    if len(decided) == 1:
+        return decided[0].sentence
+    told = {
+        says: [question.arms[one.arm].name for one in decided if one.says == says]
+        for says in ("helps", "hurts", "no difference", "cannot tell yet")
+    }
+    parts = [f"{says}: {', '.join(names)}" for says, names in told.items() if names]
+    against = "the step before" if question.design == "add-one" else f"'{question.arms[0].name}'"
+    return f"Against {against}: {'; '.join(parts)}."
+
+
+def _next(seen: Seen, decided: Sequence[Difference], findings: Sequence[Finding]) -> str:
+    """Return what to ask next: first what may have made this answer wrong."""
+    bound = next((one for one in findings if one.code == "optimum-at-bound"), None)
+    if bound is not None:
+        return bound.remedy
+    unsure = [one for one in decided if one.says == "cannot tell yet"]
+    more = [one.more_repeats for one in unsure if one.more_repeats is not None]
+    if more:
+        repeats = max(one.repeats for one in unsure) + max(more)
+        return f"Ask again with --repeats {repeats}, and a budget for them."
+    if any(one.more_images for one in unsure):
+        images = max(one.more_images or 0 for one in unsure)
+        return f"Label about {images:,} more images, then ask again."
+    if unsure:
+        size = amount(seen.announced.smallest, METRICS[seen.question.metric])
+        return f"Would a difference of more than {size} do? Ask again with a greater --smallest."
+    helping = [one for one in decided if one.says == "helps"]
+    if helping:
+        best = max(helping, key=lambda one: one.effect.value or 0.0)
+        arm = seen.question.arms[best.arm]
+        flags = " ".join(f"--set {key}={value}" for key, value in arm.settings)
+        return (
+            f"Train with what helps, and look at the test part once: affinage train SOURCE {flags}"
+        )
+    return "Keep what is cheapest, and vary something else."

@@ -1,0 +1,161 @@
+"""From differences to verdicts: helps, hurts, no difference that matters, cannot tell yet."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affinage.metrics.looks import level_at
+from affinage.metrics.paired import (
+    Crossed,
+    crossed,
+    paired_bootstrap,
+    planned_variance,
+    quantile,
+)
+from affinage.records.estimate import Estimate
+from affinage.records.study import Announced, Difference, Question, Says
+from affinage.studies.scoring import METRICS, Metric
+
+MOST_REPEATS = 1000
+MOST_IMAGES = 10_000_000
+
+
+def judge(
+    table: NDArray[np.float64] | None,
+    question: Question,
+    announced: Announced,
+    pair: tuple[int, int],
+    *,
+    look: int,
+) -> Difference:
+    """Return the verdict on one comparison at one look.
+
+    Args:
+        table: Gains, shape (repeats, images); None where trials failed.
+        question: What was asked.
+        announced: With the smallest difference that matters, and the looks.
+        pair: Arm, and the arm that it is compared with.
+        look: After how many repeats this is.
+    """
+    metric, names = METRICS[question.metric], [question.arms[arm].name for arm in pair]
+    level = level_at(look, announced.looks, comparisons=len(question.arms) - 1)
+    if table is None:
+        nothing = Estimate(value=None, low=None, high=None, n=0)
+        return Difference(
+            arm=pair[0], against=pair[1], says="cannot tell yet", effect=nothing, level=level,
+            sentence=f"'{names[0]}' cannot be compared with '{names[1]}': its trials failed.",
+            repeats=0, bootstrap=nothing,
+        )  # fmt: skip
+    found = crossed(table, unit=metric.unit)
+    low, high = found.interval(level)
+    says = _verdict(low, high, announced.smallest)
+    repeats, images = (
+        _still_needed(found, level, announced.smallest)
+        if says == "cannot tell yet"
+        else (None, None)
+    )
+    bounded = math.isfinite(low)
+    effect = Estimate(
+        value=found.mean,
+        low=low if bounded else None,
+        high=high if bounded else None,
+        n=found.images,
+    )
+    return Difference(
+        arm=pair[0], against=pair[1], says=says, effect=effect, level=level, repeats=found.repeats,
+        bootstrap=paired_bootstrap(table, seed=question.seed), more_repeats=repeats,
+        more_images=images,
+        sentence=_sentence(says, names, effect, announced, metric, found.repeats, (repeats, images)),
+    )  # fmt: skip
+
+
+def _verdict(low: float, high: float, smallest: float) -> Says:
+    """Return what an interval says.
+
+    No difference that matters is claimed only where the whole interval lies within it, as in the two
+    one-sided tests of Schuirmann, A Comparison of the Two One-Sided Tests Procedure, 1987.
+    """
+    if low > 0:
+        return "helps"
+    if high < 0:
+        return "hurts"
+    return "no difference" if -smallest < low and high < smallest else "cannot tell yet"
+
+
+def _still_needed(found: Crossed, level: float, smallest: float) -> tuple[int | None, int | None]:
+    """Return how many more repeats, or else how many more images, would probably do."""
+    gap = max(abs(found.mean), smallest - abs(found.mean))
+    if found.repeats == 1:
+        return 2, None
+    if gap <= 0:
+        return None, None
+
+    def enough(repeats: int, images: int) -> bool:
+        half = quantile((1 + level) / 2, repeats - 1) * math.sqrt(
+            planned_variance(found, repeats=repeats, images=images)
+        )
+        return half < gap
+
+    for repeats in range(found.repeats + 1, MOST_REPEATS + 1):
+        if enough(repeats, found.images):
+            return repeats - found.repeats, None
+    images = found.images
+    while images < MOST_IMAGES:
+        images = math.ceil(images * 1.1)
+        if enough(max(10, found.repeats), images):
+            return None, images - found.images
+    return None, None
+
+
+def _sentence(
+    says: Says,
+    names: list[str],
+    effect: Estimate,
+    announced: Announced,
+    metric: Metric,
+    repeats: int,
+    needed: tuple[int | None, int | None],
+) -> str:
+    name, against = names
+    figures = (
+        f"{shown(effect, metric)}, {repeats} seed{'s' if repeats > 1 else ''}, n = {effect.n:,}"
+    )
+    size = amount(announced.smallest, metric)
+    match says:
+        case "helps" | "hurts":
+            small = effect.value is not None and abs(effect.value) < announced.smallest
+            less = f"; less than the {size} that were to matter" if small else ""
+            return f"'{name}' {says} against '{against}': {figures}{less}."
+        case "no difference":
+            return f"'{name}' against '{against}': no difference larger than {size} ({figures})."
+        case "cannot tell yet":
+            more = _more(*needed)
+            return f"'{name}' against '{against}': cannot tell yet: {more} ({figures})."
+
+
+def _more(repeats: int | None, images: int | None) -> str:
+    if repeats is not None:
+        return f"about {repeats:,} more repeat{'s' if repeats > 1 else ''} needed"
+    if images is not None:
+        return f"more repeats alone will not tell, about {images:,} more images would"
+    return "neither repeats nor images within reach would tell"
+
+
+def amount(size: float, metric: Metric) -> str:
+    """Return a difference in words, such as `0.8 points` or `0.031`."""
+    return f"{100 * size:.2g} points" if metric.share else f"{size:.2g}"
+
+
+def shown(effect: Estimate, metric: Metric) -> str:
+    """Return a gain with its interval, such as `+1.2 points [+0.3, +2.1]`."""
+    if effect.value is None:
+        return "no figure"
+    scale, digits, unit = (100, 1, " points") if metric.share else (1, 3, "")
+    if metric.share and effect.n >= 1000:
+        digits = 2
+    value = f"{scale * effect.value:+.{digits}f}{unit}"
+    if effect.low is None or effect.high is None:
+        return f"{value}, no interval from one seed"
+    ends = f"{scale * effect.low:+.{digits}f}, {scale * effect.high:+.{digits}f}"
+    return f"{value} [{ends}]".replace("-", "−")

@@ -1,0 +1,151 @@
+"""A question from what was given: flags, a YAML file, or both."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from affinage.errors import RecipeError
+from affinage.records.plain import to_plain
+from affinage.records.study import Arm, Design, Question
+from affinage.studies.asking import arms_of, ladder_of, leave_one_out_of, nuisance_of, setting
+from affinage.studies.scoring import default_metric
+
+KEYS = (
+    "source", "vary", "add", "leave_out", "nuisance", "set", "recipe", "metric", "smallest", "points",
+    "repeats", "budget", "folds", "images", "seed", "question", "why", "expectation", "data",
+)  # fmt: skip
+WORDS = ("question", "why", "expectation", "budget")
+"""What may differ between two questions that are the same."""
+
+
+def read_question(file: Path) -> dict[str, Any]:
+    """Return the keys of a question in YAML.
+
+    Raises:
+        RecipeError: If it cannot be read, is no mapping, or has a key that no question has.
+    """
+    try:
+        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RecipeError(
+            f"The question '{file}' cannot be read: {' '.join(str(error).split())}",
+            remedy="Give a YAML file with keys such as source, vary and nuisance.",
+        ) from None
+    if not isinstance(document, dict):
+        raise RecipeError(
+            f"The question '{file}' is not `key: value` lines.",
+            remedy="Write keys such as source, vary and nuisance.",
+        )
+    unknown = sorted(str(key) for key in document if key not in KEYS)
+    if unknown:
+        raise RecipeError(
+            f"A question has no {', '.join(unknown)}.", remedy=f"Its keys are {', '.join(KEYS)}."
+        )
+    for key in ("vary", "nuisance"):
+        if isinstance(document.get(key), Mapping):
+            document[key] = [f"{name}={_joined(values)}" for name, values in document[key].items()]
+    if isinstance(document.get("set"), Mapping):
+        document["set"] = [setting(name, value) for name, value in document["set"].items()]
+    return document
+
+
+def arms_and_design(given: Mapping[str, Any]) -> tuple[tuple[Arm, ...], Design]:
+    """Return what is compared, and with what.
+
+    Raises:
+        RecipeError: If none or several of vary, add and leave_out are given.
+    """
+    kinds = [key for key in ("vary", "add", "leave_out") if given.get(key)]
+    if len(kinds) > 1:
+        raise RecipeError(
+            f"{' and '.join(kinds)} are different designs.", remedy="Ask two questions instead."
+        )
+    if not kinds:
+        raise RecipeError(
+            "The question does not say what to compare.",
+            remedy="Give --vary KEY=a,b, or the steps of a ladder with --add KEY=VALUE.",
+        )
+    match kinds[0]:
+        case "vary":
+            return arms_of(_texts(given["vary"])), "compare"
+        case "add":
+            return ladder_of(_texts(given["add"])), "add-one"
+        case _:
+            return leave_one_out_of(_texts(given["leave_out"])), "leave-one-out"
+
+
+def same_question(one: Question, other: Question) -> bool:
+    """Return whether two questions would run the same trials."""
+
+    def bare(question: Question) -> str:
+        plain = to_plain(dataclasses.replace(question, sources=tuple(sorted(question.sources))))
+        return json.dumps({k: v for k, v in plain.items() if k not in WORDS}, sort_keys=True)
+
+    return bare(one) == bare(other)
+
+
+def in_words(arms: Sequence[Arm], design: Design, sources: Sequence[str]) -> str:
+    """Return a question in words, where nobody gave any."""
+    on = ", ".join(Path(source).name for source in sources)
+    if design == "add-one":
+        return f"What does each step add on {on}?"
+    if design == "leave-one-out":
+        return f"What does each step contribute on {on}?"
+    keys = ", ".join(key for key, _ in arms[0].settings)
+    others = ", ".join(arm.name for arm in arms[1:4]) + (", …" if len(arms) > 4 else "")
+    return f"{keys}: does {others} help against {arms[0].name} on {on}?"
+
+
+def laid_over(given: Mapping[str, Any], file: Path | None) -> dict[str, Any]:
+    """Return what was given by flags, and under it what stands in a file; nothing that is empty."""
+    laid = read_question(file) if file is not None else {}
+    said = {key: value for key, value in given.items() if value not in (None, (), [], "")}
+    return laid | said
+
+
+def question_from(laid: Mapping[str, Any], *, recipe: Mapping[str, Any], task: str) -> Question:
+    """Return the question of what was given.
+
+    Args:
+        laid: By the names of `KEYS`; budget in seconds.
+        recipe: Nested settings that all trials start from.
+        task: What the recipe predicts.
+
+    Raises:
+        RecipeError: If it does not say what is asked, or of which images.
+    """
+    if not laid.get("source"):
+        raise RecipeError(
+            "The question names no images.", remedy="affinage study ask photos/ --vary KEY=a,b"
+        )
+    arms, design = arms_and_design(laid)
+    sources = tuple(str(Path(one).resolve()) for one in _texts(laid["source"]))
+    numbers = ("smallest", "points", "repeats", "budget", "folds", "seed", "images")
+    return Question(
+        question=laid.get("question") or in_words(arms, design, sources),
+        why=laid.get("why", ""),
+        expectation=laid.get("expectation", ""),
+        sources=sources,
+        recipe=dict(recipe),
+        fixed=tuple(_texts(laid.get("set", ()))),
+        arms=arms,
+        design=design,
+        nuisance=nuisance_of(_texts(laid.get("nuisance", ()))),
+        metric=laid.get("metric") or default_metric(task),
+        data=str(Path(laid["data"]).resolve()) if laid.get("data") else None,
+        **{key: laid[key] for key in numbers if key in laid},
+    )
+
+
+def _texts(value: Any) -> list[str]:
+    return [str(value)] if isinstance(value, (str, Path)) else [str(one) for one in value]
+
+
+def _joined(values: Any) -> str:
+    if isinstance(values, (list, tuple)):
+        return ",".join(setting("", value)[1:] for value in values)
+    return str(values)

@@ -1,0 +1,122 @@
+"""The images of a study: train and validation of the data set's own cut, never its test part."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from affinage.datasets.split import make_split, split_name
+from affinage.datasets.targets import for_task
+from affinage.errors import DataError
+from affinage.imaging.batches import Item
+from affinage.models.process import usable_cores
+from affinage.records.manifest import Manifest
+from affinage.records.recipe import Recipe
+from affinage.records.study import Question
+from affinage.records.task import task_named
+from affinage.store.dataset_folder import DatasetFolder
+from affinage.workflows.opened import open_data
+from affinage.workflows.reporter import Reporter
+from affinage.workflows.session import TrainingData, training_data
+from affinage.workflows.split import near_groups
+from affinage.workflows.train_data import within
+
+FEWEST = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """What trials may see.
+
+    Attributes:
+        dataset: The data set's folder, for its caches.
+        data: Parts; `test` is empty.
+        items: Images of train and validation, by id.
+        targets: Of each, as a training has them.
+        together: Name of each image's group: images of one group are held out together.
+    """
+
+    dataset: DatasetFolder
+    data: TrainingData
+    items: tuple[Item, ...]
+    targets: NDArray[Any]
+    together: NDArray[np.str_]
+
+    @property
+    def images(self) -> list[str]:
+        """Ids, in order."""
+        return [item.image for item in self.items]
+
+
+def open_pool(question: Question, recipe: Recipe, *, reporter: Reporter) -> Pool:
+    """Return the images that a study's trials learn from and are scored on.
+
+    Raises:
+        DataError: If the source cannot be used, or too few images are left.
+    """
+    task = task_named(recipe.task)
+    opened = open_data(
+        [Path(source) for source in question.sources],
+        Path(question.data) if question.data else None,
+        reporter=reporter,
+        threads=usable_cores(),
+        beside=Path(),
+        counts=recipe.count.columns,
+    )
+    manifest, dataset = for_task(opened.manifest, task), opened.dataset
+    name, near = split_name(recipe.split, recut=not recipe.split.given), near_groups(dataset)
+    earlier = dataset.load_split(name)
+    split, _ = make_split(
+        manifest, recipe.split, earlier=earlier, together=near, recut=not recipe.split.given
+    )
+    dataset.save_split(name, split.remembering(earlier))
+    blind = dataclasses.replace(split, test=frozenset())
+    data = training_data(manifest, blind, task, group=recipe.split.group)
+    if question.images is not None and question.images < len(data.both):
+        data = within(data, question.images / len(data.both), task)
+    both = data.both
+    if len(both) < FEWEST:
+        raise DataError(
+            f"A study needs at least {FEWEST} images besides the test part, not {len(both)}.",
+            remedy="Give more images.",
+        )
+    return Pool(
+        dataset=dataset,
+        data=data,
+        items=both.items,
+        targets=both.targets,
+        together=_together(data, both.images, near),
+    )
+
+
+def _together(data: TrainingData, images: list[str], near: dict[str, str]) -> NDArray[np.str_]:
+    """Return the group of each image: its value of the group column, or its near-duplicates."""
+    named: dict[str, str] = {}
+    for part in (data.train, data.validation):
+        if part.groups is not None:
+            named |= dict(zip(part.images, (str(group) for group in part.groups), strict=True))
+    return np.array([named.get(image, near.get(image, f"\1{image}")) for image in images])
+
+
+def blind_dataset(pool: Pool, folder: Path) -> DatasetFolder:
+    """Return a data set's folder without the test part, its parts given, for trials that fine-tune."""
+    dataset = DatasetFolder(folder)
+    if dataset.exists:
+        return dataset
+    part_of = {
+        image: part.name
+        for part in (pool.data.train, pool.data.validation)
+        for image in part.images
+    }
+    manifest = pool.data.manifest
+    table = manifest.table.filter(pl.col("image").is_in(list(part_of))).with_columns(
+        pl.col("image").replace_strict(part_of, return_dtype=pl.String).alias("part")
+    )
+    dataset.save_manifest(
+        Manifest(table=table, sources=manifest.sources, label_order=manifest.label_order)
+    )
+    return dataset

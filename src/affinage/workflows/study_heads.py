@@ -1,0 +1,123 @@
+"""Trials that fit heads on cached features: rows of a study, without folders."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affinage.heads.folds import assign_folds
+from affinage.heads.held_out import HeldOutHeads
+from affinage.records.recipe import Recipe
+from affinage.records.run import Calibration
+from affinage.records.study import Job
+from affinage.workflows.embed import embed
+from affinage.workflows.reporter import Reporter
+from affinage.workflows.study_data import Pool
+from affinage.workflows.study_scores import image_scores
+from affinage.workflows.tasks import work_of
+from affinage.workflows.work import Learnt, Measured, Outputs
+
+
+class HeadTrials:
+    """Runs trials whose settings concern the head on frozen features only.
+
+    Every image is scored by a head that has not learnt from it: parts are held out in turn, dealt anew
+    for every seed, the same for all arms.
+
+    Args:
+        pool: The images.
+        folds: Parts that are held out in turn.
+        metric: What an image is scored by.
+        reporter: Told of progress.
+    """
+
+    def __init__(self, pool: Pool, *, folds: int, metric: str, reporter: Reporter) -> None:
+        self._pool, self._folds, self._metric, self._told = pool, folds, metric, reporter
+        self._features: dict[str, NDArray[np.float32]] = {}
+        self._turned: dict[str, HeldOutHeads] = {}
+        self._parts: dict[int, NDArray[np.int64]] = {}
+
+    def run(self, job: Job, recipe: Recipe, *, images_per_class: int | None) -> NDArray[np.float64]:
+        """Return the score of each image.
+
+        Args:
+            job: Which trial; heads leave nothing behind that would need its name.
+            recipe: Its settings; its seed deals the folds.
+            images_per_class: Of each class, images to learn from at most.
+
+        Raises:
+            AffinageError: If the settings cannot be fitted on these images.
+        """
+        parts = self._dealt(recipe.seed)
+        may = self._learning(recipe.seed, images_per_class)
+        plain = recipe.task == "classify" and recipe.features.head == "logistic"
+        if plain and len(recipe.features.penalties) == 1:
+            outputs = self._heads(recipe).logits(
+                self._pool.targets, len(self._pool.data.classes),
+                penalty=recipe.features.penalties[0], parts=parts, learning=may,
+            )  # fmt: skip
+        else:
+            outputs = self._fitted(recipe, parts, may)
+        work = work_of(recipe, self._pool.data.classes, self._pool.targets)
+        return image_scores(work.table(self._measured(), outputs, Calibration()), self._metric)
+
+    def _fitted(self, recipe: Recipe, parts: NDArray[np.int64], may: NDArray[np.bool_]) -> Outputs:
+        """Return held-out outputs where each part's head chooses its own penalty."""
+        pool, features = self._pool, self._rows(recipe)
+        work = work_of(recipe, pool.data.classes, pool.targets)
+        outputs: Outputs | None = None
+        for part in range(int(parts.max()) + 1):
+            taught = np.flatnonzero((parts != part) & may)
+            learnt = Learnt(
+                features=features[taught], targets=pool.targets[taught],
+                images=[pool.items[row].image for row in taught], groups=pool.together[taught],
+                classes=pool.data.classes,
+            )  # fmt: skip
+            held = work.fit(learnt).head.logits(features[parts == part])
+            if outputs is None:
+                outputs = np.zeros((len(features), held.shape[1]))
+            outputs[parts == part] = held
+        assert outputs is not None
+        return outputs
+
+    def _dealt(self, seed: int) -> NDArray[np.int64]:
+        if seed not in self._parts:
+            targets = self._pool.targets
+            labels = targets if targets.ndim == 1 else np.zeros(len(targets), dtype=np.int64)
+            self._parts[seed] = assign_folds(
+                labels, self._pool.images, folds=self._folds, seed=seed, groups=self._pool.together
+            )
+        return self._parts[seed]
+
+    def _learning(self, seed: int, most: int | None) -> NDArray[np.bool_]:
+        """Return which images may be learnt from: of each class the first in a shuffled order."""
+        targets = self._pool.targets
+        may = np.ones(len(targets), dtype=bool)
+        if most is None or targets.ndim != 1:
+            return may
+        order = np.random.default_rng(seed).permutation(len(targets))
+        # So many are left of each class when one part is held out.
+        kept = np.ceil(most * self._folds / (self._folds - 1))
+        for label in np.unique(targets):
+            own = order[targets[order] == label]
+            may[own[int(kept) :]] = False
+        return may
+
+    def _rows(self, recipe: Recipe) -> NDArray[np.float32]:
+        name = recipe.model.backbone
+        if name not in self._features:
+            self._features[name] = embed(
+                list(self._pool.items), self._pool.dataset, backbone=name, told=self._told
+            )
+        return self._features[name]
+
+    def _heads(self, recipe: Recipe) -> HeldOutHeads:
+        name = recipe.model.backbone
+        if name not in self._turned:
+            self._turned[name] = HeldOutHeads(self._rows(recipe))
+        return self._turned[name]
+
+    def _measured(self) -> Measured:
+        pool = self._pool
+        return Measured(
+            name="validation", images=pool.images, paths=pool.images, targets=pool.targets,
+            classes=pool.data.classes, train_targets=pool.targets,
+        )  # fmt: skip

@@ -1,0 +1,136 @@
+"""Which recipe a trial has, and who runs it: heads on cached features, or a training."""
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affinage.errors import RecipeError
+from affinage.records.recipe import Recipe
+from affinage.records.study import Arm, Job, Question, Settings
+from affinage.store.study_folder import StudyFolder
+from affinage.studies.asking import IMAGES_PER_CLASS, setting
+from affinage.studies.design import value_at
+from affinage.studies.scoring import METRICS
+from affinage.workflows.recipes import resolve_recipe
+from affinage.workflows.reporter import Reporter
+from affinage.workflows.study_data import Pool, blind_dataset
+from affinage.workflows.study_heads import HeadTrials
+from affinage.workflows.study_runs import RunTrials
+
+HEAD_KEYS = ("features.", "model.backbone", IMAGES_PER_CLASS)
+SEEDS = 1_000_003
+"""Between the seeds of two questions on the same data: a prime, so that they do not meet."""
+
+
+class Runner(Protocol):
+    """Runs one trial."""
+
+    def run(self, job: Job, recipe: Recipe, *, images_per_class: int | None) -> NDArray[np.float64]:
+        """Return the score of each image."""
+
+
+def runner_for(question: Question, study: StudyFolder, pool: Pool, *, reporter: Reporter) -> Runner:
+    """Return who runs the trials of a question."""
+    if heads_only(question):
+        return HeadTrials(pool, folds=question.folds, metric=question.metric, reporter=reporter)
+    return RunTrials(study, blind_dataset(pool, study.path / "data"), metric=question.metric)
+
+
+def heads_only(question: Question) -> bool:
+    """Return whether every trial fits a head on cached features only.
+
+    So it is where all that is varied or tuned concerns the head or the backbone, unless the question's own
+    recipe names the stages, changes the network beyond its backbone, or counts.
+    """
+    keys = [key for arm in question.arms for key, _ in arm.settings]
+    keys += [one.key for one in question.nuisance]
+    recipe = base_recipe(question)
+    plain = recipe.model.model_copy(update={"backbone": type(recipe.model)().backbone})
+    if recipe.task == "count" or plain != type(recipe.model)():
+        return False
+    asked = {text.partition("=")[0] for text in question.fixed} | set(question.recipe)
+    if "stages" in asked and tuple(recipe.stages) != ("features",):
+        return False
+    return all(key.startswith(HEAD_KEYS) for key in keys)
+
+
+def base_recipe(question: Question) -> Recipe:
+    """Return the recipe that all trials start from."""
+    return resolve_recipe(question.recipe, question.fixed)
+
+
+def trial_recipe(question: Question, job: Job, points: tuple[Settings, ...]) -> Recipe:
+    """Return the recipe of one trial.
+
+    Raises:
+        RecipeError: If its settings cannot be had together.
+    """
+    return recipe_of(
+        question, question.arms[job.arm], points[job.point], seed=seed_of(question, job)
+    )
+
+
+def recipe_of(question: Question, arm: Arm, point: Settings, *, seed: int) -> Recipe:
+    """Return the recipe of an arm at a nuisance setting.
+
+    Raises:
+        RecipeError: If the settings cannot be had together.
+    """
+    laid = [
+        setting(key, value) for key, value in (*point, *arm.settings) if key != IMAGES_PER_CLASS
+    ]
+    stages = ["stages=features"] if heads_only(question) else []
+    return resolve_recipe(question.recipe, [*question.fixed, *laid, *stages], {"seed": seed})
+
+
+def seed_of(question: Question, job: Job) -> int:
+    """Return a trial's seed: the same for all arms, another for every repeat."""
+    return (question.seed * SEEDS + job.repeat) % 2**31
+
+
+def images_per_class(question: Question, job: Job) -> int | None:
+    """Return how many images of each class a trial learns from; None for all."""
+    asked = dict(question.arms[job.arm].settings).get(IMAGES_PER_CLASS)
+    return None if asked is None else int(asked)
+
+
+def check_question(question: Question) -> None:
+    """Refuse what no trial could be run with, before any is.
+
+    Raises:
+        RecipeError: If a setting is unknown, out of range, or varied and tuned at once; if the metric is
+            not one of the task; or if the numbers of points, repeats or folds cannot be.
+    """
+    recipe = base_recipe(question)
+    metric = METRICS.get(question.metric)
+    if metric is None or recipe.task not in metric.tasks:
+        known = ", ".join(name for name, one in METRICS.items() if recipe.task in one.tasks)
+        raise RecipeError(
+            f"'{question.metric}' is no score of single images for task={recipe.task}.",
+            remedy=f"Use --metric with one of: {known}.",
+        )
+    for name, value, low, high in (
+        ("--points", question.points, 1, 4096),
+        ("--repeats", question.repeats, 1, 1000),
+        ("--folds", question.folds, 2, 20),
+    ):
+        if not low <= value <= high:
+            raise RecipeError(
+                f"{name} is {value}; it must be from {low} to {high}.", remedy=f"Change {name}."
+            )
+    varied = {key for arm in question.arms for key, _ in arm.settings}
+    both = sorted(varied & {one.key for one in question.nuisance})
+    if both:
+        raise RecipeError(
+            f"{', '.join(both)} is both varied and tuned.", remedy="Let it be one or the other."
+        )
+    _check_settings(question)
+
+
+def _check_settings(question: Question) -> None:
+    """Build the recipe of every arm at both ends of every range."""
+    for arm in question.arms:
+        for place in (0.0, 1.0):
+            point = tuple((one.key, value_at(one, place)) for one in question.nuisance)
+            recipe_of(question, arm, point, seed=0)
