@@ -15,12 +15,14 @@ FEWEST, MOST = 4, 0.3
 LEAST_SCORE = 2.0
 """Robust standard deviations from the crowd's middle below which no threshold is tried."""
 
-LARGEST_SHARE = 0.05
-"""Of ordinary images expected among the reported: above it nothing is reported."""
+LARGEST_SHARE, SHARE_OF_FEW, MANY = 0.08, 0.03, 12
+"""Of ordinary images expected among the reported: above the first nothing is reported, above the
+second nothing of fewer than `MANY`. Crowds that thin out by chance show gaps above a handful, never
+above a dozen (no more than 1 of 384 clean sets; docs/log.md)."""
 
-PRICE = 5.0
-"""How many off-topic images one more is worth to report an ordinary one with them: chosen on 102
-injected cases for recall at a precision of 0.99 (docs/log.md)."""
+PRICE = 8.0
+"""How many off-topic images one more is worth to report an ordinary one with them: chosen on 84
+injected cases, and tried on 36 others (docs/log.md)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +53,7 @@ def best_cut(scores: NDArray[np.float64]) -> Cut | None:
             break
         threshold = float(ordered[above - 1] + ordered[above]) / 2
         expected = expected_above(threshold - ordered[above : above + FAR])
-        if expected <= LARGEST_SHARE * above:
+        if expected <= (LARGEST_SHARE if above >= MANY else SHARE_OF_FEW) * above:
             cuts.append(Cut(threshold=threshold, above=above, expected=expected))
     return max(cuts, key=lambda cut: cut.above - PRICE * cut.expected, default=None)
 

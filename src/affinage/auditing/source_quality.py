@@ -40,8 +40,8 @@ def judge_sources(evidence: Evidence) -> SourceJudgement | None:
     Three faults are looked for where the evidence allows: labels that a head fitted on the other
     sources doubts, images unlike any class, and copies. Each is compared with what other sources
     show on images of the same labels, so that neither a hard class nor a source of one class makes
-    a source look bad. A source's p-value is its least one times the number of faults tested
-    (Bonferroni); q-values over all sources are Benjamini and Hochberg's. What stands out is then
+    a source look bad. A source's p-value is its least one after a weighted Bonferroni correction
+    (`source_tally.SHARES`); q-values over all sources are Benjamini and Hochberg's. What stands out is then
     left out of the expectations and of the heads, and all is judged again, so that large bad
     sources do not hide others.
     """

@@ -21,6 +21,11 @@ from affinage.metrics.multiple_tests import benjamini_hochberg
 MATTERS = {"wrong-label": 0.1, "off-topic": 0.1, "copy": 0.2}
 """By how much a share must exceed the expected one to matter, whatever its p-value."""
 
+SHARES = {"wrong-label": 0.7, "off-topic": 0.15, "copy": 0.15}
+"""Of the chance of a false alarm that a source may cause, what each fault's test is given. Foreign
+images and copies are rare in honest sources, so that bad ones stand out by far; wrong labels hide
+among those that a head doubts by itself, and need more of it (docs/log.md)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Rows:
@@ -49,7 +54,7 @@ class Tally:
         faults: The rows in which each fault was counted.
         counts: Of each fault.
         p: Of each fault, shape (sources,).
-        combined: The least p times the number of faults, shape (sources,).
+        combined: The least p over its fault's share of all (`SHARES`), at most 1, shape (sources,).
         q: False-discovery rates, shape (sources,).
         error: Which images a head fitted without their source gets wrong; None without features.
     """
@@ -83,8 +88,7 @@ def tally_of(
     if error is not None:
         far = faults["off-topic"].shows & faults["off-topic"].judged
         p["off-topic"][_known_after_all(images, far, strange, error)] = 1.0
-    least = np.min(list(p.values()), axis=0) if p else np.ones(len(trusted))
-    combined = np.minimum(1.0, least * max(1, len(p)))
+    combined = _combined(p, sources=len(trusted))
     return Tally(
         faults=faults,
         counts=counts,
@@ -93,6 +97,18 @@ def tally_of(
         q=benjamini_hochberg(combined),
         error=error,
     )
+
+
+def _combined(p: dict[str, NDArray[np.float64]], *, sources: int) -> NDArray[np.float64]:
+    """Return one p-value for each source from those of its faults.
+
+    Source:
+        Genovese, Roeder & Wasserman, False Discovery Control with p-Value Weighting, 2006 (weights
+        that are set before the data are seen keep the bound).
+    """
+    whole = sum(SHARES[fault] for fault in p)
+    weighted = [found * whole / SHARES[fault] for fault, found in p.items()]
+    return np.minimum(1.0, np.min([np.ones(sources), *weighted], axis=0))
 
 
 def _of_trusted(source: NDArray[np.int64], trusted: NDArray[np.bool_]) -> NDArray[np.bool_]:
