@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from affinage.workflows.sample import sample
     from affinage.workflows.show import show
     from affinage.workflows.split import split
-    from affinage.workflows.study import Study, studies, study, study_work
+    from affinage.workflows.study import Study, list_studies, study, study_work
     from affinage.workflows.train import train
 
 __version__ = "0.1.0"
@@ -87,12 +87,12 @@ _HOMES = {
     "lightning_callback": "watching.callbacks",
     "list_models": "workflows.models",
     "list_recipes": "workflows.recipes",
+    "list_studies": "workflows.study",
     "predict": "workflows.predict",
     "relabel": "workflows.relabel",
     "sample": "workflows.sample",
     "show": "workflows.show",
     "split": "workflows.split",
-    "studies": "workflows.study",
     "study": "workflows.study",
     "study_work": "workflows.study",
     "train": "workflows.train",
@@ -131,12 +131,12 @@ __all__ = [
     "lightning_callback",
     "list_models",
     "list_recipes",
+    "list_studies",
     "predict",
     "relabel",
     "sample",
     "show",
     "split",
-    "studies",
     "study",
     "study_work",
     "train",

@@ -23,14 +23,17 @@ def feeding_of(part: Part, loader: Any, order: LabelOrder | None) -> Feeding:
         loader: Whence its batches came; None where they came from nowhere known.
         order: Labels as they reached the loss, of the training part.
     """
+    batches = getattr(loader, "batch_sampler", None)
     sampler = getattr(loader, "sampler", None)
+    if batches is not None:  # Where it was given, the loader's own sampler is idle.
+        sampler = getattr(batches, "sampler", batches)
     neighbours = order.neighbours() if order else None
     return Feeding(
         part=part,
         images=_length(getattr(loader, "dataset", None)),
-        batch_size=getattr(loader, "batch_size", None),
+        batch_size=_batch_size(loader, batches),
         sampler=type(sampler).__name__ if sampler is not None else "",
-        shuffled=_shuffled(sampler),
+        shuffled=_shuffled(loader if sampler is None else sampler),
         neighbours_equal=neighbours[0] if neighbours else None,
         neighbours_expected=neighbours[1] if neighbours else None,
         n=neighbours[2] if neighbours else 0,
@@ -43,6 +46,11 @@ def feeding_of(part: Part, loader: Any, order: LabelOrder | None) -> Feeding:
         drop_last=getattr(loader, "drop_last", None),
         smallest_batch=order.smallest if order else None,
     )
+
+
+def _batch_size(loader: Any, batches: Any) -> int | None:
+    sizes = (getattr(loader, "batch_size", None), getattr(batches, "batch_size", None))
+    return next((size for size in sizes if size), getattr(loader, "bs", None))
 
 
 def _shuffled(sampler: Any) -> bool | None:

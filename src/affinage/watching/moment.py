@@ -99,6 +99,10 @@ class Moment:
         """Share of the time so far that watching took."""
         return self._spent / max(time.perf_counter() - self._begun, 1e-9)
 
+    def is_through(self) -> bool:
+        """Return whether all batches of the epoch under way have been given."""
+        return self.batches >= (batches_of(self.train_loader) or float("inf"))
+
     @property
     def epoch(self) -> float:
         """Position in epochs."""

@@ -57,8 +57,8 @@ class Listener(Protocol):
     def backward_ended(self) -> None:
         """Gradients have been computed."""
 
-    def step_begun(self, optimizer: Optimizer) -> None:
-        """An optimizer is about to move the weights."""
+    def step_begun(self, optimizer: Optimizer, *, closure: bool) -> None:
+        """An optimizer is about to move the weights, with gradients that a closure computes first."""
 
     def step_ended(self, optimizer: Optimizer) -> None:
         """An optimizer has moved the weights."""
@@ -101,11 +101,19 @@ def patched(listener: Listener, *, modules: bool = True) -> Iterator[None]:
             )
             stack.callback(heard.remove)
         for handle in (
-            register_optimizer_step_pre_hook(lambda optimizer, *_: listener.step_begun(optimizer)),
+            register_optimizer_step_pre_hook(
+                lambda optimizer, args, kwargs: listener.step_begun(
+                    optimizer, closure=_has_closure(args, kwargs)
+                )
+            ),
             register_optimizer_step_post_hook(lambda optimizer, *_: listener.step_ended(optimizer)),
         ):
             stack.callback(handle.remove)
         yield
+
+
+def _has_closure(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    return any(callable(each) for each in (*args[1:2], kwargs.get("closure")))
 
 
 Wrapper = Callable[[Callable[..., Any]], Callable[..., Any]]

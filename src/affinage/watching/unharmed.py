@@ -19,9 +19,9 @@ def unharmed(method: Callable[..., None]) -> Callable[..., None]:
     """Let a method note its own errors instead of raising them; what it would have seen is missing."""
 
     @functools.wraps(method)
-    def called(self: Troubled, *args: Any) -> None:
+    def called(self: Troubled, *args: Any, **settings: Any) -> None:
         try:
-            method(self, *args)
+            method(self, *args, **settings)
         except Exception as error:  # noqa: BLE001 - tensors of anyone's raise anything.
             kind = f"{method.__name__}: {type(error).__name__}: {error}".splitlines()[0][:200]
             self.troubles[kind] = self.troubles.get(kind, 0) + 1

@@ -37,6 +37,15 @@ class Watched:
         self._watcher = watcher
         watcher.close_stage = partial(collect, watcher, at_rest=False)
 
+    @property
+    def share(self) -> float:
+        """Share of the time so far that watching took, by its own account."""
+        return self._watcher.moment.share
+
+    def tell(self, event: str, *facts: Any) -> None:
+        """Let the watch know of an event that torch does not show, by its name in `patches.Listener`."""
+        getattr(self._watcher, event)(*facts)
+
     def close(self, *, ended: Ended = "finished", error: str = "") -> None:
         """Measure what is measured at rest, and gather everything.
 

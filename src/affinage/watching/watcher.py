@@ -55,7 +55,9 @@ class Watcher:
         self._pending: list[Pass] = []
         self._fresh = True
         self._looked_step = False
+        self._awaiting: Optimizer | None = None
         self._waiting = 0.0
+        self._ended: tuple[Any, ...] = ()
         self._last_step: float | None = None
 
     def expect(self, optimizer: Optimizer) -> None:
@@ -91,7 +93,11 @@ class Watcher:
         if self.moment.busy:
             return
         with self.moment.at_work():
+            self._settle_end()
             self._settle_evaluations()
+            self.stage.curves.close_evaluations(self.moment.epoch)
+            if loader is self.moment.train_loader and self.moment.is_through():
+                self._end_epoch()  # Some frameworks count batches, and never ask for one too many.
             self.roots.loader_seen(loader, self.moment.train_loader)
 
     @unharmed
@@ -100,6 +106,7 @@ class Watcher:
         if self.moment.busy:
             return
         with self.moment.at_work():
+            self._settle_end()
             self._settle_evaluations()
             self._waiting += seconds
             moment = self.moment
@@ -108,19 +115,30 @@ class Watcher:
 
     @unharmed
     def loader_ended(self, loader: Any) -> None:
-        """A loader has given all batches of its pass."""
-        if self.moment.busy:
-            return
-        with self.moment.at_work():
+        """A loader has given all batches of its pass; the last one may still be on its way."""
+        if not self.moment.busy:
+            self._ended = (loader,)
+
+    def _settle_end(self) -> None:
+        """Close the pass of the loader that has ended, now that its last batch has been computed."""
+        ended, self._ended = self._ended, ()
+        moment = self.moment
+        for loader in ended:
             self._settle_evaluations()
-            moment = self.moment
             moment.batch = moment.loader = None
             if loader is not None and loader is moment.train_loader and moment.batches:
-                moment.epochs += 1
-                moment.batches = 0
-                self.stage.curves.close("train (running)", moment.epoch)
+                self._end_epoch()
             elif loader is not None:
                 self.stage.curves.close_evaluations(moment.epoch)
+
+    def _is_another_pass(self, *, graph: bool) -> bool:
+        """Return whether a network's pass cannot be the last one of the loader that has ended."""
+        return any(graph != (loader is self.moment.train_loader) for loader in self._ended)
+
+    def _end_epoch(self) -> None:
+        self.moment.epochs += 1
+        self.moment.batches = 0
+        self.stage.curves.close("train (running)", self.moment.epoch)
 
     # Forward.
 
@@ -138,6 +156,8 @@ class Watcher:
         with self.moment.at_work():
             moment = self.moment
             graph = torch.is_grad_enabled()
+            if self._is_another_pass(graph=graph):
+                self._settle_end()
             if not graph and not self._evaluations:
                 return
             if graph and self._made:
@@ -215,6 +235,10 @@ class Watcher:
             self.stage.backwards += 1
             for tally in self.stage.optimizers.values():
                 tally.backwards += 1
+            awaiting, self._awaiting = self._awaiting, None
+            if awaiting is not None:
+                with self.moment.at_work():
+                    self._look_at_weights(awaiting)
 
     def clipped(self) -> None:
         """Gradients were clipped."""
@@ -226,23 +250,30 @@ class Watcher:
     # Steps.
 
     @unharmed
-    def step_begun(self, optimizer: Optimizer) -> None:
-        """An optimizer is about to move the weights."""
+    def step_begun(self, optimizer: Optimizer, *, closure: bool = False) -> None:
+        """An optimizer is about to move the weights, with gradients that a closure computes first."""
         if self.moment.busy:
             return
         with self.moment.at_work():
             if id(optimizer) not in self.stage.optimizers:
                 self.expect(optimizer)
                 self.stage.optimizers[id(optimizer)].backwards = self.stage.backwards
-            if self.moment.looking:
-                self._looked_step = True
-                self.stage.optimizers[id(optimizer)].look_for_gradients(self._names())
-                self.stage.book.add(self.moment.step + 1, self._updates.begin(self.stage.modules()))
+            if closure:
+                self._awaiting = optimizer
+            else:
+                self._look_at_weights(optimizer)
+
+    def _look_at_weights(self, optimizer: Optimizer) -> None:
+        """Keep the weights as they are before a step, and measure its gradients."""
+        if self.moment.looking:
+            self._looked_step = True
+            self.stage.optimizers[id(optimizer)].look_for_gradients(self._names())
+            self.stage.book.add(self.moment.step + 1, self._updates.begin(self.stage.modules()))
 
     @unharmed
     def step_ended(self, optimizer: Optimizer) -> None:
         """An optimizer has moved the weights."""
-        tally = self.stage.optimizers.get(id(optimizer))
+        tally, self._awaiting = self.stage.optimizers.get(id(optimizer)), None
         if self.moment.busy or tally is None:
             return
         with self.moment.at_work():
@@ -356,6 +387,7 @@ class Watcher:
     def end(self) -> None:
         """Enter what is still pending."""
         with self.moment.at_work():
+            self._settle_end()
             self._settle_evaluations()
             self._looker.detach()
             self.stage.curves.close("train (running)", self.moment.epoch)

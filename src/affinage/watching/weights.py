@@ -68,12 +68,12 @@ class OptimizerTally:
         """
         groups = self.optimizer.param_groups
         first = groups[0] if groups else {}
-        momentum = first.get("momentum")
+        momentum = first.get("momentum", first.get("mom"))  # fastai's word for it.
         scheduler = _scheduler_of(self.optimizer)
         return Optimizer(
             name=type(self.optimizer).__name__,
             learning_rates=self.rates,
-            weight_decays=tuple(float(g.get("weight_decay") or 0.0) for g in groups),
+            weight_decays=tuple(float(g.get("weight_decay") or g.get("wd") or 0.0) for g in groups),
             momentum=float(momentum) if momentum is not None else None,
             settings=_settings(first) or None,
             missing=tuple(name for key, name in trainable.items() if key not in elsewhere),

@@ -45,8 +45,8 @@ from affinage.workflows.tasks import work_of
 from affinage.workflows.train_data import read_data
 from affinage.workflows.work import TaskWork
 
-SECONDS = 30.0
-"""For all that computes; reading the data and the network comes before it."""
+SECONDS = 40.0
+"""From the start on, for all that computes; a step that has begun is not cut."""
 
 BATCH, STEPS, BY_HEART = 8, 6, 60
 _RATE = 2e-3
@@ -92,7 +92,7 @@ def preflight(
         raise DataError(f"There is no '{path}'.", remedy="Name a folder of images, or a table.")
     resolved = resolve_recipe(recipe, settings, {})
     with tempfile.TemporaryDirectory(prefix="affinage-preflight-") as place:
-        flight = _ready(path, resolved, told, Path(place))
+        flight = _ready(path, resolved, told, Path(place), until=begun + SECONDS)
         told.say("taking a few steps, and learning one batch by heart")
         signals, extra = _fly(flight)
         flight.session.close()
@@ -105,7 +105,9 @@ def preflight(
     )
 
 
-def _ready(source: Path, recipe: Recipe, told: Reporter, place: Path) -> _Flight:
+def _ready(
+    source: Path, recipe: Recipe, told: Reporter, place: Path, *, until: float
+) -> _Flight:  # fmt: skip
     """Read the data and build the network, with all folders in a place that is thrown away."""
     finetune = {"batch_size": 2 * BATCH} if recipe.finetune.batch_size == "auto" else {}
     short = recipe.model_copy(
@@ -126,7 +128,7 @@ def _ready(source: Path, recipe: Recipe, told: Reporter, place: Path) -> _Flight
     plan = make_plan(short.finetune, len(data.train))
     return _Flight(
         session=session, data=data, model=model.to(session.engine.device), work=work, recipe=short,
-        plan=plan, until=time.monotonic() + SECONDS,
+        plan=plan, until=until,
     )  # fmt: skip
 
 
@@ -149,7 +151,7 @@ def _fly(flight: _Flight) -> tuple[Signals, tuple[Verdict, ...]]:
                       value=first.measured),),
     )  # fmt: skip
     findings = tuple(_verdict_of(first))
-    return signals, (*findings, _heart_verdict(by_heart))
+    return signals, (*findings, verdict_by_heart(by_heart))
 
 
 def _sample(flight: _Flight) -> tuple[tuple[Item, ...], Any]:
@@ -242,7 +244,7 @@ def _verdict_of(first: FirstLoss) -> list[Verdict]:
     return [Verdict(code="first-loss", answer="finding", said=said, finding=one) for one in found]
 
 
-def _heart_verdict(trial: OneBatch) -> Verdict:
+def verdict_by_heart(trial: OneBatch) -> Verdict:
     """Return whether one batch could be learnt: half of the loss gone is enough to show that it learns."""
     said = (
         f"the loss of one batch of {trial.images} images went from {trial.first_loss:.3g} to "
