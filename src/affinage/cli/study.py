@@ -197,7 +197,7 @@ def study(
 
     subjects = subject or []
     if action is Action.LIST:
-        _list(affinage.studies(" ".join(subjects), folder=output), json=json)
+        _list(affinage.list_studies(" ".join(subjects), folder=output), json=json)
         return
     with reporter() as told:
         if action is Action.SHOW:

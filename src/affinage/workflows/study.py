@@ -220,7 +220,7 @@ def read_study(study: str | Path) -> StudyRecord:
     )
 
 
-def studies(words: str = "", *, folder: str | Path | None = None) -> list[StudyRecord]:
+def list_studies(words: str = "", *, folder: str | Path | None = None) -> list[StudyRecord]:
     """Return the studies that were asked here, the latest first, whose text has all these words.
 
     Args:

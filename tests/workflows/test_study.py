@@ -1,0 +1,149 @@
+import json
+
+import numpy as np
+import pytest
+
+import affinage
+from affinage.cli.main import app
+from affinage.errors import RecipeError, RunError
+from affinage.store.study_folder import StudyFolder
+from affinage.workflows.reporter import Silent
+from affinage.workflows.study_heads import HeadTrials
+
+HEADS = ["features.head=logistic,nearest"]
+
+
+@pytest.fixture(scope="module")
+def here(tmp_path_factory):
+    """The working folder of this module's studies, which share their features."""
+    with pytest.MonkeyPatch.context() as patched:
+        folder = tmp_path_factory.mktemp("studies")
+        patched.chdir(folder)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def asked(digits, here):
+    """A study of two heads on 60 digits."""
+    return affinage.study(digits, vary=HEADS, repeats=3, why="To see.", reporter=Silent())
+
+
+def test_two_heads_are_compared_on_the_same_images_and_seeds(asked):
+    record, folder = asked.record, StudyFolder(asked.path)
+    assert record.answer.finished
+    assert {trial.state for trial in record.trials} == {"complete"}
+    (found,) = record.answer.differences
+    jobs = {(trial.job.arm, trial.job.repeat): trial.job for trial in record.trials}
+    gains = [
+        folder.scores(jobs[1, r]) - folder.scores(jobs[0, r]) for r in range(1, found.repeats + 1)
+    ]
+    assert found.effect.value == pytest.approx(np.mean(gains), abs=1e-6)
+    assert found.effect.n == record.announced.n == 48  # The 12 of the test part are not seen.
+
+
+def test_what_can_be_detected_is_said_before_exploration(asked):
+    assert asked.record.announced.detectable > 0
+    assert asked.record.announced.smallest == asked.record.announced.detectable
+
+
+def test_the_page_tells_the_question_and_the_answer(asked):
+    page, text = asked.page.read_text(), StudyFolder(asked.path).markdown.read_text()
+    for told in ("Why: To see.", "Isolation plot", "What to ask next"):
+        assert told in page
+        assert told in text
+
+
+def test_the_same_question_is_not_run_twice(asked, digits):
+    again = affinage.study(digits, vary=HEADS, repeats=3, why="Forgot.", reporter=Silent())
+    assert again.path == asked.path
+
+
+def test_questions_are_found_by_their_words(asked):
+    assert [one.name for one in affinage.list_studies("NEAREST digits")] == [asked.path.name]
+    assert affinage.list_studies("batchnorm") == []
+
+
+def test_a_study_that_is_asked_again_gives_the_same_numbers(asked, digits):
+    again = affinage.study(digits, vary=HEADS, repeats=3, again=True, reporter=Silent())
+    assert again.path != asked.path
+    assert again.answer.differences == asked.answer.differences
+
+
+def test_a_killed_study_goes_on_to_the_same_answer(asked, digits, monkeypatch):
+    ran, original = [], HeadTrials.run
+
+    def dying(self, job, recipe, *, images_per_class):
+        ran.append(job)
+        if len(ran) == 4:
+            raise KeyboardInterrupt
+        return original(self, job, recipe, images_per_class=images_per_class)
+
+    monkeypatch.setattr(HeadTrials, "run", dying)
+    with pytest.raises(KeyboardInterrupt):
+        affinage.study(digits, vary=HEADS, repeats=3, again=True, output="cut", reporter=Silent())
+    done = affinage.study_work("cut", reporter=Silent())
+    assert done.answer.differences == asked.answer.differences
+    assert len(ran) == len(asked.record.trials) + 1
+
+
+def test_a_trial_that_fails_is_kept_with_its_error_and_the_study_goes_on(digits, here, monkeypatch):
+    original = HeadTrials.run
+
+    def failing(self, job, recipe, *, images_per_class):
+        if recipe.features.penalties[0] > 1:
+            raise MemoryError("too large")
+        return original(self, job, recipe, images_per_class=images_per_class)
+
+    monkeypatch.setattr(HeadTrials, "run", failing)
+    study = affinage.study(
+        digits, vary=["images_per_class=4,12"], nuisance=["features.penalties=1e-3..30"],
+        points=4, repeats=2, reporter=Silent(),
+    )  # fmt: skip
+    record = study.record
+    failed = [trial for trial in record.trials if trial.state == "failed"]
+    assert failed
+    assert {trial.error for trial in failed} == {"MemoryError: too large"}
+    assert record.answer.finished
+    assert record.answer.failed == len(failed)
+    assert "MemoryError" in study.page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"vary": ["features.hed=a,b"]}, "features.hed"),
+        ({"vary": ["features.head=logistic,forest"]}, "features.head"),
+        ({"vary": HEADS, "nuisance": ["features.head=svm,nearest"]}, "both varied and tuned"),
+        ({"vary": HEADS, "nuisance": ["features.folds=1..5"]}, "features.folds"),
+        ({"vary": HEADS, "metric": "mae"}, "mae"),
+        ({"vary": HEADS, "repeats": 0}, "--repeats"),
+        ({"vary": HEADS, "folds": 1}, "--folds"),
+    ],
+)
+def test_a_question_that_cannot_be_asked_is_refused_before_anything_is_written(
+    digits, elsewhere, given, said
+):
+    with pytest.raises(RecipeError, match=said):
+        affinage.study(digits, **given, reporter=Silent())
+    assert not list(elsewhere.iterdir())
+
+
+def test_a_folder_that_is_no_study_is_refused(elsewhere):
+    with pytest.raises(RunError, match="no study"):
+        affinage.study_work(elsewhere)
+
+
+def test_another_folder_is_not_overwritten(digits, elsewhere):
+    (elsewhere / "mine").mkdir()
+    (elsewhere / "mine" / "notes.txt").write_text("keep")
+    with pytest.raises(RunError, match="something in"):
+        affinage.study(digits, vary=HEADS, output="mine", reporter=Silent())
+    assert (elsewhere / "mine" / "notes.txt").read_text() == "keep"
+
+
+def test_the_command_prints_the_same_record(asked, capsys):
+    app(["study", "show", str(asked.path), "--json"], standalone_mode=False)
+    told = json.loads(capsys.readouterr().out)
+    assert told["answer"]["verdict"] == asked.answer.verdict
+    app(["study", "show", str(asked.path)], standalone_mode=False)
+    assert asked.answer.differences[0].sentence[:30] in capsys.readouterr().out
