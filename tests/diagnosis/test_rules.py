@@ -297,3 +297,11 @@ def test_classes_that_are_numbered_anew_in_a_later_phase_are_found():
     before = sick(targets=(one,))
     assert "label-encoding-mismatch" in found(sick(earlier=(before,), targets=(other,)))
     assert "label-encoding-mismatch" not in found(sick(earlier=(before,), targets=(one,)))
+
+
+@pytest.mark.parametrize("code", ["class-not-in-training", "class-shares-differ"])
+def test_classes_that_never_come_are_noted_beside_images_that_come_again_and_again(code):
+    again = replace(HEALTHY.inputs[0], repeated_images=60)
+    codes = found(replace(SICK[code], inputs=(again,)))
+    assert codes["repeated-inputs"] == "warning"
+    assert codes[code] == "note"

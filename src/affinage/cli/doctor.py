@@ -43,8 +43,13 @@ def doctor(
     ] = None,
     prove: Annotated[
         bool,
-        typer.Option("--prove", help="Test what was found by experiments on copies of a script's training."),
+        typer.Option("--prove", help="Test what was found: on copies of a script's training, or by reruns."),
     ] = False,
+    fix: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the recipe of a run with what was proved (implies --prove).",
+                     show_default=False),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print all verdicts as JSON.")] = False,
     fail_on: Annotated[
         str | None,
@@ -69,6 +74,7 @@ def doctor(
     from affinage.cli.severity import check_fail_on, exit_on_findings
     from affinage.workflows.doctor import doctor as examine
     from affinage.workflows.doctor import doctor_json
+    from affinage.workflows.prescribe import prescribe
 
     check_fail_on(fail_on)
     if preflight:
@@ -79,12 +85,20 @@ def doctor(
             diagnosis = fly(target, recipe=recipe, progress=progress)
     else:
         diagnosis = examine(
-            target, arguments or (), minutes=minutes, quiet=json, keep=keep, prove=prove
+            target,
+            arguments or (),
+            minutes=minutes,
+            quiet=json,
+            keep=keep,
+            prove=prove or fix is not None,
         )
+    fixes = prescribe(target, diagnosis, fix) if fix is not None and not preflight else ()
     if json:
-        show_json(doctor_json(diagnosis))
+        show_json(doctor_json(diagnosis, fixes=fixes))
     else:
         _show(diagnosis)
+        if fix is not None:
+            _show_fixes(fixes, fix)
     exit_on_findings(fail_on, diagnosis.findings)
 
 
@@ -112,6 +126,21 @@ def _show(diagnosis: "Diagnosis") -> None:
             because = "because " if answer == "unchecked" else ""
             for verdict in verdicts:
                 show(Text(f"  {verdict.code}: {because}{verdict.said}", style="dim"))
+
+
+def _show_fixes(fixes: tuple[str, ...], file: Path) -> None:
+    from rich.text import Text
+
+    from affinage.cli.console import show
+
+    if not fixes:
+        show(Text("\nNothing was proved, so nothing is changed.", style="bold"))
+        return
+    show(Text("\nWhat was proved is mended by", style="bold"))
+    for line in fixes:
+        show(Text(f"  {line}"))
+    if file.exists():
+        show(Text(f"The recipe is in {file}; train with --recipe {file}."))
 
 
 def _told(verdict: "Verdict"):  # type: ignore[no-untyped-def]

@@ -1,6 +1,7 @@
 """Parts of the data that share images, or name classes differently."""
 
 from affinage.diagnosis.answers import Answered, Fine, Found, Unchecked, otherwise
+from affinage.diagnosis.preprocessing import repeats
 from affinage.diagnosis.reading import (
     feeding_of,
     last_histogram,
@@ -12,6 +13,10 @@ from affinage.diagnosis.reading import (
 )
 from affinage.metrics.intervals import wilson_bounds
 from affinage.records.signals import Histogram, Signals
+
+_NEVER_COME = otherwise(
+    "images that are there and never come", "nothing: few images come again and again"
+)
 
 
 def leak(signals: Signals) -> Answered:
@@ -198,6 +203,8 @@ def class_not_learnt_from(signals: Signals) -> Answered:
         remedy="Split again so that every class is in both parts: `affinage split SOURCE`.",
         grade="fact",
         where=("validation",),
+        severity="note" if repeats(signals) else None,
+        alternatives=_NEVER_COME if repeats(signals) else (),
     )
 
 
@@ -227,6 +234,8 @@ def shares_differ(signals: Signals) -> Answered:
         remedy="Split again by class, or weigh the score by the shares that you expect in use.",
         grade="measured",
         where=("train", "validation"),
+        severity="note" if repeats(signals) else None,
+        alternatives=_NEVER_COME if repeats(signals) else (),
     )
 
 

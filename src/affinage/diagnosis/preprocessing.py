@@ -156,6 +156,11 @@ def constant(signals: Signals) -> Answered:
     )
 
 
+def repeats(signals: Signals) -> bool:
+    """Return whether a few images come again and again, so that others may never come."""
+    return isinstance(repeated(signals), Found)
+
+
 def repeated(signals: Signals) -> Answered:
     """The same images come again and again within an epoch."""
     seen = inputs_of(signals)

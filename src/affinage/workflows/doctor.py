@@ -21,6 +21,7 @@ from affinage.store.files import read_json, write_json
 from affinage.store.run_folder import RunFolder
 from affinage.workflows.prove import SECONDS
 from affinage.workflows.prove import prove as put_to_the_test
+from affinage.workflows.prove_run import prove_run
 
 JSON_FORMAT = 1
 MINUTES = 10.0
@@ -42,11 +43,12 @@ def doctor(
         target: A run's folder; a training script; logs (a folder of TensorBoard events, a CSV file or the
             JSON of a history); saved signals; or the signals of a watched training.
         arguments: Of a script.
-        minutes: After which a script is cut; its training is judged as far as it came.
+        minutes: After which a script is cut; its training is judged as far as it came. Of reruns, all.
         quiet: Whether a script's output goes to standard error, to keep standard output for results.
         keep: File to which signals are saved, to be judged again later.
-        prove: Whether findings are put to the test by experiments on copies of a script's training, for at
-            most two minutes more; findings of anything else are marked as unconfirmed.
+        prove: Whether findings are put to the test: by experiments on copies of a script's training, for at
+            most two minutes more; by reruns of a run of ours, as many as `minutes` allow; findings of
+            anything else are marked as unconfirmed.
 
     Raises:
         RunError: If the target is none of these, or nothing of a training was seen in it.
@@ -57,18 +59,21 @@ def doctor(
     )
     if keep is not None:
         write_json(keep, {"format": JSON_FORMAT, "signals": signals_to_json(signals)})
+    verdicts = diagnose(signals)
+    if prove and not isinstance(target, Signals) and RunFolder(Path(target)).exists:
+        verdicts = prove_run(verdicts, RunFolder(Path(target)), signals, seconds=60 * minutes)
+    elif prove:
+        verdicts = _with_outcomes(verdicts, signals, outcomes)
     return Diagnosis(
         signals=signals,
-        verdicts=_with_outcomes(diagnose(signals), signals, outcomes)
-        if prove
-        else diagnose(signals),
+        verdicts=verdicts,
         code=code,
         seconds=time.monotonic() - begun,
     )
 
 
-def doctor_json(diagnosis: Diagnosis) -> dict[str, Any]:
-    """Return a diagnosis as the documented JSON of `affinage doctor --json`."""
+def doctor_json(diagnosis: Diagnosis, *, fixes: Sequence[str] = ()) -> dict[str, Any]:
+    """Return a diagnosis, and what was changed for it, as the documented JSON of `affinage doctor --json`."""
     signals = diagnosis.signals
     return {
         "format": JSON_FORMAT,
@@ -85,6 +90,7 @@ def doctor_json(diagnosis: Diagnosis) -> dict[str, Any]:
         "seconds": round(diagnosis.seconds, 3),
         "findings": [to_plain(finding) for finding in diagnosis.findings],
         "verdicts": [verdict_to_json(verdict) for verdict in diagnosis.verdicts],
+        "fixes": list(fixes),
         "missing": signals.missing,
     }
 

@@ -75,16 +75,16 @@ def _outcome(
     verdict: Verdict, live: Live | None, pool: Pool | None, signals: Signals, deadline: float, pairs: int
 ) -> Outcome:  # fmt: skip
     if live is None or live.main is None or pool is None:
-        return _unconfirmed("there is no watched training with images at hand to experiment on")
+        return unconfirmed("there is no watched training with images at hand to experiment on")
     if time.monotonic() > deadline:
-        return _unconfirmed("the time for experiments was used up")
+        return unconfirmed("the time for experiments was used up")
     change = _of_gap(verdict, signals)
     if change is not None:
         return _explains_gap(live, pool, change)
     changes = _changes(verdict.code, signals)
     reason = _hindrance(live, pool, changes)
     if changes is None or reason:
-        return _unconfirmed(reason)
+        return unconfirmed(reason)
     return _learns_better(live, pool, changes, deadline, pairs)
 
 
@@ -125,11 +125,11 @@ def _explains_gap(live: Live, pool: Pool, change: Change) -> Outcome:
     at_rest = hits(live, pool, training=False, change=Change())
     changed = hits(live, pool, training=True, change=change)
     if as_trained is None or at_rest is None or changed is None:
-        return _unconfirmed("targets are no classes, so there is no accuracy to compare")
+        return unconfirmed("targets are no classes, so there is no accuracy to compare")
     n = len(as_trained)
     gap = (sum(at_rest) - sum(as_trained)) / n
     if abs(gap) < _GAP:
-        return _marked(
+        return marked(
             paired_difference(changed, as_trained), WORTHWHILE,
             f"The same {n} training images score {sum(as_trained) / n:.3f} as they were trained and "
             f"{sum(changed) / n:.3f} with this one thing changed",
@@ -139,7 +139,7 @@ def _explains_gap(live: Live, pool: Pool, change: Change) -> Outcome:
         if gap > 0
         else paired_difference(as_trained, changed)
     )
-    return _marked(
+    return marked(
         effect, abs(gap) / 2,
         f"The same {n} training images score {sum(as_trained) / n:.3f} in training mode, "
         f"{sum(at_rest) / n:.3f} in evaluation mode, and {sum(changed) / n:.3f} in training mode with this "
@@ -151,7 +151,7 @@ def _learns_better(
     live: Live, pool: Pool, changes: tuple[Change, Change], deadline: float, pairs: int
 ) -> Outcome:
     """Look after a short training; where that proves nothing, after one that is four times as long."""
-    outcome = _unconfirmed("fewer than two pairs of trainings fitted into the time")
+    outcome = unconfirmed("fewer than two pairs of trainings fitted into the time")
     for steps in STEPS:
         begun = time.monotonic()
         scores = _paired_scores(live, pool, changes, deadline, pairs, steps)
@@ -184,7 +184,7 @@ def _compared(scores: list[tuple[float, float]], steps: int) -> Outcome:
     """Judge paired scores; a short training that learnt nothing refutes nothing."""
     effect = paired_mean([b - a for a, b in scores], confidence=_SURE)
     before, after = (sum(column) / len(scores) for column in zip(*scores, strict=True))
-    outcome = _marked(
+    outcome = marked(
         effect, WORTHWHILE,
         f"{len(scores)} pairs of trainings of {steps} steps: score on the training images {before:.3f} "
         f"as it was, {after:.3f} with this one thing changed",
@@ -199,7 +199,8 @@ def _compared(scores: list[tuple[float, float]], steps: int) -> Outcome:
     )
 
 
-def _marked(effect: Estimate, worthwhile: float, said: str) -> Outcome:
+def marked(effect: Estimate, worthwhile: float, said: str) -> Outcome:
+    """Return what an effect with its interval says of a cause that would matter from `worthwhile` on."""
     low, high = effect.low, effect.high
     mark: Mark = "undecided"
     if low is not None and low > worthwhile:
@@ -220,5 +221,6 @@ def _marked(effect: Estimate, worthwhile: float, said: str) -> Outcome:
     )
 
 
-def _unconfirmed(reason: str) -> Outcome:
+def unconfirmed(reason: str) -> Outcome:
+    """Return that nothing could be tried, and why."""
     return Outcome(mark="unconfirmed", said=f"Unconfirmed: {reason}.")
