@@ -45,17 +45,29 @@ def tell(cue: Cue, evidence: Evidence) -> Told:
     chosen = [ids[row] for row in rows.tolist()]
     if cue.kind == "pixels":
         scores = out_of_fold(cue.values, labels, classes, penalty=0.01, ids=chosen, folds=FOLDS)
+        answers = _answers(scores)
     else:
-        part = assign_folds(labels, chosen, folds=FOLDS, seed=0)
-        predict = _tree if cue.kind == "numbers" else _table
-        scores = np.zeros((len(labels), classes))
-        for number in range(int(part.max(initial=-1)) + 1):
-            out, kept = part == number, part != number
-            if kept.any():
-                scores[out] = predict(cue.values[kept], labels[kept], cue.values[out], classes)
-    answers = np.nan_to_num(scores).argmax(axis=1).astype(np.int64)
+        answers = _out_of_fold(cue, labels, chosen, classes)
     edge, surely = _edges(answers, labels, classes)
     return Told(answers=answers, labels=labels, edge=edge, surely=surely)
+
+
+def _out_of_fold(
+    cue: Cue, labels: NDArray[np.int64], ids: list[str], classes: int
+) -> NDArray[np.int64]:
+    part = assign_folds(labels, ids, folds=FOLDS, seed=0)
+    predict = _tree if cue.kind == "numbers" else _table
+    answers = np.zeros(len(labels), dtype=np.int64)
+    for number in range(int(part.max(initial=-1)) + 1):
+        out, kept = part == number, part != number
+        if kept.any():
+            scores = predict(cue.values[kept], labels[kept], cue.values[out], classes)
+            answers[out] = _answers(scores)  # One fold's scores at a time: of millions they are GB.
+    return answers
+
+
+def _answers(scores: NDArray[np.floating]) -> NDArray[np.int64]:
+    return np.nan_to_num(scores).argmax(axis=1).astype(np.int64)
 
 
 def _table(
