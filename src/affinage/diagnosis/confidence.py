@@ -6,7 +6,8 @@ RIGHT_BY_CODE: dict[str, tuple[int, int]] = {
     "class-not-in-training": (2, 2),
     "dead-units": (1, 1),
     "decayed-too-soon": (3, 3),
-    "first-loss-too-high": (1, 1),
+    "first-loss-too-high": (2, 2),
+    "label-order-mismatch": (1, 1),
     "learning-rate-too-low": (2, 2),
     "loss-activation-mismatch": (2, 2),
     "metric-rounded-too-late": (1, 1),
@@ -15,10 +16,11 @@ RIGHT_BY_CODE: dict[str, tuple[int, int]] = {
     "parameters-without-gradient": (2, 2),
     "parts-scaled-differently": (2, 2),
     "preprocessing-mismatch": (1, 1),
+    "repeated-inputs": (1, 1),
     "too-much-dropout": (2, 2),
     "unshuffled-training": (1, 1),
     "validation-is-training": (2, 2),
-    "vanishing-gradient": (2, 2),
+    "vanishing-gradient": (3, 3),
     "weight-decay-too-strong": (1, 1),
 }
 """By code: how many findings above "note" were right, of how many; printed by
