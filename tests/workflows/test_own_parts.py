@@ -1,5 +1,10 @@
 """A network, a loss, a metric and a transform of one's own, in a real training."""
 
+import contextlib
+import io
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -90,3 +95,19 @@ def test_a_loss_of_ones_own_does_not_fit_the_stage_features(digits, parts, tmp_p
             digits, data=tmp_path / "data", output=tmp_path / "run", settings=SMALL,
             stages="features,finetune", parts=affinage.Parts(loss=margin), reporter=Silent(),
         )  # fmt: skip
+
+
+def test_the_page_shows_how_own_parts_are_handed_over(digits, tmp_path, monkeypatch):
+    page = Path(__file__).parents[2] / "docs" / "own-parts.md"
+    names = {"__name__": "page"}
+    with contextlib.redirect_stdout(io.StringIO()):
+        for block in re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL):
+            exec(block, names)
+    monkeypatch.chdir(tmp_path)
+    recipe = {"model": {"width": 32, "height": 32}, "finetune": {"steps": 2, "refit": False}}
+    train = affinage.train
+    monkeypatch.setattr(
+        affinage, "train", lambda *args, **kw: train(*args, recipe=recipe, reporter=Silent(), **kw)
+    )
+    answers = names["train_with_own_parts"](digits)
+    assert len(answers) == len(list(digits.rglob("*.png")))

@@ -43,7 +43,8 @@ def carry_over(
     if not any(name.startswith("backbone.") and tensor.ndim > 1 for name, tensor in taken.items()):
         raise ModelError(
             "No layer of the trained model fits this backbone.",
-            remedy="Go on with the run's own model.backbone and its settings, or leave --from out.",
+            remedy="Go on with the run's own model.backbone and its settings, or leave --from out. "
+            "From a run of another task, name its head too: model.head.pooling and model.head.layers.",
         )
     rows = _rows(old_classes, new_classes)
     kept = {

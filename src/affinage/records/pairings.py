@@ -157,6 +157,14 @@ def problems(chosen: Chosen) -> tuple[str, ...]:
     return tuple(_problems(chosen))
 
 
+def impossible(chosen: Chosen) -> bool:
+    """Return True where not even `force` can train: one class each cannot be several numbers a class."""
+    if chosen.task != "classify":
+        return False
+    mixed_index = chosen.labels == "index" and chosen.soft and resolve(chosen).loss != "mse"
+    return resolve(chosen).loss in ("negative_binomial", "zero_inflated", "hurdle") or mixed_index
+
+
 def _problems(chosen: Chosen) -> Iterator[str]:
     there = pairings_of(chosen.task, chosen.target)
     what = chosen.task if chosen.task != "count" else f"count with count.target={chosen.target}"

@@ -14,7 +14,7 @@ from affinage.records.networks import (
     ModelSettings,
     with_defaults_from_scratch,
 )
-from affinage.records.pairings import Chosen, TaskName, problems
+from affinage.records.pairings import Chosen, TaskName, impossible, problems
 from affinage.records.section import Section
 from affinage.records.settings.augment import AugmentSettings
 from affinage.records.settings.compute import ComputeSettings
@@ -108,9 +108,10 @@ class Recipe(Section):
         if self.sensitivity is not None and self.miss_cost is not None:
             msg = "sensitivity and miss_cost both choose the threshold: give one"
             raise ValueError(msg)
-        unfit = problems(self.chosen_loss())
-        if unfit and not self.force:
-            raise ValueError(" ".join(unfit) + " --force trains all the same.")
+        unfit, never = problems(self.chosen_loss()), impossible(self.chosen_loss())
+        if unfit and (never or not self.force):
+            last = "Not even --force can." if never else "--force trains all the same."
+            raise ValueError(f"{' '.join(unfit)} {last}")
         return self
 
     def chosen_loss(self) -> Chosen:
@@ -194,6 +195,10 @@ def _training_problems(recipe: Recipe) -> Iterator[str]:
     sizes, shares = settings.sizes or (), settings.size_shares or ()
     if list(sizes) != sorted(set(sizes)):
         yield "finetune.sizes must grow: small images first, such as 128,160,224"
+    if "size_strength" in settings.altered and not sizes:
+        yield "finetune.size_strength is for growing images: set finetune.sizes"
+    if "gem_power" in recipe.model.head.altered and recipe.model.head.pooling != "gem":
+        yield "model.head.gem_power is for model.head.pooling=gem: set that too"
     if shares and len(shares) != len(sizes):
         yield (
             f"finetune.size_shares has {len(shares)} numbers for {len(sizes)} sizes: give one each"

@@ -12,3 +12,9 @@ class Section(BaseModel):
     def changed(self) -> bool:
         """True where a setting is not as it comes."""
         return self != type(self)()
+
+    @property
+    def altered(self) -> frozenset[str]:
+        """Names of the settings that are not as they come."""
+        fields = type(self).model_fields
+        return frozenset(name for name in fields if getattr(self, name) != fields[name].default)

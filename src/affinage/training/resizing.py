@@ -114,6 +114,7 @@ def check_sizes(model: Classifier, recipe: Recipe, device: torch.device) -> None
             raise ModelError(
                 f"The model cannot compute at {size.width} × {size.height} px (finetune.sizes): "
                 f"{str(error).splitlines()[0] if str(error) else type(error).__name__}",
-                remedy="Leave finetune.sizes out, or choose a convolutional backbone, which takes "
-                "any size.",
+                remedy="Leave finetune.sizes out, or choose a backbone that pools its maps before the "
+                "head, as convolutional ones of timm and mini_xception do; three_conv and "
+                "model.head.pooling=flatten want one size.",
             ) from None

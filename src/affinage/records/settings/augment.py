@@ -1,8 +1,8 @@
 """Settings of changes to training images."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from affinage.records.section import Section
 
@@ -51,3 +51,14 @@ class AugmentSettings(Section):
         le=10,
         description="Alpha of cutmix: a box of one image lies on another; 0 = off.",
     )
+
+    @model_validator(mode="after")
+    def _hold_together(self) -> Self:
+        unused = sorted({"policy_changes", "policy_magnitude"} & self.altered)
+        if unused and self.policy != "randaugment":
+            msg = (
+                f"{' and '.join(unused)} means nothing to policy={self.policy}: set "
+                "augment.policy=randaugment, or leave it out"
+            )
+            raise ValueError(msg)
+        return self

@@ -6,6 +6,8 @@ from pydantic import Field, model_validator
 
 from affinage.records.section import Section
 
+OF_PLATEAU = ("factor", "patience", "threshold", "cooldown", "minimum")
+
 
 class ScheduleSettings(Section):
     """How the learning rate moves over the planned steps."""
@@ -43,6 +45,16 @@ class ScheduleSettings(Section):
         if self.gamma is not None and self.name not in ("exponential", "step"):
             msg = f"gamma means nothing to the schedule {self.name}: choose exponential or step" + (
                 ", or set factor" if self.name == "plateau" else ""
+            )
+            raise ValueError(msg)
+        if self.name != "step" and "every" in self.altered:
+            msg = f"every means nothing to the schedule {self.name}: choose step, or leave it out"
+            raise ValueError(msg)
+        unused = [name for name in OF_PLATEAU if name in self.altered]
+        if unused and self.name != "plateau":
+            msg = (
+                f"{', '.join(unused)} means nothing to the schedule {self.name}: choose plateau, or "
+                "leave it out"
             )
             raise ValueError(msg)
         return self
