@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from affinage.errors import DataError, RecipeError
-from affinage.heads.folds import assign_folds
+from affinage.heads.folds import _dealt_alone, _dealt_together, assign_folds
 
 
 def names(n):
@@ -39,6 +39,15 @@ def test_groups_stay_together_and_order_does_not_matter(rows, folds, seed, rando
         groups=[groups[i] for i in order],
     )  # fmt: skip
     assert mixed.tolist() == part[order].tolist()
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.integers(2, 6), st.integers(0, 9))
+def test_images_that_stand_alone_are_dealt_as_groups_of_one(labels, folds, seed):
+    labels = np.array(labels)
+    ids = names(len(labels))
+    units, unit = np.unique(np.array(ids, dtype=object), return_inverse=True)
+    together = _dealt_together(units.tolist(), unit, labels, folds, seed)[unit]
+    np.testing.assert_array_equal(_dealt_alone(ids, labels, folds, seed), together)
 
 
 def test_another_seed_deals_otherwise():

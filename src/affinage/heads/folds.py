@@ -47,24 +47,56 @@ def assign_folds(
             remedy="Set features.folds to 5.",
         )
     units, unit = np.unique(np.array(names, dtype=object), return_inverse=True)
+    unit = unit.reshape(-1)
+    if len(units) == len(labels):
+        return _dealt_alone(names, labels, folds, seed)
+    return _dealt_together(units.tolist(), unit, labels, folds, seed)[unit]
+
+
+def _dealt_alone(
+    names: list[str], labels: NDArray[np.int64], folds: int, seed: int
+) -> NDArray[np.int64]:
+    """Return the fold of each image where none is held out with another: a million take seconds."""
+    folds = max(1, min(folds, int(np.bincount(labels, minlength=1).max())))
+    own, hashes = labels.tolist(), _hashes(names, seed)
+    held = [[0] * folds for _ in range(int(labels.max(initial=0)) + 1)]
+    total = [0] * folds
+    fold_of = np.zeros(len(labels), dtype=np.int64)
+    for index in sorted(range(len(own)), key=lambda i: (own[i], hashes[i])):
+        here = held[own[index]]
+        _, _, chosen = min(zip(here, total, range(folds), strict=True))
+        fold_of[index] = chosen
+        here[chosen] += 1
+        total[chosen] += 1
+    return fold_of
+
+
+def _dealt_together(
+    units: list[str], unit: NDArray[np.intp], labels: NDArray[np.int64], folds: int, seed: int
+) -> NDArray[np.int64]:
+    """Return the fold of each unit, shape (units,); `unit` has the position of each image's."""
     counts = np.zeros((len(units), int(labels.max(initial=0)) + 1), dtype=np.int64)
     np.add.at(counts, (unit, labels), 1)
     folds = max(1, min(folds, int((counts > 0).sum(axis=0).max(initial=0))))
     fold_of = np.zeros(len(units), dtype=np.int64)
     held = np.zeros((folds, counts.shape[1]), dtype=np.int64)
-    for index in _dealing_order(units.tolist(), counts, seed):
+    for index in _dealing_order(units, counts, seed):
         own = counts[index] > 0
         chosen = min(
             range(folds), key=lambda fold: (int(held[fold, own].sum()), int(held[fold].sum()))
         )
         fold_of[index] = chosen
         held[chosen] += counts[index]
-    return fold_of[unit.reshape(-1)]
+    return fold_of
 
 
 def _dealing_order(units: list[str], counts: NDArray[np.int64], seed: int) -> list[int]:
     """Return unit indices: by their largest class, the big units first, then by hash."""
     major = counts.argmax(axis=1)
     size = counts.sum(axis=1)
-    hashes = [hashlib.sha256(f"{seed}\0{name}".encode()).digest() for name in units]
+    hashes = _hashes(units, seed)
     return sorted(range(len(units)), key=lambda i: (major[i], -size[i], hashes[i]))
+
+
+def _hashes(names: list[str], seed: int) -> list[bytes]:
+    return [hashlib.sha256(f"{seed}\0{name}".encode()).digest() for name in names]
