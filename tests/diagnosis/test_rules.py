@@ -211,6 +211,12 @@ def moved_by(ratio):
     return found(sick(points=POOR, series=series(line("loss", FLAT), *updates)))
 
 
+def test_the_remedy_brings_updates_back_to_what_is_usual():
+    updates = layered("update_ratio", **{"0": 1.2, "2": 1.2, "3": 1.2})
+    verdict = diagnose(sick(points=POOR, series=series(line("loss", FLAT), *updates)))[0]
+    assert verdict.changes == (("optimizer.lr", "x0.001"),)
+
+
 def test_a_loss_of_knowing_nothing_is_not_blamed_on_a_usual_rate():
     assert moved_by(0.3)["learning-rate-too-high"] == "warning"
     assert "learning-rate-too-high" not in moved_by(0.03)

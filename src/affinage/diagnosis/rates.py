@@ -1,5 +1,6 @@
 """Learning rates that are too high, too low, or fall at the wrong time."""
 
+import math
 from statistics import median
 
 from affinage.diagnosis.answers import Answered, Fine, Found, Unchecked, otherwise
@@ -16,6 +17,7 @@ from affinage.diagnosis.reading import (
 from affinage.records.signals import Signals
 
 _ENOUGH = 12
+_USUAL = 1e-3
 _WILD, _PATH = 0.05, 3.0
 """A loss that merely stands at that of knowing nothing tells a high rate from a slow start only where
 each step moves weights by 5 % (50 times what is usual) and all together replaced them three times."""
@@ -57,17 +59,23 @@ def too_high(signals: Signals) -> Answered:
             else "updates unseen"
         )
         return Fine(f"the loss falls to {end:.3g} from {early:.3g}; {seen}")
+    powers = _powers_of_ten(ratio)
     return Found(
         subject=f"Updates move weights by {ratio:.0%} of their size at a step, and {problem}.",
         evidence=(f"median of layers, over {len(losses)} losses seen", "about 0.1 % is usual"),
-        remedy="Divide the learning rate by 10.",
+        remedy=f"Divide the learning rate by {10**powers:g}.",
         grade="measured",
         traces=series_trace(series, "loss"),
         alternatives=otherwise(
             "inputs of a wrong scale", "see the verdict on preprocessing, which was asked too"
         ),
-        changes=(("optimizer.lr", "x0.1"),),
+        changes=(("optimizer.lr", f"x{10.0**-powers:g}"),),
     )
+
+
+def _powers_of_ten(ratio: float | None) -> int:
+    """Return how many powers of ten lie between an update and the usual one of a thousandth; at least 1."""
+    return max(1, round(abs(math.log10((ratio or _USUAL) / _USUAL))))
 
 
 def _best(losses: list[float]) -> float:
@@ -112,16 +120,18 @@ def too_low(signals: Signals) -> Answered:
         return Fine("weights do not move at all, which another rule judges")
     if ratio > 1e-4 or end < 0.85 * early or (learnt is not None and learnt > 0.85):
         return Fine(f"an update moves a layer by {ratio:.1e} of its size")
+    powers = _powers_of_ten(ratio)
     return Found(
         subject=f"Updates move weights by {ratio:.0e} of their size at a step, and the loss fell only "
         f"from {early:.3g} to {end:.3g} in {signals.steps or 0} steps.",
-        remedy="Multiply the learning rate by 10 until the loss falls visibly within an epoch.",
+        remedy=f"Multiply the learning rate by {10**powers:g}, and on until the loss falls visibly within "
+        "an epoch.",
         grade="measured",
         traces=series_trace(signals.series_of("loss"), "loss"),
         alternatives=otherwise(
             "a network that has learnt all it can", "its training images are not yet learnt"
         ),
-        changes=(("optimizer.lr", "x10"),),
+        changes=(("optimizer.lr", f"x{10**powers:g}"),),
     )
 
 
