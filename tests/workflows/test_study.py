@@ -1,4 +1,5 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -147,3 +148,62 @@ def test_the_command_prints_the_same_record(asked, capsys):
     assert told["answer"]["verdict"] == asked.answer.verdict
     app(["study", "show", str(asked.path)], standalone_mode=False)
     assert asked.answer.differences[0].sentence[:30] in capsys.readouterr().out
+
+
+def test_trials_that_fine_tune_are_runs_that_never_saw_the_test_part(digits, here):
+    study = affinage.study(
+        digits, vary=["model.three_conv.batch_norm=false,true"], repeats=2, folds=5,
+        settings=[
+            "stages=finetune", "model.backbone=three_conv", "model.width=32", "model.height=32",
+            "finetune.epochs=1", "finetune.batch_size=16", "optimizer.lr=1e-3",
+        ],
+        reporter=Silent(),
+    )  # fmt: skip
+    record = study.record
+    assert [trial.error for trial in record.trials] == [""] * 4
+    assert record.answer.differences[0].repeats == 2
+    for trial in record.trials:
+        run = affinage.Run(study.path / "runs" / trial.run)
+        assert set(run.evaluation) == {"validation"}
+        assert run.record.split["test"] == 0
+        assert trial.score == pytest.approx(run.evaluation["validation"].accuracy.value)
+
+
+def test_two_workers_share_one_study(digits, here, asked):
+    folder = here / "shared"
+    StudyFolder(folder).begin(asked.record.question, "2026-05-03T10:00:00+00:00")
+    with ThreadPoolExecutor(2) as workers:
+        done = [workers.submit(affinage.study_work, folder, reporter=Silent()) for _ in range(2)]
+    assert [one.result().answer.differences for one in done] == [asked.answer.differences] * 2
+    assert len(affinage.Study(folder).record.trials) == len(asked.record.trials)
+
+
+def test_a_damaged_study_does_not_stand_in_the_way_of_others(asked, here):
+    for place, text in (("torn-1", "{"), ("torn-2", '{"format": 1, "asked": "2026"}')):
+        torn = here / "affinage-studies" / place
+        torn.mkdir()
+        (torn / "question.json").write_text(text)
+    assert asked.path.name in [one.name for one in affinage.list_studies()]
+
+
+def test_tuning_alone_shows_how_much_of_its_best_was_luck(digits, here):
+    study = affinage.study(
+        digits, nuisance=["features.penalties=1e-3..10"], points=4, repeats=3, reporter=Silent()
+    )
+    (arm,) = study.answer.arms
+    assert study.answer.verdict.startswith("Best of 4 settings: features.penalties = ")
+    explored = [trial for trial in study.record.trials if trial.job.repeat == 0]
+    assert len(explored) == 4
+    best = max(explored, key=lambda trial: trial.score)
+    assert arm.best == study.record.design[best.job.point]
+    assert "on 3 fresh seeds, n = 48" in study.answer.verdict
+
+
+def test_images_per_class_give_a_learning_curve_that_is_carried_on(digits, here):
+    study = affinage.study(
+        digits, vary=["images_per_class=12,6,3"], repeats=2, settings=["features.penalties=0.1"],
+        reporter=Silent(),
+    )  # fmt: skip
+    assert [one.size for one in study.answer.extrapolated] == [24, 48]
+    errors = [1 - arm.confirmed.value for arm in study.answer.arms]
+    assert study.answer.extrapolated[0].error.value <= max(errors)

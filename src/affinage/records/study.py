@@ -207,6 +207,7 @@ class ArmResult:
         explored: Its mean score there: the best of several, so too good by luck.
         confirmed: Its score on fresh seeds, with a 95 % interval over images and seeds.
         spread: Standard deviation of its mean score over seeds; None for fewer than two.
+        seeds: On how many fresh seeds.
         tried: Nuisance settings that were tried.
         failed: How many of its trials failed.
         seconds: Mean time of one of its trials.
@@ -217,6 +218,7 @@ class ArmResult:
     explored: float | None
     confirmed: Estimate
     spread: float | None
+    seeds: int
     tried: int
     failed: int
     seconds: float
@@ -228,6 +230,19 @@ class Importance:
 
     parameters: tuple[str, ...]
     share: Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extrapolated:
+    """What a learning curve says of another number of images.
+
+    Attributes:
+        size: Images of each class to learn from.
+        error: Mean error there (1 - score where the metric is a share), with a 95 % band.
+    """
+
+    size: int
+    error: Estimate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,6 +260,7 @@ class Answer:
         failed: How many failed.
         seconds: Time that trials took.
         next_question: What to ask next.
+        extrapolated: Where images per class were varied: what more of them would probably give.
     """
 
     verdict: str
@@ -257,6 +273,7 @@ class Answer:
     failed: int
     seconds: float
     next_question: str
+    extrapolated: tuple[Extrapolated, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -192,6 +192,8 @@ def _seen(study: StudyRecord, said: Answer, shown: _Figures) -> Iterator[Block]:
         )  # fmt: skip
         yield Text(paragraphs=tuple(one.sentence for one in said.differences))
     yield from _isolation(study, said)
+    if said.extrapolated:
+        yield _curve(said, shown)
     yield from _slices(study)
     if said.importance:
         yield Table(
@@ -210,6 +212,16 @@ def _seen(study: StudyRecord, said: Answer, shown: _Figures) -> Iterator[Block]:
             "it explains beyond its two: parameters that must be tuned together.",
             numeric=(1, 2),
         )
+
+
+def _curve(said: Answer, shown: _Figures) -> Table:
+    return Table(
+        columns=("images of each class", "error that is to be expected [95 %]"),
+        rows=tuple((f"{one.size:,}", shown.estimate(one.error)) for one in said.extrapolated),
+        caption="The learning curve, carried on by a power law fitted to its points. The band holds what "
+        "chance does to the points, not that the law might not hold so far out.",
+        numeric=(0, 1),
+    )
 
 
 def _isolation(study: StudyRecord, said: Answer) -> Iterator[Chart]:

@@ -76,11 +76,11 @@ class StudyFolder:
         Raises:
             RunError: If there is no study here, or of a later version.
         """
-        return from_plain(Question, self._document()["question"])
+        return from_plain(Question, self._document().get("question"))
 
     def asked(self) -> str:
         """Return when it was asked."""
-        return str(self._document()["asked"])
+        return str(self._document().get("asked", ""))
 
     def _document(self) -> dict[str, object]:
         if not self.exists:
@@ -88,10 +88,10 @@ class StudyFolder:
                 f"'{self.path}' is no study.",
                 remedy="See which there are: affinage study list",
             )
-        document: dict[str, object] = read_json(self.path / "question.json")
-        if document.get("format") != FORMAT:
+        document = read_json(self.path / "question.json")
+        if not isinstance(document, dict) or document.get("format") != FORMAT:
             raise RunError(
-                f"The study '{self.name}' has format {document.get('format')}, this version reads {FORMAT}.",
+                f"The study '{self.name}' is of another version, or damaged: this one reads format {FORMAT}.",
                 remedy="Read it with the version of Affinage that wrote it.",
             )
         return document
@@ -152,4 +152,12 @@ class StudyFolder:
 def studies_in(folder: Path) -> list[StudyFolder]:
     """Return the studies in a folder, the latest asked first."""
     found = [StudyFolder(path) for path in sorted(folder.iterdir())] if folder.is_dir() else []
-    return sorted((one for one in found if one.exists), key=lambda one: one.asked(), reverse=True)
+    return sorted((one for one in found if one.exists), key=_when, reverse=True)
+
+
+def _when(study: StudyFolder) -> str:
+    """Return when a study was asked; of a damaged one nothing."""
+    try:
+        return study.asked()
+    except RunError:
+        return ""

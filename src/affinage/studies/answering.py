@@ -15,16 +15,19 @@ from affinage.records.study import (
     ArmResult,
     Choice,
     Difference,
+    Extrapolated,
     Importance,
     Job,
     Question,
     Settings,
     Span,
 )
+from affinage.studies.asking import IMAGES_PER_CLASS, word
 from affinage.studies.bounds import crowded_bound, widened
 from affinage.studies.design import place_of
 from affinage.studies.importance import importances, in_bins
-from affinage.studies.judging import amount, judge
+from affinage.studies.judging import amount, judge, scored
+from affinage.studies.learning_curve import extrapolate
 from affinage.studies.planning import Ended, Scores, best_points, differences
 from affinage.studies.scoring import METRICS
 
@@ -73,6 +76,7 @@ def answer(seen: Seen, decided: Sequence[Difference], *, finished: bool) -> Answ
         failed=failed,
         seconds=sum(trial.seconds for trial in seen.ended.values()),
         next_question=_next(seen, decided, findings),
+        extrapolated=_learning_curve(seen),
     )
 
 
@@ -93,11 +97,7 @@ def look_at(seen: Seen, pairs: Sequence[tuple[int, int]], look: int) -> list[Dif
 def _arm(seen: Seen, arm: int) -> ArmResult:
     best = best_points(seen.question, seen.ended).get(arm)
     own = {job: trial for job, trial in seen.ended.items() if job.arm == arm}
-    good = [
-        seen.scores(job)
-        for job, trial in sorted(own.items())
-        if job.repeat and job.point == best and trial.state == "complete"
-    ]
+    good = _confirmed(seen, arm)
     explored = own.get(Job(arm=arm, point=best, repeat=0)) if best is not None else None
     confirmed = Estimate(value=None, low=None, high=None, n=0)
     if good:
@@ -115,6 +115,7 @@ def _arm(seen: Seen, arm: int) -> ArmResult:
         explored=explored.score if explored is not None else None,
         confirmed=confirmed,
         spread=float(np.std(means, ddof=1)) if len(means) > 1 else None,
+        seeds=len(good),
         tried=sum(job.repeat == 0 for job in own),
         failed=sum(trial.state == "failed" for trial in own.values()),
         seconds=float(np.mean(seconds)) if seconds else 0.0,
@@ -128,6 +129,33 @@ def explored(seen: Seen, arm: int) -> tuple[list[int], NDArray[np.float64]]:
     scores = [seen.ended[job].score for job in jobs]
     gains = [np.nan if score is None else sign * score for score in scores]
     return [job.point for job in jobs], np.array(gains, dtype=np.float64)
+
+
+def _confirmed(seen: Seen, arm: int) -> list[NDArray[np.float64]]:
+    """Return an arm's score of each image on each fresh seed, at the setting that is confirmed."""
+    best = best_points(seen.question, seen.ended).get(arm)
+    return [
+        seen.scores(job)
+        for job, trial in sorted(seen.ended.items())
+        if job.arm == arm and job.repeat and job.point == best and trial.state == "complete"
+    ]
+
+
+def _learning_curve(seen: Seen) -> tuple[Extrapolated, ...]:
+    """Return what twice and four times the most images would give; nothing for other questions."""
+    arms = seen.question.arms
+    if any([key for key, _ in arm.settings] != [IMAGES_PER_CLASS] for arm in arms):
+        return ()
+    metric = METRICS[seen.question.metric]
+    points = []
+    for index, arm in enumerate(arms):
+        rows = np.array(_confirmed(seen, index))
+        if rows.size:
+            points.append((int(_number(arm.settings[0][1])), 1 - rows if metric.share else rows))
+    points.sort(key=lambda point: point[0])
+    sizes = [size for size, _ in points]
+    wanted = [2 * sizes[-1], 4 * sizes[-1]] if sizes else []
+    return extrapolate(sizes, [rows for _, rows in points], wanted, seed=seen.question.seed)
 
 
 def _bounds(seen: Seen) -> list[Finding]:
@@ -213,9 +241,11 @@ def _number(value: object) -> float:
 def _verdict(
     question: Question, decided: Sequence[Difference], arms: Sequence[ArmResult], *, finished: bool
 ) -> str:
+    if len(question.arms) == 1 and arms[0].confirmed.value is not None:
+        return _tuned(question, arms[0])
     if not decided:
-        scored = [arm for arm in arms if arm.confirmed.value is not None]
-        said = f"{len(scored)} of {len(arms)} could be scored on fresh seeds; nothing was compared."
+        known = [arm for arm in arms if arm.confirmed.value is not None]
+        said = f"{len(known)} of {len(arms)} could be scored on fresh seeds; nothing was compared."
         return said if finished else f"No answer yet: {said}"
     if len(decided) == 1:
         return decided[0].sentence
@@ -226,6 +256,16 @@ def _verdict(
     parts = [f"{says}: {', '.join(names)}" for says, names in told.items() if names]
     against = "the step before" if question.design == "add-one" else f"'{question.arms[0].name}'"
     return f"Against {against}: {'; '.join(parts)}."
+
+
+def _tuned(question: Question, arm: ArmResult) -> str:
+    """Return what tuning alone has found, with the part of it that was luck."""
+    metric, one = METRICS[question.metric], arm.confirmed
+    best = ", ".join(f"{key} = {word(value)}" for key, value in arm.best)
+    luck = metric.sign * ((arm.explored or 0.0) - (one.value or 0.0))
+    figures = f"{scored(one, metric)} on {arm.seeds} fresh seeds, n = {one.n:,}"
+    lucky = f"; {amount(luck, metric)} less than in exploration, which was luck" if luck > 0 else ""
+    return f"Best of {arm.tried} settings: {best}: {figures}{lucky}."
 
 
 def _next(seen: Seen, decided: Sequence[Difference], findings: Sequence[Finding]) -> str:

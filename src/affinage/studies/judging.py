@@ -147,6 +147,15 @@ def amount(size: float, metric: Metric) -> str:
     return f"{100 * size:.2g} points" if metric.share else f"{size:.2g}"
 
 
+def scored(one: Estimate, metric: Metric) -> str:
+    """Return a score with its interval, such as `93.1 % [91.8, 94.4]`."""
+    scale, digits, unit = (100, 1, " %") if metric.share else (1, 4, "")
+    value = f"{scale * (one.value or 0.0):.{digits}f}{unit}"
+    if one.low is None or one.high is None:
+        return value
+    return f"{value} [{scale * one.low:.{digits}f}, {scale * one.high:.{digits}f}]"
+
+
 def shown(effect: Estimate, metric: Metric) -> str:
     """Return a gain with its interval, such as `+1.2 points [+0.3, +2.1]`."""
     if effect.value is None:

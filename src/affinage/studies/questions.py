@@ -64,10 +64,13 @@ def arms_and_design(given: Mapping[str, Any]) -> tuple[tuple[Arm, ...], Design]:
         raise RecipeError(
             f"{' and '.join(kinds)} are different designs.", remedy="Ask two questions instead."
         )
+    if not kinds and given.get("nuisance"):
+        return (Arm(name="tuned", settings=()),), "compare"
     if not kinds:
         raise RecipeError(
             "The question does not say what to compare.",
-            remedy="Give --vary KEY=a,b, or the steps of a ladder with --add KEY=VALUE.",
+            remedy="Give --vary KEY=a,b, the steps of a ladder with --add KEY=VALUE, or with --nuisance "
+            "KEY=low..high alone what to tune.",
         )
     match kinds[0]:
         case "vary":
@@ -91,6 +94,8 @@ def same_question(one: Question, other: Question) -> bool:
 def in_words(arms: Sequence[Arm], design: Design, sources: Sequence[str]) -> str:
     """Return a question in words, where nobody gave any."""
     on = ", ".join(Path(source).name for source in sources)
+    if len(arms) == 1:
+        return f"What is the best setting on {on}?"
     if design == "add-one":
         return f"What does each step add on {on}?"
     if design == "leave-one-out":

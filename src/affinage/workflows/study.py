@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from affinage.errors import AffinageError
+from affinage.errors import AffinageError, RunError
 from affinage.records.report import Report
 from affinage.records.study import (
     Answer,
@@ -228,7 +228,7 @@ def list_studies(words: str = "", *, folder: str | Path | None = None) -> list[S
         folder: Where studies lie; `affinage-studies` here by default.
     """
     found = []
-    for one in studies_in(Path(folder) if folder is not None else Path(STUDIES)):
+    for one in _readable(Path(folder) if folder is not None else Path(STUDIES)):
         question, said = one.question(), one.answer()
         text = " ".join(
             [one.name, repr(question), said.verdict if said is not None else ""]
@@ -394,12 +394,20 @@ def _question(laid: dict[str, Any]) -> Question:
     return question
 
 
+def _readable(folder: Path) -> Iterator[StudyFolder]:
+    """Yield the studies that can be read, the latest first: a damaged one is no reason to stop."""
+    for one in studies_in(folder):
+        with contextlib.suppress(RunError):
+            _ = one.question(), one.answer(), one.announced()
+            yield one
+
+
 def _design(question: Question) -> tuple[Settings, ...]:
     return nuisance_points(question.nuisance, points=question.points, seed=question.seed)
 
 
 def _answered_before(question: Question) -> StudyFolder | None:
-    for one in studies_in(Path(STUDIES)):
+    for one in _readable(Path(STUDIES)):
         said = one.answer()
         if said is not None and said.finished and same_question(one.question(), question):
             return one
