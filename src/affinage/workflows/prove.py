@@ -22,6 +22,8 @@ WORTHWHILE = 0.05
 
 _GAP = 0.1
 _LEARNT = 0.9
+_FEWEST_LONG = 3
+"""Pairs of the long look that must fit into the time for it to begin."""
 _SURE = 0.975
 """Of each of two looks, so that both together err in at most 5 % of cases (Bonferroni)."""
 
@@ -155,11 +157,12 @@ def _learns_better(
     for steps in STEPS:
         begun = time.monotonic()
         scores = _paired_scores(live, pool, changes, deadline, pairs, steps)
-        if len(scores) < 2:
+        if len(scores) < (2 if steps == STEPS[0] else min(pairs, _FEWEST_LONG)):
             return outcome
         outcome = _compared(scores, steps)
-        spent = time.monotonic() - begun
-        if outcome.mark == "proved" or begun + 5 * spent > deadline:
+        a_pair = (time.monotonic() - begun) / len(scores)
+        longer = _FEWEST_LONG * a_pair * STEPS[-1] / STEPS[0]
+        if outcome.mark == "proved" or time.monotonic() + longer > deadline:
             return outcome
     return outcome
 
