@@ -227,7 +227,7 @@ class RunFolder:
         self.event("point", **to_plain(point))
 
     def save_signals(self, signals: Signals) -> None:
-        """Keep what was seen of the training beside its curves, of the latest sitting."""
+        """Keep what was seen of the training beside its curves."""
         write_json(self._signals, signals_to_json(signals))
 
     @property
@@ -236,7 +236,7 @@ class RunFolder:
         return self._signals.exists()
 
     def watched(self) -> Signals:
-        """Return all that is known of the training: its curves, and what the latest sitting saw."""
+        """Return all that is known of the training: its curves, and what was seen of its steps."""
         if not self.was_watched:
             return self.signals()
         kept = signals_from_json(read_json(self._signals))

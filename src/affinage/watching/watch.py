@@ -46,6 +46,15 @@ class Watched:
         """Let the watch know of an event that torch does not show, by its name in `patches.Listener`."""
         getattr(self._watcher, event)(*facts)
 
+    def so_far(self) -> Signals:
+        """Return what is known while the training goes on."""
+        with self._watcher.moment.at_work():
+            return self._named(collect(self._watcher, at_rest=False))
+
+    def _named(self, signals: Signals) -> Signals:
+        own = self.signals
+        return replace(signals, origin=own.origin, name=own.name, framework=own.framework)
+
     def close(self, *, ended: Ended = "finished", error: str = "") -> None:
         """Measure what is measured at rest, and gather everything.
 
@@ -62,10 +71,7 @@ class Watched:
                 points = _both_modes(watcher, self.live)
             signals = collect(watcher, at_rest=True)
         self.signals = replace(
-            signals,
-            origin=self.signals.origin,
-            name=self.signals.name,
-            framework=self.signals.framework,
+            self._named(signals),
             points=(*signals.points, *points),
             ended=ended,
             error=error,

@@ -14,6 +14,7 @@ from affinage.watching.expected import looks_pretrained
 from affinage.watching.graph import loss_of
 from affinage.watching.inputs import InputTally
 from affinage.watching.layers import Looker, Shown
+from affinage.watching.memory import memory_mb
 from affinage.watching.moment import Moment
 from affinage.watching.outputs import OutputTally
 from affinage.watching.passes import LossCall, Pass
@@ -24,6 +25,7 @@ from affinage.watching.unharmed import unharmed
 from affinage.watching.weights import OptimizerTally, UpdateLook
 
 _MOST_STAGES = 20
+_STEPS_BETWEEN_WEIGHINGS = 8
 
 
 class Watcher:
@@ -286,6 +288,8 @@ class Watcher:
             self._fresh = True
             rate = float(optimizer.param_groups[-1]["lr"])
             self.stage.book.add(number, {("learning_rate", ""): rate, **self._times()})
+            if number % _STEPS_BETWEEN_WEIGHINGS == 1 and (memory := memory_mb()) is not None:
+                self.stage.book.add(number, {("memory_mb", ""): memory})
             self.moment.next_step()
 
     def _times(self) -> dict[tuple[str, str], float]:

@@ -1,8 +1,9 @@
 """What is kept of our own trainings, for the doctor."""
 
 import contextlib
-from collections.abc import Iterator
+import time
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -10,16 +11,19 @@ from affinage.models.classifier import Classifier
 from affinage.records.signals import Baseline, Signals
 from affinage.records.training_facts import Feeding, Overlap, Part
 from affinage.training.plan import Plan
-from affinage.watching.watch import watch
+from affinage.watching.watch import Watched, watch
+from affinage.workflows.first_step import first_step_findings
 from affinage.workflows.session import Part as Images
 from affinage.workflows.session import Session, TrainingData
+from affinage.workflows.sittings import joined
+
+SECONDS_BETWEEN_SAVES = 30.0
 
 
-@contextlib.contextmanager
-def watched_run(
-    session: Session, data: TrainingData, model: Classifier, plan: Plan, *, keep: bool
-) -> Iterator[None]:
-    """Watch a training of ours and keep its signals in the run's folder.
+class RunWatch(contextlib.AbstractContextManager["RunWatch"]):
+    """A watch over a training of ours: judges its first step, and keeps its signals in the run's folder.
+
+    They are saved at times while it goes on, so that a sitting that is killed leaves its own behind.
 
     Args:
         session: Of the run.
@@ -28,12 +32,61 @@ def watched_run(
         plan: How long.
         keep: False for the refit, which repeats what was watched already.
     """
-    if not keep:
-        yield
-        return
-    with watch(model, name=session.folder.name, origin="run", evaluations=False) as watched:
-        yield
-    session.folder.save_signals(run_signals(watched.signals, data, plan))
+
+    def __init__(
+        self, session: Session, data: TrainingData, model: Classifier, plan: Plan, *, keep: bool
+    ) -> None:
+        self._session, self._data, self._model, self._plan = session, data, model, plan
+        self._keep = keep
+        self._stack = contextlib.ExitStack()
+        self._watched: Watched | None = None
+        self._before: Signals | None = None
+        self._start: int | None = None
+        self._saved = time.monotonic()
+
+    def __enter__(self) -> "RunWatch":
+        """Begin to watch."""
+        if self._keep:
+            folder = self._session.folder
+            self._before = folder.watched() if folder.was_watched else None
+            self._watched = self._stack.enter_context(
+                watch(self._model, name=folder.name, origin="run", evaluations=False)
+            )
+        return self
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        """Keep what was seen; of a sitting that ended by an error, what was saved before stays."""
+        watched, self._watched = self._watched, None
+        self._stack.__exit__(kind, error, trace)
+        if watched is not None and error is None:
+            self._save(watched.signals)
+
+    def stepped(self, number: int) -> None:
+        """A step has been taken, the so-manieth of the training."""
+        if self._watched is None:
+            return
+        if self._start is None:
+            self._start = number - 1
+            self._judge(self._watched.so_far())
+        if time.monotonic() - self._saved >= SECONDS_BETWEEN_SAVES:
+            self._save(self._watched.so_far())
+            self._saved = time.monotonic()
+
+    def _judge(self, signals: Signals) -> None:
+        """Tell at once what one step is enough for, once for each training."""
+        known = {finding.code for finding in self._session.findings}
+        for finding in first_step_findings(run_signals(signals, self._data, self._plan)):
+            if finding.code not in known:
+                self._session.findings.append(finding)
+                self._session.reporter.say(finding.subject)
+
+    def _save(self, signals: Signals) -> None:
+        if self._start is None:
+            return  # No step was left to take: an earlier sitting saw them all.
+        if self._before is not None and self._start:
+            signals = joined(self._before, signals, start=self._start)
+        known = run_signals(signals, self._data, self._plan)
+        self._session.folder.save_signals(known)
 
 
 def run_signals(signals: Signals, data: TrainingData, plan: Plan) -> Signals:

@@ -21,7 +21,7 @@ from affinage.training.settle import is_settled, settle
 from affinage.training.stopping import Scores
 from affinage.training.together import Job, train_together
 from affinage.workflows.recounting import training_targets
-from affinage.workflows.run_signals import watched_run
+from affinage.workflows.run_signals import RunWatch
 from affinage.workflows.session import Part, Session, TrainingData
 from affinage.workflows.train_features import (
     FeaturesOutcome,
@@ -161,15 +161,18 @@ def _train(
         logits = compute_logits(model, on.items, session.engine)
         return work.scores(logits, on.targets)
 
+    watching = RunWatch(session, data, model, plan, keep=validate)
+
+    def progress(done: int, total: int) -> None:
+        watching.stepped(done)
+        saying = {"finetune": "fine-tuning", "refit": "fine-tuning on train + validation"}[phase]
+        session.reporter.phase(saying, done, total)
+
     observed = Observed(
         evaluate=(lambda _: scores(data.validation)) if validate else None,
         evaluate_train=(lambda _: scores(sample)) if validate else None,
         observe=session.observe,
-        progress=lambda done, total: session.reporter.phase(
-            {"finetune": "fine-tuning", "refit": "fine-tuning on train + validation"}[phase],
-            done,
-            total,
-        ),
+        progress=progress,
         out_of_time=lambda: session.clock.left < reserve,
         say=session.reporter.say,
     )
@@ -193,7 +196,7 @@ def _train(
         return train_together(
             job, observed, device=session.engine.device, processes=session.processes
         )
-    with watched_run(session, data, model, plan, keep=validate):
+    with watching:
         return finetune(
             model,
             part.items,
