@@ -62,3 +62,12 @@ def test_force_is_not_offered_where_it_could_not_train_either(settings):
         assert "--force trains all the same" not in caught.value.problem
         assert "Not even --force can." in caught.value.problem
     assert parse_recipe(None, ["loss.name=mae", "force=true"]).force
+
+
+@pytest.mark.parametrize("small", ["finetune.batch_size=1", "optimizer.accumulate=32"])
+@pytest.mark.parametrize("batchnorm", ["adapt", "recompute"])
+def test_no_statistics_are_taken_of_one_image(small, batchnorm):
+    with pytest.raises(RecipeError, match="one image at a time"):
+        parse_recipe(None, [f"finetune.batchnorm={batchnorm}", small])
+    assert parse_recipe(None, [small]).finetune.batchnorm == "frozen"
+    assert parse_recipe(None, ["model.backbone=three_conv", small]).finetune.batchnorm == "adapt"

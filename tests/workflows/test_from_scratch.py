@@ -38,13 +38,15 @@ def test_heads_of_two_kinds_share_a_data_set_and_no_features(digits, tmp_path):
     assert answers[0] != answers[1]
 
 
-def test_random_weights_that_stay_frozen_are_told(digits, tmp_path):
+@pytest.mark.parametrize("norm", [True, False])
+def test_random_weights_that_stay_frozen_are_told(norm, digits, tmp_path):
     run = affinage.train(
         digits, data=tmp_path / "data", output=tmp_path / "run", reporter=Silent(),
-        settings=[*TINY, "model.backbone=three_conv", "model.three_conv.batch_norm=true",
+        settings=[*TINY, "model.backbone=three_conv", f"model.three_conv.batch_norm={norm}",
                   "finetune.batchnorm=frozen", "finetune.steps=1"],
     )  # fmt: skip
-    assert "random-weights-frozen" in {finding.code for finding in run.record.findings}
+    told = "random-weights-frozen" in {finding.code for finding in run.record.findings}
+    assert told == norm  # Without BatchNorm nothing stays as it was.
 
 
 def test_a_recipe_object_takes_settings_as_a_file_does():

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import affinage
-from affinage.errors import RecipeError, RunError
+from affinage.errors import ModelError, RecipeError, RunError
 from affinage.workflows.reporter import Silent
 
 SMALL = ("model.width=32", "model.height=32", "augment.horizontal_flip=false", "augment.crop=1",
@@ -111,3 +111,33 @@ def test_the_page_shows_how_own_parts_are_handed_over(digits, tmp_path, monkeypa
     )
     answers = names["train_with_own_parts"](digits)
     assert len(answers) == len(list(digits.rglob("*.png")))
+
+
+@pytest.mark.parametrize(
+    ("loss", "settings", "words"),
+    [
+        (nn.CrossEntropyLoss(), (), "reduction='none'"),
+        (margin, ("augment.mixup=0.4",), "augment.mixup"),
+        (lambda outputs: outputs, (), "check_part"),
+    ],
+)
+def test_a_loss_that_cannot_be_trained_with_is_told_before_the_training(
+    loss, settings, words, digits, tmp_path
+):
+    with pytest.raises(ModelError) as caught:
+        affinage.train(
+            digits, data=tmp_path / "data", output=tmp_path / "run", stages="finetune",
+            settings=[*SMALL, *settings], parts=affinage.Parts(loss=loss), reporter=Silent(),
+        )  # fmt: skip
+    assert words in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    "idle", ["loss.name=focal", "loss.balance=weight", "finetune.label_smoothing=0.3"]
+)
+def test_settings_that_a_loss_of_ones_own_knows_nothing_of_are_refused(idle, digits, tmp_path):
+    with pytest.raises(RecipeError, match=idle):
+        affinage.train(
+            digits, data=tmp_path / "data", output=tmp_path / "run", stages="finetune",
+            settings=[*SMALL, idle], parts=affinage.Parts(loss=margin), reporter=Silent(),
+        )  # fmt: skip

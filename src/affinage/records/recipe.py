@@ -190,6 +190,11 @@ def _training_problems(recipe: Recipe) -> Iterator[str]:
             f"optimizer.accumulate={pieces} pieces cannot be made of finetune.batch_size="
             f"{settings.batch_size} images: batch_size is the whole step's, so raise it"
         )
+    if settings.batch_size != "auto" and settings.batch_size // pieces < 2 and _adapts(recipe):
+        yield (
+            f"finetune.batchnorm={settings.batchnorm} normalises by one image at a time: set it to frozen, "
+            "raise finetune.batch_size, or lower optimizer.accumulate"
+        )
     if settings.gradual is not None and settings.unfreeze == 0:
         yield "finetune.gradual unfreezes blocks, but finetune.unfreeze=0 keeps all frozen"
     sizes, shares = settings.sizes or (), settings.size_shares or ()
@@ -205,6 +210,12 @@ def _training_problems(recipe: Recipe) -> Iterator[str]:
         )
     if shares and abs(sum(shares) - 1) > 1e-6:
         yield f"finetune.size_shares add up to {sum(shares):g}: they must give 1"
+
+
+def _adapts(recipe: Recipe) -> bool:
+    """Return whether BatchNorm learns from batches; `three_conv` may be without."""
+    bare = recipe.model.backbone == "three_conv" and not recipe.model.three_conv.batch_norm
+    return recipe.finetune.batchnorm != "frozen" and not bare
 
 
 def _moved_counts(recipe: Recipe) -> Iterator[str]:

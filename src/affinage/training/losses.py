@@ -30,7 +30,7 @@ from affinage.training.count_losses import make_count_loss
 from affinage.training.outputs import OUTPUTS
 from affinage.training.targets import check_targets, largest_counts
 
-__all__ = ["Objective", "make_objective", "sampling_weights"]
+__all__ = ["Loss", "Objective", "make_objective", "sampling_weights"]
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 

@@ -84,9 +84,10 @@ def network_for(
 def _frozen_at_random(session: Session, backbone: Backbone) -> list[Finding]:
     """Return the finding that random weights, or statistics of nothing, are not to be trained."""
     settings = session.recipe.finetune
+    statistics = any(name.endswith("running_mean") for name, _ in backbone.module.named_buffers())
     frozen = [
         f"finetune.unfreeze={settings.unfreeze}" if settings.unfreeze != "all" else "",
-        "finetune.batchnorm=frozen" if settings.batchnorm == "frozen" else "",
+        "finetune.batchnorm=frozen" if settings.batchnorm == "frozen" and statistics else "",
     ]
     frozen = [one.replace("None", "null") for one in frozen if one]
     if backbone.weights.origin != "random" or not frozen:
