@@ -7,6 +7,7 @@ import pytest
 
 from affinage.errors import RunError
 from affinage.workflows.doctor import doctor, doctor_json
+from affinage.workflows.train import train
 
 SCRIPT = """
 import sys
@@ -97,3 +98,14 @@ def test_a_healthy_run_of_ours_is_found_healthy(trained):
     assert diagnosis.signals.origin == "run"
     assert [f.code for f in diagnosis.findings if f.severity != "note"] == []
     assert sum(v.answer == "fine" for v in diagnosis.verdicts) > 25
+
+
+def test_images_that_a_balanced_run_draws_again_are_no_fault(digits, tmp_path):
+    folder = tmp_path / "run"
+    train(
+        digits, data=tmp_path / "data", output=folder, stages="finetune",
+        settings=["model.backbone=three_conv", "model.pretrained=false", "model.width=16",
+                  "model.height=16", "loss.balance=sampler", "finetune.epochs=2"],
+    )  # fmt: skip
+    verdicts = {v.code: v for v in doctor(folder).verdicts}
+    assert verdicts["repeated-inputs"].said == "a weighted sampler repeats images on purpose"

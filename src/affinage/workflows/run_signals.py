@@ -89,18 +89,21 @@ class RunWatch(contextlib.AbstractContextManager["RunWatch"]):
         self._session.folder.save_signals(known)
 
 
-def run_signals(signals: Signals, data: TrainingData, plan: Plan) -> Signals:
+def run_signals(
+    signals: Signals, data: TrainingData, plan: Plan, *, weighted: bool = False
+) -> Signals:
     """Return the signals of a training of ours with what its data set knows.
 
     Args:
         signals: As they were seen.
         data: The images of each part.
         plan: How long it was meant to be.
+        weighted: Whether images of rare classes are drawn more often.
     """
     epochs = (signals.steps or 0) / plan.steps_per_epoch
     known = replace(
         signals,
-        feeding=_feeding(signals, data, plan),
+        feeding=_feeding(signals, data, plan, weighted=weighted),
         overlaps=_overlaps(data),
         images={name: len(part) for name, part in _parts(data)},
         baselines=(*(signals.baselines or ()), *_baselines(data)) or None,
@@ -121,13 +124,15 @@ def _parts(data: TrainingData) -> tuple[tuple[Part, Images], ...]:
     return tuple((name, part) for name, part in found if len(part))
 
 
-def _feeding(signals: Signals, data: TrainingData, plan: Plan) -> tuple[Feeding, ...]:
+def _feeding(
+    signals: Signals, data: TrainingData, plan: Plan, *, weighted: bool
+) -> tuple[Feeding, ...]:
     seen = next((f for f in signals.feeding or () if f.part == "train"), Feeding(part="train"))
     train = replace(
         seen,
         images=len(data.train),
         batch_size=-(-len(data.train) // plan.steps_per_epoch),
-        sampler="shuffled anew in every epoch",
+        sampler="Weighted by class" if weighted else "shuffled anew in every epoch",
         shuffled=True,
         classes=data.classes,
     )
