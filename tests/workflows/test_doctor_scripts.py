@@ -23,7 +23,7 @@ def answers(samples, monkeypatch):
 
 def test_counts_under_a_softmax_are_told_before_the_first_epoch_ends(answers):
     verdicts, signals = answers(
-        "softmax_counts.py", "bccd_count", "--epochs", "1", "--images", "80"
+        "softmax_counts.py", "bccd_count", "--epochs", "1", "--images", "48"
     )
     assert signals.task == "count"
     for code in ("loss-activation-mismatch", "metric-rounded-too-late", "accuracy-on-counts"):
@@ -32,7 +32,7 @@ def test_counts_under_a_softmax_are_told_before_the_first_epoch_ends(answers):
 
 def test_frozen_batchnorm_is_named_and_the_innocent_are_cleared(answers):
     verdicts, signals = answers(
-        "frozen_batchnorm.py", "flowers12/train", "--epochs", "1", "--classes", "32"
+        "frozen_batchnorm.py", "flowers12/train", "--epochs", "1", "--classes", "24"
     )
     assert verdicts["frozen-batchnorm-in-training-mode"].finding.severity == "warning"
     assert verdicts["preprocessing-mismatch"].answer == "finding"

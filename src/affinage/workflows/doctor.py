@@ -19,6 +19,7 @@ from affinage.records.signals import Signals, signals_from_json, signals_to_json
 from affinage.records.verdict import Outcome, Verdict, verdict_to_json
 from affinage.store.files import read_json, write_json
 from affinage.store.run_folder import RunFolder
+from affinage.workflows.earlier_stages import with_earlier
 from affinage.workflows.prove import SECONDS
 from affinage.workflows.prove import prove as put_to_the_test
 from affinage.workflows.prove_run import prove_run
@@ -59,7 +60,7 @@ def doctor(
     )
     if keep is not None:
         write_json(keep, {"format": JSON_FORMAT, "signals": signals_to_json(signals)})
-    verdicts = diagnose(signals)
+    verdicts = with_earlier(diagnose(signals), signals)
     if prove and not isinstance(target, Signals) and RunFolder(Path(target)).exists:
         verdicts = prove_run(verdicts, RunFolder(Path(target)), signals, seconds=60 * minutes)
     elif prove:
