@@ -67,7 +67,8 @@ def _out_of_fold(
 
 
 def _answers(scores: NDArray[np.floating]) -> NDArray[np.int64]:
-    return np.nan_to_num(scores).argmax(axis=1).astype(np.int64)
+    answers: NDArray[np.int64] = np.nan_to_num(scores).argmax(axis=1).astype(np.int64)
+    return answers
 
 
 def _table(

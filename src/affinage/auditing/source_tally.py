@@ -108,7 +108,8 @@ def _combined(p: dict[str, NDArray[np.float64]], *, sources: int) -> NDArray[np.
     """
     whole = sum(SHARES[fault] for fault in p)
     weighted = [found * whole / SHARES[fault] for fault, found in p.items()]
-    return np.minimum(1.0, np.min([np.ones(sources), *weighted], axis=0))
+    least: NDArray[np.float64] = np.min([np.ones(sources), *weighted], axis=0)
+    return least  # At most 1: the row of ones is among them.
 
 
 def _of_trusted(source: NDArray[np.int64], trusted: NDArray[np.bool_]) -> NDArray[np.bool_]:
