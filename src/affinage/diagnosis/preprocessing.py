@@ -169,7 +169,7 @@ def repeated(signals: Signals) -> Answered:
     fed = next((f for f in signals.feeding or () if f.part == "train"), None)
     if fed is not None and "Weighted" in fed.sampler:
         return Fine("a weighted sampler repeats images on purpose")
-    if seen.repeated_images <= seen.constant_images:
+    if 0 < seen.repeated_images <= seen.constant_images:
         return Fine("only flat images are alike, which another rule judges")
     share = seen.repeated_images / seen.n
     if share < 0.2:

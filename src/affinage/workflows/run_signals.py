@@ -75,7 +75,7 @@ class RunWatch(contextlib.AbstractContextManager["RunWatch"]):
     def _judge(self, signals: Signals) -> None:
         """Tell at once what one step is enough for, once for each training."""
         known = {finding.code for finding in self._session.findings}
-        for finding in first_step_findings(run_signals(signals, self._data, self._plan)):
+        for finding in first_step_findings(self._known(signals)):
             if finding.code not in known:
                 self._session.findings.append(finding)
                 self._session.reporter.say(finding.subject)
@@ -85,8 +85,11 @@ class RunWatch(contextlib.AbstractContextManager["RunWatch"]):
             return  # No step was left to take: an earlier sitting saw them all.
         if self._before is not None and self._start:
             signals = joined(self._before, signals, start=self._start)
-        known = run_signals(signals, self._data, self._plan)
-        self._session.folder.save_signals(known)
+        self._session.folder.save_signals(self._known(signals))
+
+    def _known(self, signals: Signals) -> Signals:
+        weighted = self._session.recipe.loss.balance == "sampler"
+        return run_signals(signals, self._data, self._plan, weighted=weighted)
 
 
 def run_signals(
