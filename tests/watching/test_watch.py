@@ -212,3 +212,21 @@ def test_what_is_no_network_is_refused():
         pass
     with pytest.raises(RunError, match="nothing to watch"), watch(nn.ReLU()):
         pass
+
+
+def test_a_compiled_network_is_not_compiled_anew_and_shows_its_gradients(training):
+    net, optimizer, train_loader, val_loader = training
+    compiled = []
+
+    def backend(graph, _):
+        compiled.append(graph)
+        return graph.forward
+
+    net = torch.compile(net, backend=backend)
+    signals = watched(net, optimizer, train_loader, val_loader, epochs=1)
+    assert (
+        len(compiled) <= 3
+    )  # Training, evaluation; and once more where either holds another graph.
+    assert all(signals.series_of("gradient_norm").values)
+    assert signals.series_of("activation_mean", layer="conv") is None
+    assert signals.curve("accuracy", "validation")

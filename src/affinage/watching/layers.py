@@ -43,7 +43,9 @@ class Looker:
         self._handles: list[Any] = []
 
     def attach(self, name: str, root: nn.Module) -> None:
-        """Look at all layers of a root from now on."""
+        """Look at all layers of a root from now on; hooks would compile a compiled network anew."""
+        if any(_is_compiled(module) for module in root.modules()):
+            return
         for path, module in root.named_modules(prefix=name):
             if is_layer(module):
                 self._attach(path, module)
@@ -153,6 +155,10 @@ def _norm(module: Any, inputs: Tensor) -> tuple[bool, int, float | None]:
     mean = sample.float().mean(dim=[a for a in range(inputs.ndim) if a != 1])
     spread = (module.running_var + module.eps).sqrt()
     return by_batch, values, float(((mean - module.running_mean).abs() / spread).mean())
+
+
+def _is_compiled(module: nn.Module) -> bool:
+    return hasattr(module, "_orig_mod") or module._compiled_call_impl is not None
 
 
 def is_layer(module: nn.Module) -> bool:

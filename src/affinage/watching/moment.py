@@ -8,14 +8,14 @@ from typing import Any
 from affinage.records.training_facts import Part
 
 SHARE = 0.015
-"""Of the training's time that watching may take. Steps 0, 1, 2, 4 and 8 are looked at whatever it costs,
-so that short trainings are seen as well, and so are 16, 32, 64 … unless a look is dear and the debt high."""
+"""Of the training's time that watching may take. Steps 0, 1, 2, 4, 8 and 16 are looked at whatever it costs,
+so that short trainings are seen as well, and so are 32, 64 … unless a look is dear and the debt high."""
 
 DEAR = 0.02
 """Seconds of a look from which on it is dear."""
 
-DEBT = 0.025
-"""Share of the time above which no dear look is taken after step 8."""
+DEBT = 0.015
+"""Share of the time above which no dear look is taken after step 16."""
 
 
 class Moment:
@@ -80,7 +80,7 @@ class Moment:
         """Return whether the step is one of those that are doubled each time, and can be afforded."""
         if self.step & (self.step - 1):
             return False
-        return self.step <= 8 or self._cost < DEAR or self.share < DEBT
+        return self.step <= 16 or self._cost < DEAR or self.share < DEBT
 
     def looks_at_evaluation(self) -> bool:
         """Return whether this pass without gradients is looked at: one between two steps, at most."""
