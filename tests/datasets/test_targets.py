@@ -152,3 +152,11 @@ def test_the_real_counts_are_read_and_parted(shared_data):
     assert split.test
     assert split.train | split.validation | split.test == set(targets.images)
     assert float(targets.values[:, 0].mean()) == pytest.approx(11.4, abs=0.6)
+
+
+def test_a_stratum_of_counts_is_no_class_that_lacks_images(folder):
+    manifest = for_task(
+        table(folder, "path,count:a", "0.png,0", "1.png,1", "2.png,2", "3.png,9"), COUNT
+    )
+    _, findings = make_split(manifest, SplitSettings())
+    assert not {finding.code for finding in findings} & {"tiny-class", "class-lacks-part"}

@@ -86,6 +86,7 @@ def test_predicting_asks_for_the_network_again(run, digits, parts):
     with pytest.raises(RunError, match="Network"):
         affinage.predict(run.path, image)
     (answer,) = affinage.predict(run.path, image, parts=parts)
+    assert run.predict(image, parts=parts) == [answer]
     assert answer.label in run.record.model.classes
 
 

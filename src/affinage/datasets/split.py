@@ -13,7 +13,7 @@ from affinage.datasets import split_findings as tell
 from affinage.datasets.allotting import Shares, allot, targets
 from affinage.datasets.components import Component, components
 from affinage.datasets.sources import OWN_COLUMNS
-from affinage.datasets.targets import strata
+from affinage.datasets.targets import labelled, strata
 from affinage.errors import DataError
 from affinage.records.finding import Finding
 from affinage.records.manifest import PARTS, SCHEMA, Manifest
@@ -106,7 +106,7 @@ def make_split(
         *tell.links_two_parts(left_out, images.paths),
         *tell.group_across_parts(split, images.groups, images.paths, settings.group),
         *tell.twins_across_parts(split, together or {}, images.paths, given=bool(given)),
-        *tell.classes_that_lack_parts(part_of, images.label, aims),
+        *(tell.classes_that_lack_parts(part_of, images.label, aims) if labelled(manifest) else ()),
         *tell.shares_not_reached(part_of, pool, aims, images.reason),
         *tell.test_cut_from_train(split, given=set(given.values())),
     ]

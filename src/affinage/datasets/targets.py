@@ -78,6 +78,11 @@ def read_targets(manifest: Manifest, task: Task) -> Targets:
     return Targets(names=names, images=images, values=values)
 
 
+def labelled(manifest: Manifest) -> bool:
+    """Return whether images have one label each; else strata are no classes that anyone named."""
+    return bool(manifest.label_order) or bool(manifest.table["label"].is_not_null().any())
+
+
 def strata(manifest: Manifest) -> pl.Series:
     """Return the stratum of each row, by which parts are cut in proportion: its label where it has one.
 
@@ -85,7 +90,7 @@ def strata(manifest: Manifest) -> pl.Series:
     1, 2-3, 4-7, ...), so that an image's stratum never depends on the other images.
     """
     table = manifest.table
-    if manifest.label_order or table["label"].is_not_null().any():
+    if labelled(manifest):
         return table["label"]
     counted = [name for name in table.columns if name.startswith(COUNT)]
     if counted:

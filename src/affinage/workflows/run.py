@@ -10,6 +10,7 @@ from affinage.records.run import RunRecord
 from affinage.store.run_folder import RunFolder
 
 if TYPE_CHECKING:
+    from affinage.models.parts import Parts
     from affinage.records.any_evaluation import AnyEvaluation
     from affinage.records.prediction import Prediction
 
@@ -57,17 +58,19 @@ class Run:
         """Scores by part: `validation`, and `test` where there is one."""
         return self.record.evaluations
 
-    def predict(self, images: Sequence[str | Path] | str | Path) -> list[Prediction]:
+    def predict(
+        self, images: Sequence[str | Path] | str | Path, *, parts: Parts | None = None
+    ) -> list[Prediction]:
         """Return what the model says of images; see `affinage.predict`."""
         from affinage.workflows.predict import predict  # noqa: PLC0415 - loads torch.
 
-        return predict(self.path, images)
+        return predict(self.path, images, parts=parts)
 
-    def evaluate(self, source: str | Path) -> AnyEvaluation:
+    def evaluate(self, source: str | Path, *, parts: Parts | None = None) -> AnyEvaluation:
         """Return the model's scores on other labelled images; see `affinage.evaluate`."""
         from affinage.workflows.evaluate import evaluate  # noqa: PLC0415 - loads torch.
 
-        return evaluate(self.path, source).evaluation
+        return evaluate(self.path, source, parts=parts).evaluation
 
     def __repr__(self) -> str:
         return f"Run('{self.path}')"

@@ -60,7 +60,8 @@ def summary_of(
     epochs, best = (
         f"{steps / plan.steps_per_epoch:.3g}" for steps in (ended.steps, ended.best_step)
     )
+    told = "epoch" if epochs == "1" else "epochs"
     return (
         f"{proof}Then the last {trained} of {blocks} blocks and the head were trained for {epochs} "
-        f"epochs; {norms}; the weights of epoch {best}, with {kept_by}, were kept.{stop}"
+        f"{told}; {norms}; the weights of epoch {best}, with {kept_by}, were kept.{stop}"
     )
