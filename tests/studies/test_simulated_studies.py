@@ -133,3 +133,22 @@ def test_a_range_that_holds_the_optimum_is_left_alone(optimum):
 def test_the_remedy_widens_the_range_on_its_own_scale():
     told = explored_study(np.random.default_rng(0), 0.0).findings
     assert told[0].remedy == "Ask again with --nuisance lr=0.0001..3"
+
+
+def test_a_study_too_coarse_to_tell_says_so():
+    question = Question(
+        question="coarse", sources=("photos",), metric="accuracy", repeats=2,
+        arms=(Arm(name="a", settings=()), Arm(name="b", settings=())),
+    )  # fmt: skip
+    random = np.random.default_rng(0)
+    drawn = {job: (random.random(12) < 0.5) * 1.0 for job in pilot_jobs(question)}
+    done = {job: Trial(job=job, state="complete", score=0.5, seconds=1.0) for job in drawn}
+    announced = announce(question, done, drawn.__getitem__)
+    seen = Seen(
+        question=question, points=((),), ended=done, scores=drawn.__getitem__, announced=announced
+    )
+    (told,) = look_at(seen, comparisons(question), 2)
+    assert announced.detectable is None
+    assert announced.smallest <= 0.1
+    assert told.says == "cannot tell yet"
+    assert -1 <= told.effect.low < told.effect.high <= 1

@@ -5,6 +5,9 @@ from affinage.errors import RecipeError
 ERROR = 0.05
 """Of a whole study: share of studies without any true difference that name one all the same."""
 
+WORTH = 0.75
+"""A look before the last is worth its error up to this part of all repeats."""
+
 EARLY = 0.2
 """Part of it that all looks before the last may spend."""
 
@@ -23,7 +26,7 @@ def planned_looks(repeats: int) -> tuple[int, ...]:
             f"A study needs at least 1 repeat, not {repeats}.", remedy="Set --repeats to 3 or more."
         )
     looks, next_look = [], 3
-    while next_look < repeats:
+    while next_look <= WORTH * repeats:
         looks.append(next_look)
         next_look = 2 * next_look - 1
     return (*looks, repeats)

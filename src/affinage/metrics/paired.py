@@ -71,8 +71,11 @@ class Crossed:
         Images and seeds have quantiles of their own, weighted by their part of the variance: with three
         seeds the part that goes with seeds is known by two degrees of freedom, however many images.
 
+        The quantiles are weighted as squares, so that more images never widen the interval; weighted as
+        they are, as in the source, they can.
+
         Source:
-            Cochran & Cox, Experimental Designs, 1957, section 4.14.
+            Cochran & Cox, Experimental Designs, 1957, section 4.14, but for the squares.
         """
         if self.repeats == 1:
             return -math.inf, math.inf
@@ -208,7 +211,7 @@ def _weighted_quantile(share: float, *, images: float, seeds: float, n: int, rep
     if repeats < 2 or images + seeds <= 0:
         return quantile(share, max(1, n - 1))
     by_images, by_seeds = quantile(share, max(1, n - 1)), quantile(share, repeats - 1)
-    return (images * by_images + seeds * by_seeds) / (images + seeds)
+    return math.sqrt((images * by_images**2 + seeds * by_seeds**2) / (images + seeds))
 
 
 def quantile(share: float, freedom: float) -> float:

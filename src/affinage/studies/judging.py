@@ -49,6 +49,8 @@ def judge(
         )  # fmt: skip
     found = crossed(table, unit=metric.unit)
     low, high = found.interval(level)
+    if metric.share and math.isfinite(low):
+        low, high = max(low, -1.0), min(high, 1.0)  # No share differs by more than all.
     says = _verdict(low, high, announced.smallest)
     repeats, images = (
         _still_needed(found, level, announced.smallest)

@@ -15,6 +15,9 @@ PILOT_REPEATS = 3
 TOO_SURE = 3.0
 """If none of n images differs, as many as 3 of n may in truth: the rule of three."""
 
+ALWAYS_MATTERS = 0.1
+"""A share that differs by ten points matters, however coarse the study that asks."""
+
 Ended = Mapping[Job, Trial]
 Scores = Callable[[Job], NDArray[np.float64]]
 
@@ -104,13 +107,17 @@ def announce(question: Question, ended: Ended, scores: Scores) -> Announced:
         for one in _piloted(question, ended, scores)
         if one.repeats > 1
     ]
-    unit = METRICS[question.metric].unit
-    least = TOO_SURE * unit / n if n else 0.0
+    metric = METRICS[question.metric]
+    least = TOO_SURE * metric.unit / n if n else 0.0
     found = max(least, *sizes) if sizes else None
+    if metric.share and found is not None and found >= 1:
+        found = None  # No share differs by more than all.
+    own = least if found is None else found
+    smallest = min(own or ALWAYS_MATTERS, ALWAYS_MATTERS) if metric.share else own
     explored = points if question.nuisance else 0
     return Announced(
         detectable=found,
-        smallest=question.smallest if question.smallest is not None else (found or least),
+        smallest=question.smallest if question.smallest is not None else smallest,
         n=n,
         points=points,
         repeats=repeats,

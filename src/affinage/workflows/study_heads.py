@@ -35,6 +35,10 @@ class HeadTrials:
         self._turned: dict[str, HeldOutHeads] = {}
         self._parts: dict[int, NDArray[np.int64]] = {}
 
+    def prepare(self, recipe: Recipe) -> None:
+        """Compute what trials of this backbone share, so that none of them is timed with it."""
+        self._heads(recipe)
+
     def run(self, job: Job, recipe: Recipe, *, images_per_class: int | None) -> NDArray[np.float64]:
         """Return the score of each image.
 

@@ -1,11 +1,12 @@
 """Which recipe a trial has, and who runs it: heads on cached features, or a training."""
 
+import contextlib
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from affinage.errors import RecipeError
+from affinage.errors import AffinageError, RecipeError
 from affinage.records.recipe import Recipe
 from affinage.records.study import Arm, Job, Question, Settings
 from affinage.store.study_folder import StudyFolder
@@ -33,8 +34,16 @@ class Runner(Protocol):
 def runner_for(question: Question, study: StudyFolder, pool: Pool, *, reporter: Reporter) -> Runner:
     """Return who runs the trials of a question."""
     if heads_only(question):
-        return HeadTrials(pool, folds=question.folds, metric=question.metric, reporter=reporter)
+        heads = HeadTrials(pool, folds=question.folds, metric=question.metric, reporter=reporter)
+        for arm in question.arms:
+            with contextlib.suppress(AffinageError):  # Its trials will say it, and fail alone.
+                heads.prepare(recipe_of(question, arm, _first(question), seed=0))
+        return heads
     return RunTrials(study, blind_dataset(pool, study.path / "data"), metric=question.metric)
+
+
+def _first(question: Question) -> Settings:
+    return tuple((one.key, value_at(one, 0.0)) for one in question.nuisance)
 
 
 def heads_only(question: Question) -> bool:
