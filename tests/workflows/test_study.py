@@ -43,8 +43,9 @@ def test_two_heads_are_compared_on_the_same_images_and_seeds(asked):
 
 
 def test_what_can_be_detected_is_said_before_exploration(asked):
-    assert asked.record.announced.detectable > 0
-    assert asked.record.announced.smallest == asked.record.announced.detectable
+    announced = asked.record.announced
+    assert announced.detectable > 0
+    assert announced.smallest == min(announced.detectable, 0.1)  # Ten points always matter.
 
 
 def test_the_page_tells_the_question_and_the_answer(asked):
