@@ -1,16 +1,18 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import affinage
 from affinage.cli.main import app
-from affinage.errors import RecipeError, RunError
+from affinage.errors import DataError, RecipeError, RunError
 from affinage.store.study_folder import StudyFolder
 from affinage.workflows.reporter import Silent
 from affinage.workflows.study_heads import HeadTrials
 
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "studies"
 HEADS = ["features.head=logistic,nearest"]
 
 
@@ -208,3 +210,9 @@ def test_images_per_class_give_a_learning_curve_that_is_carried_on(digits, here)
     assert [one.size for one in study.answer.extrapolated] == [24, 48]
     errors = [1 - arm.confirmed.value for arm in study.answer.arms]
     assert study.answer.extrapolated[0].error.value <= max(errors)
+
+
+@pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.yaml")), ids=lambda file: file.stem)
+def test_every_example_is_a_question_that_can_be_asked(file, tmp_path, elsewhere):
+    with pytest.raises(DataError):  # All is well with it but that its images are not here.
+        affinage.study(file=file, source=tmp_path / "nothing", reporter=Silent())
