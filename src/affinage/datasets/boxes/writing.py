@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from affinage.errors import DataError
 from affinage.records.box import COUNT_PREFIX, BoxedImage
-from affinage.records.box_column import BOXES, boxes_text
-from affinage.records.box_column import CountedBox
+from affinage.records.box_column import BOXES, CountedBox, boxes_text
 from affinage.store.files import write_atomically
 
 SUFFIXES = (".csv", ".parquet")
