@@ -9,9 +9,15 @@ from affinage.errors import RecipeError
 from affinage.models.build import build_backbone, stack
 from affinage.models.freeze import layer_groups
 from affinage.models.optimizers import TORCH, make_optimizer
-from affinage.records.recipe import WITH_AMSGRAD, WITH_MOMENTUM, WITHOUT_EPS, OptimizerName
 from affinage.records.recipe_text import parse_recipe
-from affinage.records.settings.optimizer import WITHOUT_BETAS, OptimizerSettings
+from affinage.records.settings.optimizer import (
+    WITH_AMSGRAD,
+    WITH_MOMENTUM,
+    WITHOUT_BETAS,
+    WITHOUT_EPS,
+    OptimizerName,
+    OptimizerSettings,
+)
 from affinage.training.checkpoint import load_training, save_training
 from affinage.training.optimizer import build_optimizer
 
