@@ -31,6 +31,7 @@ RUN_FILES = {
     "report.html",
     "run.json",
     "seconds.json",
+    "signals.json",
     "split.parquet",
     "stages.json",
     "tensorboard",
