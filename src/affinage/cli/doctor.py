@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from affinage.records.diagnosis import Diagnosis
     from affinage.records.verdict import Verdict
 
@@ -143,7 +145,7 @@ def _show_fixes(fixes: tuple[str, ...], file: Path) -> None:
         show(Text(f"The recipe is in {file}; train with --recipe {file}."))
 
 
-def _told(verdict: "Verdict"):  # type: ignore[no-untyped-def]
+def _told(verdict: "Verdict") -> "Text":
     from rich.text import Text
 
     from affinage.reporting.verdict_blocks import sureness
