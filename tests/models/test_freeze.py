@@ -5,6 +5,7 @@ from affinage.errors import ModelError
 from affinage.models.build import build_backbone, stack
 from affinage.models.classifier import batchnorms
 from affinage.models.freeze import (
+    Modes,
     frozen_state,
     layer_groups,
     set_modes,
@@ -77,6 +78,21 @@ def test_frozen_batchnorm_is_in_evaluation_mode_in_a_training_step():
     for batchnorm in ("adapt", "recompute"):
         set_modes(model, batchnorm=batchnorm)
         assert all(layer.training for layer in batchnorms(model))
+
+
+@pytest.mark.parametrize("batchnorm", ["frozen", "adapt"])
+@pytest.mark.parametrize("name", FAMILIES)
+def test_an_evaluation_or_a_wrong_mode_between_two_steps_is_undone(name, batchnorm):
+    model = model_of(name)
+    set_trainable(model, layer_groups(model, unfreeze=2))
+    modes = Modes(model, batchnorm=batchnorm)
+    wanted = [module.training for module in model.modules()]
+    assert any(wanted)
+    assert not all(wanted)
+    for training in (False, True):
+        model.train(training)
+        modes.restore()
+        assert [module.training for module in model.modules()] == wanted
 
 
 def test_a_frozen_block_drops_nothing_out():

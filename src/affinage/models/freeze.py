@@ -123,6 +123,24 @@ def set_modes(model: Classifier, *, batchnorm: BatchNormMode) -> None:
             layer.momentum = ADAPT_MOMENTUM
 
 
+class Modes:
+    """The modes that `set_modes` chose, put back in microseconds at every step.
+
+    Valid as long as the same parameters are trained.
+    """
+
+    def __init__(self, model: Classifier, *, batchnorm: BatchNormMode) -> None:
+        """Choose and set the modes."""
+        set_modes(model, batchnorm=batchnorm)
+        self._chosen = [(module, module.training) for module in model.modules()]
+
+    def restore(self) -> None:
+        """Undo what an evaluation changed."""
+        for module, training in self._chosen:
+            if module.training is not training:
+                module.training = training
+
+
 def _adapts(layer: nn.Module, batchnorm: BatchNormMode) -> bool:
     return batchnorm != "frozen" and any(p.requires_grad for p in layer.parameters())
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from affinage.imaging.batches import Item
 from affinage.models.classifier import Classifier
-from affinage.models.freeze import layer_groups, set_modes, set_trainable, thawed
+from affinage.models.freeze import Modes, layer_groups, set_trainable, thawed
 from affinage.records.recipe import Recipe
 from affinage.training.batch_mean import BatchMean, batch_mean
 from affinage.training.feeding import Batch, Change, Feed, Kept, Targets, seed_of
@@ -102,13 +102,13 @@ def training_steps(
         trained=_trained(model, optimizer), mean=batch_mean(recipe, objective),
     )  # fmt: skip
     rate_at = rate or scheduled(recipe, plan)
+    modes = Modes(model, batchnorm=recipe.finetune.batchnorm)
     for number, batch in enumerate(feed.batches(start), start=start):
         set_learning_rate(optimizer, rate_at(number))
         if recipe.finetune.gradual is not None:
             thaw(model, recipe, plan, number)
-        set_modes(
-            model, batchnorm=recipe.finetune.batchnorm
-        )  # Here: the caller may have evaluated.
+            modes = Modes(model, batchnorm=recipe.finetune.batchnorm)
+        modes.restore()  # Here: the caller may have evaluated.
         torch.manual_seed(work.seed(number))  # Dropout and stochastic depth.
         optimizer.zero_grad(set_to_none=True)
         sums = work.gradients(batch, number)
