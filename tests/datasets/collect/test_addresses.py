@@ -83,6 +83,25 @@ def test_addresses_that_are_not_public_are_refused(address):
         guarded_socket((2, 1, 6, "", (address, 80)))
 
 
+METADATA = [
+    "169.254.169.254", "::ffff:169.254.169.254", "64:ff9b::a9fe:a9fe", "2002:a9fe:a9fe::",
+    "fd00:ec2::254", "fd00:0ec2:0::0254", "100.100.100.200", "168.63.129.16", "no address",
+]  # fmt: skip
+INNER = ["127.0.0.1", "10.1.2.3", "192.168.1.1", "169.254.0.1", "fe80::1%eth0", "::1"]
+
+
+@pytest.mark.parametrize("address", METADATA)
+def test_a_clouds_metadata_is_refused_even_where_private_addresses_are_allowed(address):
+    with pytest.raises(RefusedAddress):
+        guarded_socket((2, 1, 6, "", (address, 80)), private=True)
+
+
+@pytest.mark.parametrize("address", INNER)
+def test_other_inner_addresses_are_connected_to_where_that_is_allowed(address):
+    family = 10 if ":" in address else 2
+    guarded_socket((family, 1, 6, "", (address, 80)), private=True).close()
+
+
 @pytest.mark.parametrize("address", PUBLIC)
 def test_public_addresses_are_not_refused(address):
     assert refusal(address) is None

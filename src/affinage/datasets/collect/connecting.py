@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -25,7 +26,7 @@ def open_session(limits: Limits, user_agent: str) -> aiohttp.ClientSession:
         limit=0,  # The workers are the limit.
         resolver=_Names(),
         ttl_dns_cache=300,
-        socket_factory=None if limits.private else guarded_socket,
+        socket_factory=partial(guarded_socket, private=limits.private),
         keepalive_timeout=20,
     )
     return aiohttp.ClientSession(

@@ -4,8 +4,21 @@ import ipaddress
 import socket
 
 _METADATA = frozenset(
-    ("168.63.129.16",)
-)  # Public by its number, a cloud's inner service by its use.
+    (
+        "169.254.169.254",  # Amazon, Google, Microsoft, Oracle, OpenStack and others.
+        "169.254.169.253",  # Amazon's name server.
+        "169.254.170.2",  # Credentials of containers and
+        "169.254.170.23",  # of pods at Amazon.
+        "fd00:ec2::254",
+        "fd00:ec2::23",
+        "fd20:ce::254",  # Google, where there is IPv6 only.
+        "100.100.100.200",  # Alibaba.
+        "192.0.0.192",  # Oracle, as it once was.
+        "168.63.129.16",  # Microsoft: public by its number, an inner service by its use.
+    )
+)
+"""Where clouds tell a machine its own passwords: nobody's images, so never asked."""
+
 _INNER = tuple(
     ipaddress.ip_network(net)  # Refused whatever a version of Python thinks of them.
     for net in ("0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.88.99.0/24", "64:ff9b:1::/48")
@@ -35,17 +48,36 @@ def refusal(address: str) -> str | None:
     return _kind(number) or (_kind(inner) if inner is not None else None)
 
 
-def guarded_socket(info: _AddressInfo) -> socket.socket:
+def metadata_refusal(address: str) -> str | None:
+    """Return why an address is refused even where private ones are allowed, or None.
+
+    Args:
+        address: IPv4 or IPv6 in numbers, as it will be given to `connect`.
+    """
+    try:
+        number = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return "not a network address"
+    known = {str(one) for one in (number, _embedded(number)) if one is not None}
+    return "a cloud's metadata address" if known & _METADATA else None
+
+
+def guarded_socket(info: _AddressInfo, *, private: bool = False) -> socket.socket:
     """Return a socket for an address that was resolved and may be connected to.
 
     It stands at the last place before `connect`, so that the address checked is the address used,
     whatever a name server says to a second question.
 
+    Args:
+        info: What the name server said.
+        private: Whether addresses that are not of the public internet may be connected to.
+
     Raises:
-        RefusedAddress: If the address is loopback, private, link-local or otherwise not public.
+        RefusedAddress: If the address is loopback, private, link-local or otherwise not public, and
+            `private` is not set; or if it is a cloud's metadata service, in any case.
     """
     family, kind, protocol, _, address = info
-    why = refusal(str(address[0]))
+    why = (metadata_refusal if private else refusal)(str(address[0]))
     if why is not None:
         raise RefusedAddress(why)
     return socket.socket(family, kind, protocol)
@@ -54,7 +86,8 @@ def guarded_socket(info: _AddressInfo) -> socket.socket:
 def _kind(number: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str | None:
     kinds = (
         (number.is_loopback, "a loopback address"),
-        (str(number) in _METADATA or number.is_link_local, "a link-local or metadata address"),
+        (str(number) in _METADATA, "a cloud's metadata address"),
+        (number.is_link_local, "a link-local address"),
         (number.is_multicast, "a multicast address"),
         (number.is_unspecified, "an unspecified address"),
         (number.is_private, "a private address"),
