@@ -114,8 +114,39 @@ def test_a_loss_that_is_no_number_stops_with_advice(items, tmp_path):
     model = fresh(recipe)
     with torch.no_grad():
         model.head.weight.fill_(float("nan"))
-    with pytest.raises(RunError, match="loss became nan"):
+    with pytest.raises(RunError, match="loss became nan at the first step"):
         train(recipe, items, tmp_path, model=model)
+
+
+def wild(*settings):
+    """Settings under which a plain network of convolutions loses its numbers within a few steps."""
+    return parse_recipe(
+        None,
+        [*SMALL, "model.backbone=three_conv", "optimizer.name=sgd", "optimizer.lr=10",
+         "optimizer.clip=null", "schedule.name=constant", "schedule.warmup=0", *settings],
+    )  # fmt: skip
+
+
+def test_a_training_that_loses_its_numbers_ends_with_the_best_weights_before(items, tmp_path):
+    recipe = wild("finetune.epochs=9")
+    model = fresh(recipe)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    _, ended = train(recipe, items, tmp_path, model=model, evaluate=lambda _: Scores(judged=1.0))
+    assert ended.lost_at == ended.steps < 9 * make_plan(recipe.finetune, 60).steps_per_epoch
+    assert "the loss became" in ended.stopped
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    again = train(recipe, items, tmp_path, model=fresh(recipe), evaluate=lambda _: None)[1]
+    assert (again.lost_at, again.stopped) == (ended.lost_at, ended.stopped)
+
+
+def test_a_look_that_sees_no_numbers_ends_the_training(items, tmp_path):
+    judged = iter([1.0, float("nan")])
+    recipe = recipe_of("finetune.epochs=9")
+    _, ended = train(recipe, items, tmp_path, evaluate=lambda _: Scores(judged=next(judged)))
+    assert ended.lost_at == ended.steps == make_plan(recipe.finetune, 60).steps_per_epoch
+    assert ended.best_step == 0
+    with pytest.raises(RunError, match="Before the first step"):
+        train(recipe, items, tmp_path / "new", evaluate=lambda _: Scores(judged=float("nan")))
 
 
 def test_every_image_is_seen_once_an_epoch_with_its_own_label(items):

@@ -20,7 +20,7 @@ from affinage.training.feeding import Change, Kept, Targets, whole_targets
 from affinage.training.looks import Observed, Watch
 from affinage.training.loop import Step, scheduled, training_steps
 from affinage.training.losses import Objective, sampling_weights
-from affinage.training.optimizer import build_optimizer, highest_rate
+from affinage.training.optimizer import build_optimizer
 from affinage.training.plan import Plan
 from affinage.training.precision import make_scaler, precision_of
 from affinage.training.processes import ALONE, Processes, agreed, same_start, wait
@@ -48,6 +48,7 @@ class Finetuned:
         best_step: Step of the weights that were kept.
         stopped: Why it ended before its plan; empty where it did not.
         seconds: Time in training, over all sittings.
+        lost_at: Step at which the loss was no number any more; None where it always was one.
         measured_layers: BatchNorm layers whose statistics were measured anew at the end.
         cuts: (epoch, factor from there on) of each cut of the schedule `plateau`.
     """
@@ -56,6 +57,7 @@ class Finetuned:
     best_step: int
     stopped: str
     seconds: float
+    lost_at: int | None = None
     measured_layers: int = 0
     cuts: tuple[tuple[float, float], ...] = ()
 
@@ -86,6 +88,9 @@ def finetune(
     Checkpoints go to `folder` at every look and every 30 seconds; where one lies there already, the
     training goes on from it.
 
+    Where the loss is no number any more the training ends: with `observed.evaluate` the best weights before
+    that are left in the model, without there are none worth having.
+
     Args:
         model: On `device`.
         items: Training images.
@@ -104,7 +109,7 @@ def finetune(
         decoded: Folder where decoded images are kept between epochs; None: nowhere.
 
     Raises:
-        RunError: If the loss is not a number any more, or a checkpoint is damaged.
+        RunError: If the loss of the very first step is not a number, or a checkpoint is damaged.
         RecipeError: If a setting is still at `auto`, or names a score that is not there.
         ModelError: If the model cannot compute at one of `finetune.sizes`.
     """
@@ -195,7 +200,9 @@ class _Training:
         """Take the steps that are left, looking, saving and stopping between them."""
         with contextlib.closing(self._steps()) as steps:
             for step in steps:
-                self._count(step)
+                if self._count(step):
+                    self._save()
+                    return
                 last = step.number == self._plan.steps
                 due = look_is_due(
                     self._recipe.finetune,
@@ -207,7 +214,7 @@ class _Training:
                     self._watch.running_means(self.state, epoch=epoch, rate=step.learning_rate)
                     self._watch.look(self.state, epoch=epoch)
                     patience = out_of_patience(self._recipe.finetune, self.state.flat)
-                    self.state.stopped = patience or ("" if last else limit)
+                    self.state.stopped = self._gone() or patience or ("" if last else limit)
                     self._save()
                 elif self._processes.first and self._sitting.save_is_due(
                     SECONDS_BETWEEN_CHECKPOINTS
@@ -237,6 +244,7 @@ class _Training:
             best_step=state.step if self._observed.evaluate is None else state.best_step,
             stopped=state.stopped if state.stopped != COMPLETE else "",
             seconds=state.seconds,
+            lost_at=state.lost_at,
             measured_layers=measured,
             cuts=tuple(state.plateau.cuts),
         )
@@ -259,19 +267,15 @@ class _Training:
         earlier = factor_of(self._cuts, step / self._plan.steps_per_epoch)
         return earlier * self.state.plateau.factor
 
-    def _count(self, step: Step) -> None:
-        """Enter a step into the sums, and let the average follow.
+    def _count(self, step: Step) -> str:
+        """Enter a step into the sums, and let the average follow; return why it cannot go on, if so.
 
         Raises:
-            RunError: If the loss is not a number any more.
+            RunError: If not even the loss of the first step is a number: no rate has moved anything yet.
         """
         loss = float(step.loss)
         if not np.isfinite(loss):
-            rate = highest_rate(self._recipe.optimizer)
-            raise RunError(
-                f"The loss became {loss} at step {step.number} of {self._plan.steps}.",
-                remedy=f"Lower the learning rate: --set optimizer.lr={rate / 10:g}",
-            )
+            return self._lost(loss, step.number)
         if self._average is not None:
             self._average.follow(self._model, step.number)
         self.state.step = step.number
@@ -280,6 +284,23 @@ class _Training:
         self.state.seen += step.images
         if self._processes.first:
             self._observed.progress(step.number, self._plan.steps)
+        return ""
+
+    def _gone(self) -> str:
+        """Return that the last look saw no numbers, or an empty text."""
+        lost = self.state.lost_at is not None
+        return f"its outputs were no numbers after step {self.state.step}" if lost else ""
+
+    def _lost(self, loss: float, number: int) -> str:
+        if number == 1:
+            raise RunError(
+                f"The loss became {loss} at the first step, before anything was learnt.",
+                remedy="Look for a log of 0 or a division by 0 in a loss or transform of your own, and for "
+                "weights that are no numbers; with compute.precision=fp16, try fp32.",
+            )
+        self.state.step, self.state.lost_at = number, number
+        self.state.stopped = f"the loss became {loss} at step {number} of {self._plan.steps}"
+        return self.state.stopped
 
     def _limit(self) -> str:
         """Return which limit of time has been reached, or an empty text."""

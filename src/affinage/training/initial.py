@@ -1,6 +1,6 @@
 """The first loss against that of a guess: a wrong output, target or scale shows before an epoch is spent."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -39,6 +39,11 @@ class FirstLoss:
     constant: float
     verdict: Literal["as guessed", "better", "worse"]
 
+    @property
+    def guess(self) -> float:
+        """The larger loss of the two guesses."""
+        return max(self.zeros, self.constant)
+
     def findings(self) -> tuple[Finding, ...]:
         """Return a warning where the model starts worse than a guess."""
         if self.verdict != "worse":
@@ -49,7 +54,7 @@ class FirstLoss:
                 severity="warning",
                 subject=(
                     f"Before the first step the model loses {self.measured:.3g} per image; a guess "
-                    f"that knows nothing loses {max(self.zeros, self.constant):.3g}."
+                    f"that knows nothing loses {self.guess:.3g}."
                 ),
                 evidence=(
                     f"{self.images} training images, standard error {self.error:.2g}.",
@@ -84,16 +89,19 @@ def check_first_loss(
     measured = float(losses.mean())
     error = float(losses.std() / len(losses) ** 0.5) if len(losses) > 1 else 0.0
     zeros, constant = guessed_losses(targets, objective)
-    verdict: Literal["as guessed", "better", "worse"] = "as guessed"
-    highest, lowest = max(zeros, constant), min(zeros, constant)
-    if not measured <= highest + max(WORSE * abs(highest), ERRORS * error):
-        verdict = "worse"
-    elif measured < lowest - ERRORS * error:
-        verdict = "better"
-    return FirstLoss(
+    first = FirstLoss(
         measured=measured, error=error, images=len(losses), zeros=zeros, constant=constant,
-        verdict=verdict,
+        verdict="as guessed",
     )  # fmt: skip
+    if exceeds(measured, first):
+        return replace(first, verdict="worse")
+    better = measured < min(zeros, constant) - ERRORS * error
+    return replace(first, verdict="better") if better else first
+
+
+def exceeds(loss: float, first: FirstLoss) -> bool:
+    """Return whether a loss is half above, and three standard errors above, that of both guesses."""
+    return not loss <= first.guess + max(WORSE * abs(first.guess), ERRORS * first.error)
 
 
 def guessed_losses(targets: NDArray[Any], objective: Objective) -> tuple[float, float]:

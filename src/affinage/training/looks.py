@@ -1,10 +1,12 @@
 """Looks at a model while it trains: curves, and the best weights so far."""
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from affinage.errors import RunError
 from affinage.models.classifier import Classifier
 from affinage.records.recipe import Recipe
 from affinage.records.signals import Point
@@ -71,11 +73,15 @@ class Watch:
         state.loss_sum, state.hits, state.seen = 0.0, 0.0, 0
 
     def look(self, state: Progress, *, epoch: float) -> None:
-        """Measure in evaluation mode, and keep the weights where validation is better than ever."""
+        """Measure in evaluation mode, and keep the weights where validation is better than ever.
+
+        Raises:
+            RunError: If not even the untrained model gives numbers.
+        """
         with self._judged_weights():
             self._scored(self.observed.evaluate_train, "train (evaluation mode)", epoch)
             scores = self._scored(self.observed.evaluate, "validation", epoch)
-            if scores is None:
+            if scores is None or _lost(scores, state):
                 return
             value = judged_value(scores, self.recipe.finetune)
             state.history.append((state.step, value))
@@ -108,3 +114,17 @@ class Watch:
             self.observed.observe(
                 Point(stage=self.phase, series=series, on=on, epoch=epoch, value=value)
             )
+
+
+def _lost(scores: Scores, state: Progress) -> bool:
+    """Return, and note, whether the model gives no numbers any more."""
+    if math.isfinite(scores.judged):
+        return False
+    if state.step == 0:
+        raise RunError(
+            "Before the first step the model's outputs on validation are no numbers.",
+            remedy="Look for a log of 0 or a division by 0 in a network or loss of your own, and for weights "
+            "that are no numbers.",
+        )
+    state.lost_at = state.step
+    return True

@@ -25,6 +25,7 @@ class Progress:
         flat: Looks since then.
         seconds: Time in training, over all sittings.
         stopped: Why it ended; empty while it goes on.
+        lost_at: Step at which the loss was no number any more.
         history: (step, score) of every look.
         plateau: Where the schedule of that name stands.
     """
@@ -38,6 +39,7 @@ class Progress:
     flat: int = 0
     seconds: float = 0.0
     stopped: str = ""
+    lost_at: int | None = None
     history: list[tuple[int, float]] = field(default_factory=list)
     plateau: Plateau = field(default_factory=Plateau)
 

@@ -16,7 +16,7 @@ class Scores:
     Attributes:
         judged: What weights are kept by unless the recipe names another score, the less the better;
             for classes the loss at its best temperature, so that a model which is only too modest
-            (label smoothing) or too sure is not the worse for it.
+            (label smoothing) or too sure is not the worse for it. Not finite where outputs are no numbers.
         values: All scores that are drawn as curves, by name, such as `loss` and `accuracy`.
         rising: Those of them of which more is better; of the others less is.
     """

@@ -33,6 +33,7 @@ from affinage.training.checkpoint import save_model
 from affinage.training.objective_head import predicted
 from affinage.workflows.moment import now
 from affinage.workflows.session import Part, Session, TrainingData
+from affinage.workflows.train_divergence import with_the_doctors
 from affinage.workflows.train_features import FrozenFeatures, measured_part
 from affinage.workflows.work import FeatureHead, TaskWork
 
@@ -171,7 +172,10 @@ def finish(
 ) -> RunRecord:
     """Write results and report, and mark the run as finished."""
     looks = enter_look(session, data.test.images, "train")
-    findings = [*session.findings, *_verdict_findings(evaluations, looks)]
+    examined = diagnose(session.folder.watched()) if session.folder.was_watched else ()
+    findings = with_the_doctors(
+        [*session.findings, *_verdict_findings(evaluations, looks)], examined, session.recipe
+    )
     goal = session.recipe.goal
     answer = (
         answer_goal(parse_goal(goal, work.task), evaluations.get("test", evaluations["validation"]))
@@ -203,7 +207,6 @@ def finish(
         seconds=session.folder.seconds(),
         budget_seconds=session.recipe.budget,
     )
-    examined = diagnose(session.folder.watched()) if session.folder.was_watched else ()
     write_report(session.folder.report, record, data, examined)
     session.dataset.keep_findings(record.findings, deeper=DEEP)
     session.folder.finish(record)

@@ -15,7 +15,7 @@ from affinage.models.freeze import frozen_state, layer_groups, set_trainable
 from affinage.records.any_evaluation import AnyEvaluation
 from affinage.records.run import Calibration, StageResult
 from affinage.training.finetune import Finetuned, Observed, finetune
-from affinage.training.initial import check_first_loss
+from affinage.training.initial import FirstLoss, check_first_loss
 from affinage.training.plan import Plan, make_plan
 from affinage.training.settle import is_settled, settle
 from affinage.training.stopping import Scores
@@ -23,6 +23,7 @@ from affinage.training.together import Job, train_together
 from affinage.workflows.recounting import training_targets
 from affinage.workflows.run_signals import RunWatch
 from affinage.workflows.session import Part, Session, TrainingData
+from affinage.workflows.train_divergence import divergence
 from affinage.workflows.train_features import (
     FeaturesOutcome,
     FrozenFeatures,
@@ -64,9 +65,11 @@ def run_finetune(
     plan = plan_within_budget(session, data, model, work, required=head is None)
     if plan is None:
         return None
-    _check_first_loss(session, data, model, work)
+    began = _first_loss(session, data, model, work)
+    session.findings.extend(began.findings())
     fixed = _fixed_state(session, model)
     ended = _train(session, data, data.train, model, plan, "finetune", work, validate=True)
+    session.findings.extend(divergence(session, began, ended))
     moved = _moved(model, fixed)
     logits = compute_logits(model, data.validation.items, session.engine)
     measured = measured_part(data, data.validation, frozen, frozen.validation)
@@ -113,13 +116,13 @@ def _settle(session: Session, data: TrainingData, model: Classifier, work: TaskW
         session.reporter.say(reason)
 
 
-def _check_first_loss(
+def _first_loss(
     session: Session, data: TrainingData, model: Classifier, work: TaskWork
-) -> None:
-    """Warn where the model starts worse than a guess."""
+) -> FirstLoss:
+    """Return what the model loses before its first step, on the sample that is looked at later too."""
     items, targets = data.train.items[:TRAIN_SAMPLE], data.train.targets[:TRAIN_SAMPLE]
     outputs = compute_logits(model, items, session.engine)
-    session.findings.extend(check_first_loss(outputs, targets, work.lesson.objective).findings())
+    return check_first_loss(outputs, targets, work.lesson.objective)
 
 
 def refit_finetuned(
@@ -130,14 +133,17 @@ def refit_finetuned(
     best: FinetuneOutcome,
     work: TaskWork,
 ) -> Classifier:
-    """Fine-tune again on train and validation together, for as many epochs as proved best."""
+    """Fine-tune again on train and validation together, for as many epochs as proved best.
+
+    Where that diverges, though the training on train alone did not, its model stays.
+    """
     epochs = float(best.result.facts["best_epoch"] or 1)
     both = data.both
     per_epoch = make_plan(session.recipe.finetune, len(both)).steps_per_epoch
     plan = Plan(steps=max(1, round(epochs * per_epoch)), steps_per_epoch=per_epoch)
     model = stacked(frozen, head)
-    _train(session, data, both, model, plan, "refit", work, validate=False, cuts=best.cuts)
-    return model
+    ended = _train(session, data, both, model, plan, "refit", work, validate=False, cuts=best.cuts)
+    return model if ended.lost_at is None else best.model
 
 
 def _train(
@@ -159,7 +165,8 @@ def _train(
 
     def scores(on: Part) -> Scores:
         logits = compute_logits(model, on.items, session.engine)
-        return work.scores(logits, on.targets)
+        lost = not np.isfinite(logits).all()
+        return Scores(judged=np.nan) if lost else work.scores(logits, on.targets)
 
     watching = RunWatch(session, data, model, plan, keep=validate)
 
