@@ -14,7 +14,7 @@ demo: $(READY)  ## Train on real images that come with the installation, and wri
 	@echo "To go on: cd $(DEMO) && . ../$(BIN)/activate"
 
 test: $(READY)  ## Run the tests.
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 check: $(READY)  ## Format, lint, types, layers.
 	$(BIN)/ruff format --check .

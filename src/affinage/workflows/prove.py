@@ -226,4 +226,4 @@ def marked(effect: Estimate, worthwhile: float, said: str) -> Outcome:
 
 def unconfirmed(reason: str) -> Outcome:
     """Return that nothing could be tried, and why."""
-    return Outcome(mark="unconfirmed", said=f"Unconfirmed: {reason}.")
+    return Outcome(mark="unconfirmed", said=f"{reason[:1].upper()}{reason[1:]}.")
