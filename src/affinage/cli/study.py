@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from affinage.records.study import StudyRecord
     from affinage.workflows.study import Study
 
-_QUESTION, _DESIGN, _PLACES = "The question", "The design", "Places"
+_QUESTION, _DESIGN, _SEARCH, _PLACES = "The question", "The design", "The search", "Places"
 
 
 class Action(StrEnum):
@@ -158,6 +158,54 @@ def study(
         int | None,
         typer.Option(rich_help_panel=_DESIGN, help="Of the design and all trials. Default: 0."),
     ] = None,
+    search: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOW",
+            rich_help_panel=_SEARCH,
+            show_default=False,
+            help="After the comparison, search for the best settings of what leads, around the best of "
+            "exploration: tpe, gp, asha or hyperband.",
+        ),
+    ] = None,
+    search_points: Annotated[
+        int | None,
+        typer.Option(rich_help_panel=_SEARCH, help="Settings that it tries. Default: 24."),
+    ] = None,
+    fidelity: Annotated[
+        str | None,
+        typer.Option(
+            rich_help_panel=_SEARCH,
+            show_default=False,
+            help="What the cheaper tries of asha and hyperband have less of: images, epochs or resolution.",
+        ),
+    ] = None,
+    final: Annotated[
+        bool,
+        typer.Option(
+            "--final",
+            rich_help_panel=_SEARCH,
+            help="Train the best on train and validation, and look at the test part, once.",
+        ),
+    ] = False,
+    trial_limit: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            rich_help_panel=_DESIGN,
+            show_default=False,
+            help="A trial that takes longer is stopped. Default: ten times the pilot's.",
+        ),
+    ] = None,
+    trial_memory: Annotated[
+        float | None,
+        typer.Option(
+            metavar="GIB",
+            rich_help_panel=_DESIGN,
+            show_default=False,
+            help="A trial that holds more memory is stopped. Default: nine tenths of what is free.",
+        ),
+    ] = None,
     again: Annotated[
         bool, typer.Option("--again", help="Ask although the same question was answered before.")
     ] = False,
@@ -211,7 +259,9 @@ def study(
                 leave_out=leave_out or (), nuisance=nuisance or (), settings=setting or (),
                 recipe=recipe, metric=metric, smallest=smallest, points=points, repeats=repeats,
                 budget=budget, folds=folds, images=images, seed=seed, question=question, why=why,
-                expectation=expect, data=data, output=output, again=again, reporter=told,
+                expectation=expect, data=data, output=output, again=again, reporter=told, search=search,
+                search_points=search_points, fidelity=fidelity, final=final or None,
+                trial_limit=trial_limit, trial_memory=trial_memory,
             )  # fmt: skip
     if json:
         show_json({"format": 1, "command": "study", **to_plain(done.record)})

@@ -72,6 +72,57 @@ class Matrix:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Axis:
+    """One upright axis of a parallel-coordinate plot; `labels` are the values of a choice, in order."""
+
+    name: str
+    log: bool = False
+    labels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parallel:
+    """Many settings, each a line over all axes; the last axis is what came of it.
+
+    Attributes:
+        title: Above it.
+        axes: From left to right; a value on an axis with labels is the index of one.
+        rows: Values of each line on the axes, the best last, so that it is drawn on top.
+        best: How many of the last rows stand out.
+        caption: Under it.
+    """
+
+    title: str
+    axes: tuple[Axis, ...]
+    rows: tuple[tuple[float, ...], ...]
+    best: int
+    caption: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shaded:
+    """Points over two parameters, each as dark as its score is good.
+
+    Attributes:
+        title: Above it.
+        x: The axis across.
+        y: The axis upward.
+        value: What the shade stands for.
+        points: As (x, y, value, text of the value); a value that is not finite failed.
+        rising: Whether a greater value is better.
+        caption: Under it.
+    """
+
+    title: str
+    x: Axis
+    y: Axis
+    value: str
+    points: tuple[tuple[float, float, float, str], ...]
+    rising: bool = True
+    caption: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
     """An image as JPEG or PNG bytes, with what to say under and instead of it."""
 
@@ -104,7 +155,7 @@ class Code:
     caption: str = ""
 
 
-Block = Text | Facts | Table | Chart | Matrix | Gallery | Findings | Code
+Block = Text | Facts | Table | Chart | Matrix | Parallel | Shaded | Gallery | Findings | Code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,9 +7,11 @@ from affinage.records.estimate import Estimate
 from affinage.records.finding import Finding
 
 Stage = Literal["pilot", "explore", "confirm"]
+SearchMethod = Literal["tpe", "gp", "asha", "hyperband"]
+Fidelity = Literal["images", "epochs", "resolution"]
 Says = Literal["helps", "hurts", "no difference", "cannot tell yet"]
 Design = Literal["compare", "add-one", "leave-one-out"]
-TrialState = Literal["complete", "failed"]
+TrialState = Literal["complete", "failed", "pruned"]
 Value = str | float | int | bool | None
 Settings = tuple[tuple[str, Value], ...]
 
@@ -58,6 +60,26 @@ Nuisance = Span | Choice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """How the best settings of the leading arm are looked for once it is known.
+
+    Attributes:
+        method: `tpe` or `gp` choose settings by what has been seen; `asha` and `hyperband` choose as `tpe`
+            does and stop the worse ones early.
+        points: Settings to try beyond exploration.
+        fidelity: What the early, cheaper tries of `asha` and `hyperband` have less of.
+        top: How many of the best are run again on fresh seeds.
+        train: Whether the best is trained on train and validation and shown the test part, once.
+    """
+
+    method: SearchMethod
+    points: int = 24
+    fidelity: Fidelity = "images"
+    top: int = 3
+    train: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """What is asked, and what would count as an answer; fixed before the first trial.
 
@@ -80,6 +102,10 @@ class Question:
         seed: Of the design and of every trial.
         images: At most so many images; None for all.
         data: Where the data set's folder lies; None for the default.
+        search: How the best settings are looked for after the comparison; None = not at all.
+        trial_seconds: A trial that takes longer is stopped; None = by what the pilot's took.
+        trial_memory: A trial that holds more bytes is stopped; None = nine tenths of what is free.
+        bake_off: Whether arms are backbones, whose size and latency are measured too.
     """
 
     question: str
@@ -100,6 +126,10 @@ class Question:
     seed: int = 0
     images: int | None = None
     data: str | None = None
+    search: Search | None = None
+    trial_seconds: float | None = None
+    trial_memory: int | None = None
+    bake_off: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -128,11 +158,12 @@ class Trial:
 
     Attributes:
         job: What was run.
-        state: `complete` or `failed`.
-        score: Mean of the metric over images; None where it failed.
+        state: `complete`, `failed`, or `pruned`: stopped early, as worse than others at the same cost.
+        score: Mean of the metric over images; None where it did not come to its end.
         seconds: How long it took.
         error: Why it failed, in a sentence.
         run: Name of the run's folder in the study, of a trial that fine-tuned.
+        steps: Scores of its cheaper tries, as (ninths of the full cost, score).
     """
 
     job: Job
@@ -141,6 +172,7 @@ class Trial:
     seconds: float
     error: str = ""
     run: str = ""
+    steps: tuple[tuple[int, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,15 +266,104 @@ class Importance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extrapolated:
-    """What a learning curve says of another number of images.
+    """What a learning curve says of another number of images, or of classes.
 
     Attributes:
-        size: Images of each class to learn from.
+        size: Images of each class to learn from, or classes to tell apart.
         error: Mean error there (1 - score where the metric is a share), with a 95 % band.
+        more: How many more images that is; 0 where classes are counted.
+        of: The class whose images are scored; empty = all.
+        sentence: The same in words.
     """
 
     size: int
     error: Estimate
+    more: int = 0
+    of: str = ""
+    sentence: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finalist:
+    """One of the best settings of a search, run again on fresh seeds.
+
+    Attributes:
+        point: Index of the setting in the design.
+        settings: As (name, value).
+        searched: Its score in the search: the best of many, so too good by luck.
+        fresh: Its mean score on the fresh seeds that chose among finalists.
+        seeds: How many these are.
+    """
+
+    point: int
+    settings: Settings
+    searched: float
+    fresh: float | None
+    seeds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exploited:
+    """What the search in the narrowed space has found.
+
+    Attributes:
+        arm: Index of the leading arm, whose settings were searched.
+        space: Where it was searched.
+        tried: Settings tried beyond exploration.
+        pruned: How many of them were stopped early.
+        failed: How many failed.
+        finalists: The best, the winner first.
+        luck: By how much the winner scored better in the search than on seeds that chose nothing: the
+            winner's curse; negative where it scored better there.
+        confirmed: The winner's score on those seeds, with a 95 % interval over images and seeds.
+        seeds: How many these are.
+        settings: Of the winner, arm's and tuned ones, as `train --set` takes them.
+        gain: Over the best of exploration, on the same images and seeds.
+    """
+
+    arm: int
+    space: tuple[Nuisance, ...]
+    tried: int
+    pruned: int
+    failed: int
+    finalists: tuple[Finalist, ...]
+    luck: float | None
+    confirmed: Estimate
+    seeds: int
+    settings: Settings
+    gain: Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trained:
+    """The best settings, trained on train and validation together, and one look at the test part.
+
+    Attributes:
+        run: The run's folder.
+        test: Its score on the test part; None where there is none.
+    """
+
+    run: str
+    test: Estimate | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weighed:
+    """What a backbone costs.
+
+    Attributes:
+        arm: Index of its arm.
+        weights: How many numbers it holds.
+        milliseconds: Of one image on one thread, with the spread of the middle half of runs; `n` runs.
+        engine: What computed it.
+        best: Whether no other backbone is both better and quicker: it lies on the Pareto front.
+    """
+
+    arm: int
+    weights: int
+    milliseconds: Estimate
+    engine: str
+    best: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,7 +381,10 @@ class Answer:
         failed: How many failed.
         seconds: Time that trials took.
         next_question: What to ask next.
-        extrapolated: Where images per class were varied: what more of them would probably give.
+        extrapolated: Where images per class, or classes, were varied: what more would probably give.
+        exploited: What the search has found; None where none was asked for, or it has not ended.
+        trained: The best, trained on all and tested; None where not asked for.
+        weighed: In a bake-off, what each backbone costs.
     """
 
     verdict: str
@@ -274,6 +398,9 @@ class Answer:
     seconds: float
     next_question: str
     extrapolated: tuple[Extrapolated, ...] = ()
+    exploited: Exploited | None = None
+    trained: Trained | None = None
+    weighed: tuple[Weighed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

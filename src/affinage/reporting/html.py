@@ -11,9 +11,20 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from affinage.records.report import Block, Chart, Matrix, Picture, Report, Section
+from affinage.records.report import (
+    Block,
+    Chart,
+    Matrix,
+    Parallel,
+    Picture,
+    Report,
+    Section,
+    Shaded,
+)
 from affinage.reporting.charts.lines import line_chart
 from affinage.reporting.charts.matrix import matrix_chart
+from affinage.reporting.charts.parallel import parallel_chart
+from affinage.reporting.charts.shaded import shaded_chart
 from affinage.reporting.words import guess, visible
 
 _LONG_WORD = 24
@@ -58,6 +69,7 @@ def _place(section: Section, number: int) -> _Placed:
     groups: list[tuple[str, tuple[Block, ...]]] = []
     for block in section.blocks:
         kind = type(block).__name__.lower()
+        kind = "chart" if kind == "shaded" else kind
         if kind == "chart" and groups and groups[-1][0] == "chart":
             groups[-1] = (kind, (*groups[-1][1], block))
         else:
@@ -113,12 +125,16 @@ def _data_uri(picture: Picture) -> str:
     return f"data:{picture.media_type};base64,{base64.b64encode(picture.data).decode()}"
 
 
-def _draw(block: Chart | Matrix, identity: str) -> Markup:
-    drawn = (
-        line_chart(block, identity=identity)
-        if isinstance(block, Chart)
-        else matrix_chart(block, identity=identity)
-    )
+def _draw(block: Chart | Matrix | Parallel | Shaded, identity: str) -> Markup:
+    match block:
+        case Chart():
+            drawn = line_chart(block, identity=identity)
+        case Matrix():
+            drawn = matrix_chart(block, identity=identity)
+        case Parallel():
+            drawn = parallel_chart(block, identity=identity)
+        case Shaded():
+            drawn = shaded_chart(block, identity=identity)
     return Markup(drawn)  # noqa: S704 - charts/svg.py escapes every text.
 
 

@@ -12,13 +12,17 @@ from affinage.records.report import (
     Findings,
     Gallery,
     Matrix,
+    Parallel,
     Report,
+    Shaded,
     Table,
     Text,
 )
 from affinage.reporting.charts.lines import describe as describe_chart
 from affinage.reporting.charts.matrix import MOST_NUMBERED
 from affinage.reporting.charts.matrix import describe as describe_matrix
+from affinage.reporting.charts.parallel import describe as describe_parallel
+from affinage.reporting.charts.shaded import describe as describe_shaded
 from affinage.reporting.words import NOTHING, guess, number, one_line, visible
 
 MOST_SAMPLED = 12
@@ -55,6 +59,12 @@ def _block(block: Block) -> str:  # noqa: PLR0911 - a line for each kind of bloc
             return _chart(block)
         case Matrix():
             return _matrix(block)
+        case Parallel():
+            told = f"**{_inline(block.title)}**: {_inline(describe_parallel(block))}"
+            return "\n\n".join(part for part in (told, _paragraph(block.caption)) if part)
+        case Shaded():
+            told = f"**{_inline(block.title)}**: {_inline(describe_shaded(block))}"
+            return "\n\n".join(part for part in (told, _paragraph(block.caption)) if part)
         case Gallery():
             items = [f"- {_inline(picture.caption, ', ')}" for picture in block.pictures]
             return _captioned(block.caption, "\n".join(items))

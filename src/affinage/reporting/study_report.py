@@ -5,25 +5,29 @@ import io
 from collections.abc import Iterator
 from typing import Literal
 
-from affinage.records.estimate import Estimate
 from affinage.records.report import (
     Block,
-    Chart,
     Fact,
     Facts,
     Findings,
-    Line,
     Report,
     Section,
     Table,
     Text,
 )
 from affinage.records.study import Answer, ArmResult, Span, StudyRecord
+from affinage.reporting.study_charts import (
+    arms_map,
+    bake_off,
+    isolation,
+    pairs_map,
+    parallel,
+    slices,
+)
+from affinage.reporting.study_figures import Figures
+from affinage.reporting.study_search import searched
 from affinage.reporting.titles import AT_A_GLANCE, FINDINGS
 from affinage.reporting.words import NOTHING, number
-
-MOST_ARMS_DRAWN = 6
-"""How many lines a chart tells apart."""
 
 
 def study_report(study: StudyRecord, *, share: bool) -> Report:
@@ -34,7 +38,7 @@ def study_report(study: StudyRecord, *, share: bool) -> Report:
         share: Whether its metric is a share, shown as percent.
     """
     said = study.answer
-    shown = _Figures(share=share)
+    shown = Figures(share=share)
     sections = [
         Section(title=AT_A_GLANCE, blocks=(_facts(study, shown),)),
         Section(title="The question", blocks=tuple(_question(study, shown))),
@@ -42,6 +46,7 @@ def study_report(study: StudyRecord, *, share: bool) -> Report:
     if said is not None:
         sections += [
             Section(title="What was seen", blocks=tuple(_seen(study, said, shown))),
+            *searched(study, said, shown),
             Section(title="What was run", blocks=tuple(_run(study, said, shown))),
         ]
         if said.findings:
@@ -84,39 +89,6 @@ def trials_csv(study: StudyRecord) -> str:
     return text.getvalue()
 
 
-class _Figures:
-    """How this metric's figures read."""
-
-    def __init__(self, *, share: bool) -> None:
-        self._share = share
-
-    def score(self, value: float | None) -> str:
-        if value is None:
-            return NOTHING
-        return f"{100 * value:.1f} %" if self._share else f"{value:.4f}"
-
-    def estimate(self, one: Estimate) -> str:
-        if one.value is None or one.low is None or one.high is None:
-            return self.score(one.value)
-        return f"{self.score(one.value)} [{self.score(one.low)}, {self.score(one.high)}]"
-
-    def gain(self, one: Estimate) -> str:
-        if one.value is None:
-            return NOTHING
-        if one.low is None or one.high is None:
-            return self._signed(one.value)
-        return f"{self._signed(one.value)} [{self._signed(one.low)}, {self._signed(one.high)}]"
-
-    def size(self, value: float | None) -> str:
-        if value is None:
-            return "cannot be said"
-        return f"{100 * value:.2g} points" if self._share else f"{value:.2g}"
-
-    def _signed(self, value: float) -> str:
-        text = f"{100 * value:+.2f}" if self._share else f"{value:+.4f}"
-        return text.replace("-", "−")
-
-
 def _tone(said: Answer | None) -> Literal["good", "caution", "neutral"]:
     if said is None or not said.finished:
         return "neutral"
@@ -124,7 +96,7 @@ def _tone(said: Answer | None) -> Literal["good", "caution", "neutral"]:
     return "caution" if unsure or said.findings else "good"
 
 
-def _facts(study: StudyRecord, shown: _Figures) -> Facts:
+def _facts(study: StudyRecord, shown: Figures) -> Facts:
     announced, said = study.announced, study.answer
     items = []
     if announced is not None:
@@ -146,7 +118,7 @@ def _facts(study: StudyRecord, shown: _Figures) -> Facts:
     return Facts(items=tuple(items))
 
 
-def _question(study: StudyRecord, shown: _Figures) -> Iterator[Block]:
+def _question(study: StudyRecord, shown: Figures) -> Iterator[Block]:
     question, announced = study.question, study.announced
     yield Text(
         paragraphs=(
@@ -173,7 +145,7 @@ def _range(one: object) -> str:
     return ", ".join(str(value) for value in one.values)  # type: ignore[attr-defined]
 
 
-def _seen(study: StudyRecord, said: Answer, shown: _Figures) -> Iterator[Block]:
+def _seen(study: StudyRecord, said: Answer, shown: Figures) -> Iterator[Block]:
     names = [arm.name for arm in study.question.arms]
     if said.differences:
         yield Table(
@@ -191,10 +163,16 @@ def _seen(study: StudyRecord, said: Answer, shown: _Figures) -> Iterator[Block]:
             numeric=(2, 3, 4, 5),
         )  # fmt: skip
         yield Text(paragraphs=tuple(one.sentence for one in said.differences))
-    yield from _isolation(study, said)
+    if said.weighed:
+        yield from bake_off(study, said, shown)
+    yield from isolation(study, said, shown)
     if said.extrapolated:
+        yield Text(paragraphs=tuple(one.sentence for one in said.extrapolated if one.sentence))
         yield _curve(said, shown)
-    yield from _slices(study)
+    yield from arms_map(study, said, shown)
+    yield from slices(study, shown)
+    yield from parallel(study, shown)
+    yield from pairs_map(study, said, shown)
     if said.importance:
         yield Table(
             columns=("parameter", "share of the spread", "95 %"),
@@ -214,7 +192,7 @@ def _seen(study: StudyRecord, said: Answer, shown: _Figures) -> Iterator[Block]:
         )
 
 
-def _curve(said: Answer, shown: _Figures) -> Table:
+def _curve(said: Answer, shown: Figures) -> Table:
     return Table(
         columns=("images of each class", "error that is to be expected [95 %]"),
         rows=tuple((f"{one.size:,}", shown.estimate(one.error)) for one in said.extrapolated),
@@ -224,67 +202,7 @@ def _curve(said: Answer, shown: _Figures) -> Table:
     )
 
 
-def _isolation(study: StudyRecord, said: Answer) -> Iterator[Chart]:
-    """Yield each arm's confirmed score with its interval, over the arms, or over a number that they are."""
-    places, name = _places(study)
-    lines = []
-    for place, arm in zip(places, said.arms, strict=True):
-        one = arm.confirmed
-        if one.value is not None:
-            ends = [one.low, one.value, one.high] if one.low is not None else [one.value]
-            lines.append(
-                Line(name=arm.name, points=tuple((place, end) for end in ends if end is not None))
-            )
-    if lines:
-        yield Chart(
-            title="Isolation plot: the best of each on fresh seeds",
-            x=name,
-            y=study.question.metric,
-            lines=tuple(lines[:MOST_ARMS_DRAWN]),
-            caption="Bars are 95 % intervals over images and seeds, of each alone: the table above compares "
-            "in pairs, which is far sharper."
-            + (f" The first {MOST_ARMS_DRAWN} are drawn." if len(lines) > MOST_ARMS_DRAWN else ""),
-            log_x=min(places) > 0 and max(places) / min(places) >= 20,
-        )
-
-
-def _places(study: StudyRecord) -> tuple[list[float], str]:
-    """Return where arms lie on an axis: at the one number that is varied, else one after another."""
-    settings = [arm.settings for arm in study.question.arms]
-    values = [one[0][1] if len(one) == 1 else None for one in settings]
-    numbers = [
-        float(value)
-        for value in values
-        if isinstance(value, (int, float)) and not isinstance(value, bool)
-    ]
-    if len(numbers) == len(settings):
-        return numbers, settings[0][0][0]
-    return [float(place + 1) for place in range(len(settings))], "arm, in the question's order"
-
-
-def _slices(study: StudyRecord) -> Iterator[Chart]:
-    """Yield the scores of exploration over each tuned number."""
-    arms = study.question.arms[:MOST_ARMS_DRAWN]
-    for place, one in enumerate(study.question.nuisance):
-        if not isinstance(one, Span):
-            continue
-        lines = []
-        for index, arm in enumerate(arms):
-            points = sorted(
-                (float(study.design[trial.job.point][place][1]), trial.score)  # type: ignore[arg-type]
-                for trial in study.trials
-                if trial.job.arm == index and trial.job.repeat == 0 and trial.score is not None
-            )
-            if points:
-                lines.append(Line(name=arm.name, points=tuple(points)))
-        if lines:
-            yield Chart(
-                title=f"Slice: {one.key}", x=one.key, y=study.question.metric, lines=tuple(lines),
-                log_x=one.log, joined=False, caption="Each point is a setting tried in exploration.",
-            )  # fmt: skip
-
-
-def _run(study: StudyRecord, said: Answer, shown: _Figures) -> Iterator[Block]:
+def _run(study: StudyRecord, said: Answer, shown: Figures) -> Iterator[Block]:
     yield Table(
         columns=("", "tuned to", "best of exploration", "on fresh seeds [95 %]", "std over seeds", "tried",
                  "failed", "s a trial"),
@@ -296,7 +214,7 @@ def _run(study: StudyRecord, said: Answer, shown: _Figures) -> Iterator[Block]:
     )  # fmt: skip
 
 
-def _arm(arm: ArmResult, shown: _Figures) -> tuple[str, ...]:
+def _arm(arm: ArmResult, shown: Figures) -> tuple[str, ...]:
     best = ", ".join(
         f"{key} = {number(value) if isinstance(value, float) else value}" for key, value in arm.best
     )

@@ -18,12 +18,16 @@ from affinage.records.report import (
     Findings,
     Gallery,
     Matrix,
+    Parallel,
     Report,
+    Shaded,
     Table,
     Text,
 )
 from affinage.reporting.charts.lines import describe as describe_chart
 from affinage.reporting.charts.matrix import describe as describe_matrix
+from affinage.reporting.charts.parallel import describe as describe_parallel
+from affinage.reporting.charts.shaded import describe as describe_shaded
 from affinage.reporting.titles import ESSENTIAL
 from affinage.reporting.words import guess, one_line, visible
 
@@ -80,6 +84,10 @@ def _block(block: Block, *, full: bool) -> RenderableType:  # noqa: PLR0911 - on
             return Words(f"{one_line(block.title)}: {one_line(describe_chart(block))}")
         case Matrix():
             return Words(f"{one_line(block.title)}: {one_line(describe_matrix(block))}")
+        case Parallel():
+            return Words(f"{one_line(block.title)}: {one_line(describe_parallel(block))}")
+        case Shaded():
+            return Words(f"{one_line(block.title)}: {one_line(describe_shaded(block))}")
         case Gallery():
             return _gallery(block)
         case Findings():

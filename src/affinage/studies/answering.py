@@ -1,7 +1,7 @@
 """All that has ended becomes an answer."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from affinage.records.study import (
     ArmResult,
     Choice,
     Difference,
+    Exploited,
     Extrapolated,
     Importance,
     Job,
@@ -22,14 +23,14 @@ from affinage.records.study import (
     Settings,
     Span,
 )
-from affinage.studies.asking import IMAGES_PER_CLASS, word
+from affinage.studies.asking import IMAGES_PER_CLASS, setting, word
 from affinage.studies.bounds import crowded_bound, widened
 from affinage.studies.design import place_of
 from affinage.studies.importance import importances, in_bins
 from affinage.studies.judging import amount, judge, scored
 from affinage.studies.learning_curve import extrapolate
 from affinage.studies.planning import Ended, Scores, best_points, differences
-from affinage.studies.scoring import METRICS
+from affinage.studies.scoring import METRICS, Metric
 
 FEASIBLE = 0.5
 """Share of an arm's nuisance settings that must not fail."""
@@ -72,12 +73,42 @@ def answer(seen: Seen, decided: Sequence[Difference], *, finished: bool) -> Answ
         differences=tuple(decided),
         importance=_importance(seen),
         findings=findings,
-        trials=len(seen.ended) - failed,
+        trials=sum(trial.state == "complete" for trial in seen.ended.values()),
         failed=failed,
         seconds=sum(trial.seconds for trial in seen.ended.values()),
         next_question=_next(seen, decided, findings),
         extrapolated=_learning_curve(seen),
     )
+
+
+def searched_answer(seen: Seen, said: Answer, found: Exploited) -> Answer:
+    """Return an answer with what a search has added to it."""
+    metric = METRICS[seen.question.metric]
+    settings = ", ".join(f"{key} = {word(value)}" for key, value in found.settings)
+    one = found.confirmed
+    seeds = f"{found.seeds} seed{'s' if found.seeds != 1 else ''} that chose nothing"
+    score = f"{scored(one, metric)} on {seeds}, n = {one.n:,}" if one.n else "not scored anew"
+    best = f"Best of {found.tried} searched: {settings}: {score}{_lucky(found.luck, metric)}."
+    alone = len(seen.question.arms) == 1
+    flags = " ".join(f"--set {setting(key, value)}" for key, value in found.settings)
+    final = f"Train with the best, and look at the test part once: affinage train SOURCE {flags}"
+    failed = sum(trial.state == "failed" for trial in seen.ended.values())
+    return replace(
+        said,
+        verdict=best if alone else f"{said.verdict} {best}",
+        exploited=found,
+        trials=sum(trial.state == "complete" for trial in seen.ended.values()),
+        failed=failed,
+        seconds=sum(trial.seconds for trial in seen.ended.values()),
+        next_question=final,
+    )
+
+
+def _lucky(luck: float | None, metric: Metric) -> str:
+    """Return what of a best score was luck, in words; nothing where none was."""
+    if luck is None or luck <= 0:
+        return ""
+    return f"; {amount(luck, metric)} less than when it was found, which was luck"
 
 
 def look_at(seen: Seen, pairs: Sequence[tuple[int, int]], look: int) -> list[Difference]:
@@ -116,7 +147,7 @@ def _arm(seen: Seen, arm: int) -> ArmResult:
         confirmed=confirmed,
         spread=float(np.std(means, ddof=1)) if len(means) > 1 else None,
         seeds=len(good),
-        tried=sum(job.repeat == 0 for job in own),
+        tried=sum(_is_explored(seen, job) for job in own),
         failed=sum(trial.state == "failed" for trial in own.values()),
         seconds=float(np.mean(seconds)) if seconds else 0.0,
     )
@@ -124,11 +155,16 @@ def _arm(seen: Seen, arm: int) -> ArmResult:
 
 def explored(seen: Seen, arm: int) -> tuple[list[int], NDArray[np.float64]]:
     """Return the nuisance settings that an arm was explored at, and their gains; NaN where failed."""
-    jobs = sorted(job for job in seen.ended if job.arm == arm and job.repeat == 0)
+    jobs = sorted(job for job in seen.ended if job.arm == arm and _is_explored(seen, job))
     sign = METRICS[seen.question.metric].sign
     scores = [seen.ended[job].score for job in jobs]
     gains = [np.nan if score is None else sign * score for score in scores]
     return [job.point for job in jobs], np.array(gains, dtype=np.float64)
+
+
+def _is_explored(seen: Seen, job: Job) -> bool:
+    """Return whether a trial is of exploration; those of a search crowd where it was good."""
+    return job.repeat == 0 and (not seen.question.nuisance or job.point < seen.question.points)
 
 
 def _confirmed(seen: Seen, arm: int) -> list[NDArray[np.float64]]:
@@ -217,7 +253,9 @@ def _importance(seen: Seen) -> tuple[Importance, ...]:
     """Return what the spread of exploration goes with."""
     question = seen.question
     jobs = sorted(
-        job for job, trial in seen.ended.items() if job.repeat == 0 and trial.score is not None
+        job
+        for job, trial in seen.ended.items()
+        if _is_explored(seen, job) and trial.score is not None
     )
     if not question.nuisance or not jobs:
         return ()

@@ -69,7 +69,7 @@ def best_points(question: Question, ended: Ended) -> dict[int, int]:
         return dict.fromkeys(range(len(question.arms)), 0)
     best: dict[int, tuple[float, int]] = {}
     for job, trial in sorted(ended.items()):
-        if job.repeat or trial.score is None:
+        if job.repeat or trial.score is None or job.point >= question.points:
             continue
         gain = METRICS[question.metric].sign * trial.score
         if job.arm not in best or gain > best[job.arm][0]:

@@ -4,21 +4,24 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 
 from affinage.errors import RecipeError
 from affinage.records.plain import to_plain
-from affinage.records.study import Arm, Design, Question
+from affinage.records.study import Arm, Design, Fidelity, Question, Search, SearchMethod
 from affinage.studies.asking import arms_of, ladder_of, leave_one_out_of, nuisance_of, setting
 from affinage.studies.scoring import default_metric
 
 KEYS = (
     "source", "vary", "add", "leave_out", "nuisance", "set", "recipe", "metric", "smallest", "points",
     "repeats", "budget", "folds", "images", "seed", "question", "why", "expectation", "data",
+    "search", "search_points", "fidelity", "final", "trial_limit", "trial_memory",
 )  # fmt: skip
-WORDS = ("question", "why", "expectation", "budget")
+WORDS = ("question", "why", "expectation", "budget", "trial_seconds", "trial_memory")
+METHODS = get_args(SearchMethod)
+FIDELITIES = get_args(Fidelity)
 """What may differ between two questions that are the same."""
 
 
@@ -142,7 +145,35 @@ def question_from(laid: Mapping[str, Any], *, recipe: Mapping[str, Any], task: s
         nuisance=nuisance_of(_texts(laid.get("nuisance", ()))),
         metric=laid.get("metric") or default_metric(task),
         data=str(Path(laid["data"]).resolve()) if laid.get("data") else None,
+        search=_search(laid),
+        trial_seconds=laid.get("trial_limit"),
+        trial_memory=round(laid["trial_memory"] * 2**30) if laid.get("trial_memory") else None,
         **{key: laid[key] for key in numbers if key in laid},
+    )
+
+
+def _search(laid: Mapping[str, Any]) -> Search | None:
+    """Return the search that was asked for; None for none."""
+    method = laid.get("search")
+    if method is None:
+        lost = [key for key in ("search_points", "fidelity", "final") if laid.get(key)]
+        if lost:
+            raise RecipeError(
+                f"{', '.join(lost)} belongs to a search, and none was asked for.",
+                remedy=f"Add --search with one of: {', '.join(METHODS)}.",
+            )
+        return None
+    for name, value, known in (
+        ("--search", method, METHODS),
+        ("--fidelity", laid.get("fidelity", "images"), FIDELITIES),
+    ):
+        if value not in known:
+            raise RecipeError(f"There is no {name} {value}.", remedy=f"Use {', '.join(known)}.")
+    return Search(
+        method=method,
+        points=int(laid.get("search_points", Search.__dataclass_fields__["points"].default)),
+        fidelity=laid.get("fidelity", "images"),
+        train=bool(laid.get("final", False)),
     )
 
 

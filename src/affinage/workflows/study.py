@@ -2,64 +2,36 @@
 
 import contextlib
 import shutil
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from affinage.errors import AffinageError, RunError
 from affinage.records.report import Report
 from affinage.records.study import (
     Answer,
-    Difference,
-    Job,
     Question,
-    Settings,
     StudyRecord,
-    Trial,
 )
-from affinage.reporting.html import to_html
-from affinage.reporting.markdown import to_markdown
-from affinage.reporting.study_report import study_report, trials_csv
+from affinage.reporting.study_report import study_report
 from affinage.store.study_folder import StudyFolder, studies_in
 from affinage.store.trial_queue import TrialQueue
-from affinage.studies.answering import Seen, answer, look_at
-from affinage.studies.design import nuisance_points
-from affinage.studies.judging import amount
-from affinage.studies.planning import (
-    announce,
-    comparisons,
-    confirm_jobs,
-    explore_jobs,
-    pilot_jobs,
-)
 from affinage.studies.questions import laid_over, question_from, same_question
 from affinage.studies.scoring import METRICS
 from affinage.workflows.clock import parse_duration
 from affinage.workflows.moment import now
 from affinage.workflows.places import data_set_name
 from affinage.workflows.recipes import resolve_recipe
-from affinage.workflows.reporter import Lines, Reporter, duration
+from affinage.workflows.reporter import Lines, Reporter
 from affinage.workflows.study_data import open_pool
-from affinage.workflows.study_trials import (
-    Runner,
-    base_recipe,
-    check_question,
-    heads_only,
-    images_per_class,
-    runner_for,
-    trial_recipe,
-)
+from affinage.workflows.study_exploit import exploit
+from affinage.workflows.study_trials import base_recipe, check_question, heads_only, runner_for
+from affinage.workflows.study_worker import Worker, record_of
 
 STUDIES = "affinage-studies"
 FEW_REPEATS = 3
 """Of trials that fine-tune, where nobody says."""
-WAIT = 0.2
-"""Seconds between two looks at what other workers have done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +88,12 @@ def study(
     expectation: str | None = None,
     data: str | Path | None = None,
     output: str | Path | None = None,
+    search: str | None = None,
+    search_points: int | None = None,
+    fidelity: str | None = None,
+    final: bool | None = None,
+    trial_limit: str | float | None = None,
+    trial_memory: float | None = None,
     again: bool = False,
     reporter: Reporter | None = None,
     file: str | Path | None = None,
@@ -143,6 +121,14 @@ def study(
         expectation: What you expect to see.
         data: The data set's folder.
         output: The study's folder; `affinage-studies/NAME-1`, … by default.
+        search: After the comparison, look for the best settings of the leading arm: `tpe`, `gp`, `asha` or
+            `hyperband`.
+        search_points: Settings that the search tries; 24 by default.
+        fidelity: What the cheaper tries of `asha` and `hyperband` have less of: `images`, `epochs` or
+            `resolution`; epochs by default where trials fine-tune.
+        final: Train the best on train and validation, and look at the test part, once.
+        trial_limit: A trial that takes longer is stopped, such as `10m`; ten times the pilot's by default.
+        trial_memory: A trial that holds more GiB is stopped; nine tenths of the free memory by default.
         again: Ask it although the same question was answered before.
         reporter: Told of progress.
         file: A YAML file with these words as keys; what is given beside it wins.
@@ -155,7 +141,9 @@ def study(
         "source": source, "vary": vary, "add": add, "leave_out": leave_out, "nuisance": nuisance,
         "set": settings, "recipe": recipe, "metric": metric, "smallest": smallest, "points": points,
         "repeats": repeats, "budget": budget, "folds": folds, "images": images, "seed": seed,
-        "question": question, "why": why, "expectation": expectation, "data": data,
+        "question": question, "why": why, "expectation": expectation, "data": data, "search": search,
+        "search_points": search_points, "fidelity": fidelity, "final": final,
+        "trial_limit": trial_limit, "trial_memory": trial_memory,
     }  # fmt: skip
     asked = _question(laid_over(given, Path(file) if file is not None else None))
     check_question(asked)
@@ -187,10 +175,14 @@ def study_work(study: str | Path, *, reporter: Reporter | None = None) -> Study:
         return Study(folder.path)
     recipe = base_recipe(question)
     pool = open_pool(question, recipe, reporter=told)
-    worker = _Worker(folder, question, told)
+    worker = Worker(folder, question, told)
+    runner = runner_for(question, folder, pool, reporter=told)
     try:
-        worker.work(runner_for(question, folder, pool, reporter=told))
+        worker.work(runner)
+        if question.search is not None:
+            exploit(worker, runner, question.search, told=told)
     finally:
+        runner.close()
         worker.close()
     return Study(folder.path)
 
@@ -202,22 +194,12 @@ def read_study(study: str | Path) -> StudyRecord:
         RunError: If it is no study.
     """
     folder = StudyFolder(Path(study))
-    question, announced = folder.question(), folder.announced()
+    question = folder.question()
     queue = TrialQueue(folder.path, question, sign=METRICS[question.metric].sign)
     try:
-        ended = queue.ended()
+        return record_of(folder, question, queue)
     finally:
         queue.close()
-    return StudyRecord(
-        name=folder.name,
-        asked=folder.asked(),
-        question=question,
-        design=_design(question),
-        images=announced.n if announced is not None else None,
-        announced=announced,
-        trials=tuple(ended[job] for job in sorted(ended)),
-        answer=folder.answer(),
-    )
 
 
 def list_studies(words: str = "", *, folder: str | Path | None = None) -> list[StudyRecord]:
@@ -243,154 +225,20 @@ def list_studies(words: str = "", *, folder: str | Path | None = None) -> list[S
     return found
 
 
-class _Worker:
-    """One process at work on a study: every decision is a function of what has ended."""
-
-    def __init__(self, folder: StudyFolder, question: Question, told: Reporter) -> None:
-        self._folder, self._question, self._told = folder, question, told
-        self._metric = METRICS[question.metric]
-        self._points = _design(question)
-        self._queue = TrialQueue(folder.path, question, sign=self._metric.sign)
-        self._cache: dict[Job, NDArray[np.float64]] = {}
-
-    def close(self) -> None:
-        self._queue.close()
-
-    def work(self, runner: Runner) -> None:
-        """Pilot, announcement, exploration, then looks until every comparison is answered."""
-        self._run_all("pilot", pilot_jobs(self._question), runner)
-        announced = self._folder.save_announced(
-            announce(self._question, self._queue.ended(), self._scores)
-        )
-        self._say_announced()
-        self._run_all("exploring", explore_jobs(self._question, announced), runner)
-        pairs, decided = comparisons(self._question), dict[tuple[int, int], Difference]()
-        unanswered = pairs
-        for look in announced.looks:
-            # Arms without a comparison are scored too; with one arm there is nothing else.
-            jobs = confirm_jobs(self._question, self._queue.ended(), look, unanswered or ((0, 0),))
-            whole = self._run_all(f"repeats 1 to {look}", jobs, runner)
-            last = not whole or look == announced.looks[-1]
-            for one in look_at(self._seen(), unanswered, announced.looks[-1] if last else look):
-                decided[one.arm, one.against] = one
-            unanswered = tuple(
-                pair for pair in unanswered if decided[pair].says == "cannot tell yet"
-            )
-            finished = last or not unanswered
-            self._keep([decided[pair] for pair in pairs], finished=finished)
-            if finished:
-                break
-
-    def _run_all(self, stage: str, jobs: Sequence[Job], runner: Runner) -> bool:
-        """Run these jobs beside other workers, until all have ended; False if the budget ends first."""
-        if not jobs:
-            return True
-        while True:
-            ended = self._queue.ended()
-            left = [job for job in jobs if job not in ended]
-            self._told.phase(stage, len(jobs) - len(left), len(jobs))
-            if not left:
-                return True
-            if stage != "pilot" and self._spent(ended):
-                self._told.say("The budget is spent.")
-                return False
-            self._queue.add(left, self._points)
-            taken = self._queue.take()
-            if taken is None:
-                time.sleep(WAIT)
-                continue
-            self._run_one(*taken, runner)
-
-    def _spent(self, ended: Mapping[Job, Trial]) -> bool:
-        budget = self._question.budget
-        return budget is not None and sum(trial.seconds for trial in ended.values()) >= budget
-
-    def _run_one(self, number: int, job: Job, runner: Runner) -> None:
-        """Run one trial; whatever goes wrong in it is its own affair."""
-        start = time.monotonic()
-        try:
-            recipe = trial_recipe(self._question, job, self._points)
-            most = images_per_class(self._question, job)
-            scores = runner.run(job, recipe, images_per_class=most)
-        except Exception as error:  # noqa: BLE001 - a trial may fail in any way; the study goes on.
-            said = (
-                error.problem
-                if isinstance(error, AffinageError)
-                else f"{type(error).__name__}: {error}"
-            )
-            ended = Trial(
-                job=job, state="failed", score=None, seconds=time.monotonic() - start,
-                error=" ".join(said.split())[:500],
-            )  # fmt: skip
-            self._told.say(f"trial {job.key} failed: {ended.error}")
-        else:
-            if job.repeat:
-                self._folder.save_scores(job, scores)
-            ended = Trial(
-                job=job, state="complete", score=float(scores.mean()),
-                seconds=time.monotonic() - start,
-                run=job.key if (self._folder.runs / job.key).exists() else "",
-            )  # fmt: skip
-        self._queue.tell(number, job, ended)
-
-    def _scores(self, job: Job) -> NDArray[np.float64]:
-        if job not in self._cache:
-            self._cache[job] = self._folder.scores(job)
-        return self._cache[job]
-
-    def _seen(self) -> Seen:
-        announced = self._folder.announced()
-        assert announced is not None
-        return Seen(
-            question=self._question, points=self._points, ended=self._queue.ended(),
-            scores=self._scores, announced=announced,
-        )  # fmt: skip
-
-    def _say_announced(self) -> None:
-        said = self._folder.announced()
-        assert said is not None
-        size = amount(said.detectable, self._metric) if said.detectable is not None else None
-        each = f"{said.points} settings and " if self._question.nuisance else ""
-        self._told.say(
-            f"{said.n:,} images; {each}up to {said.repeats} seeds for each of "
-            f"{len(self._question.arms)}: about {duration(said.seconds)}. "
-            + (
-                f"A difference of {size} would be found in four of five such studies."
-                if size is not None
-                else "What difference would be found cannot be said from this pilot."
-            )
-        )
-
-    def _keep(self, decided: Sequence[Difference], *, finished: bool) -> None:
-        self._folder.save_answer(answer(self._seen(), decided, finished=finished))
-        write_page(self._folder, self._record())
-
-    def _record(self) -> StudyRecord:
-        ended, announced = self._queue.ended(), self._folder.announced()
-        return StudyRecord(
-            name=self._folder.name, asked=self._folder.asked(), question=self._question,
-            design=self._points, images=announced.n if announced else None, announced=announced,
-            trials=tuple(ended[job] for job in sorted(ended)), answer=self._folder.answer(),
-        )  # fmt: skip
-
-
-def write_page(folder: StudyFolder, record: StudyRecord) -> None:
-    """Write a study's page, as HTML and Markdown, and its table of trials."""
-    report = study_report(record, share=METRICS[record.question.metric].share)
-    folder.save_pages(to_html(report), to_markdown(report), trials_csv(record))
-
-
 def _question(laid: dict[str, Any]) -> Question:
     """Return the question of what was given; what follows from other settings is filled in."""
     recipe = resolve_recipe(laid.get("recipe"), laid.get("set", ()))
     start = resolve_recipe(laid.get("recipe"))
-    if "budget" in laid:
-        laid["budget"] = parse_duration(laid["budget"])
+    for key in ("budget", "trial_limit"):
+        if key in laid:
+            laid[key] = parse_duration(laid[key])
     question = question_from(
         laid, recipe=start.model_dump(mode="json", exclude_unset=True), task=recipe.task
     )
     if "repeats" not in laid and not heads_only(question):
         question = replace(question, repeats=FEW_REPEATS)
+    if question.search is not None and "fidelity" not in laid and not heads_only(question):
+        question = replace(question, search=replace(question.search, fidelity="epochs"))
     return question
 
 
@@ -400,10 +248,6 @@ def _readable(folder: Path) -> Iterator[StudyFolder]:
         with contextlib.suppress(RunError):
             _ = one.question(), one.answer(), one.announced()
             yield one
-
-
-def _design(question: Question) -> tuple[Settings, ...]:
-    return nuisance_points(question.nuisance, points=question.points, seed=question.seed)
 
 
 def _answered_before(question: Question) -> StudyFolder | None:

@@ -102,6 +102,17 @@ def _together(data: TrainingData, images: list[str], near: dict[str, str]) -> ND
     return np.array([named.get(image, near.get(image, f"\1{image}")) for image in images])
 
 
+def part_of_pool(pool: Pool, share: float) -> Pool:
+    """Return the pool with a share of its images to learn from; all of validation stays."""
+    data = dataclasses.replace(
+        pool.data,
+        train=within(pool.data, share, task_named("classify")).train
+        if pool.targets.ndim == 1
+        else within(pool.data, share, task_named("count")).train,
+    )
+    return dataclasses.replace(pool, data=data)
+
+
 def blind_dataset(pool: Pool, folder: Path) -> DatasetFolder:
     """Return a data set's folder without the test part, its parts given, for trials that fine-tune."""
     dataset = DatasetFolder(folder)

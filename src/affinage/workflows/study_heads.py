@@ -11,9 +11,13 @@ from affinage.records.study import Job
 from affinage.workflows.embed import embed
 from affinage.workflows.reporter import Reporter
 from affinage.workflows.study_data import Pool
+from affinage.workflows.study_guard import limited
 from affinage.workflows.study_scores import image_scores
 from affinage.workflows.tasks import work_of
 from affinage.workflows.work import Learnt, Measured, Outputs
+
+LIMIT = 3600.0
+"""Seconds after which fitting a head counts as hanging, where nobody sets a limit."""
 
 
 class HeadTrials:
@@ -27,10 +31,22 @@ class HeadTrials:
         folds: Parts that are held out in turn.
         metric: What an image is scored by.
         reporter: Told of progress.
+        seconds: A trial that takes longer is stopped; None = an hour.
+        memory: A trial that asks for more bytes is stopped; None = nine tenths of what is free.
     """
 
-    def __init__(self, pool: Pool, *, folds: int, metric: str, reporter: Reporter) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        *,
+        folds: int,
+        metric: str,
+        reporter: Reporter,
+        seconds: float | None = None,
+        memory: int | None = None,
+    ) -> None:
         self._pool, self._folds, self._metric, self._told = pool, folds, metric, reporter
+        self._seconds, self._memory = seconds or LIMIT, memory
         self._features: dict[str, NDArray[np.float32]] = {}
         self._turned: dict[str, HeldOutHeads] = {}
         self._parts: dict[int, NDArray[np.int64]] = {}
@@ -39,29 +55,38 @@ class HeadTrials:
         """Compute what trials of this backbone share, so that none of them is timed with it."""
         self._heads(recipe)
 
-    def run(self, job: Job, recipe: Recipe, *, images_per_class: int | None) -> NDArray[np.float64]:
+    def close(self) -> None:
+        """Nothing is to be ended."""
+
+    def run(
+        self, job: Job, recipe: Recipe, *, images_per_class: int | None, share: float = 1.0
+    ) -> NDArray[np.float64]:
         """Return the score of each image.
 
         Args:
             job: Which trial; heads leave nothing behind that would need its name.
             recipe: Its settings; its seed deals the folds.
             images_per_class: Of each class, images to learn from at most.
+            share: Part of the images to learn from, for a cheaper try.
 
         Raises:
             AffinageError: If the settings cannot be fitted on these images.
         """
-        parts = self._dealt(recipe.seed)
-        may = self._learning(recipe.seed, images_per_class)
+        with limited(seconds=self._seconds, memory=self._memory):
+            parts = self._dealt(recipe.seed)
+            may = self._learning(recipe.seed, images_per_class, share)
+            outputs = self._outputs(recipe, parts, may)
+            work = work_of(recipe, self._pool.data.classes, self._pool.targets)
+            return image_scores(work.table(self._measured(), outputs, Calibration()), self._metric)
+
+    def _outputs(self, recipe: Recipe, parts: NDArray[np.int64], may: NDArray[np.bool_]) -> Outputs:
         plain = recipe.task == "classify" and recipe.features.head == "logistic"
-        if plain and len(recipe.features.penalties) == 1:
-            outputs = self._heads(recipe).logits(
-                self._pool.targets, len(self._pool.data.classes),
-                penalty=recipe.features.penalties[0], parts=parts, learning=may,
-            )  # fmt: skip
-        else:
-            outputs = self._fitted(recipe, parts, may)
-        work = work_of(recipe, self._pool.data.classes, self._pool.targets)
-        return image_scores(work.table(self._measured(), outputs, Calibration()), self._metric)
+        if not plain or len(recipe.features.penalties) > 1:
+            return self._fitted(recipe, parts, may)
+        return self._heads(recipe).logits(
+            self._pool.targets, len(self._pool.data.classes),
+            penalty=recipe.features.penalties[0], parts=parts, learning=may,
+        )  # fmt: skip
 
     def _fitted(self, recipe: Recipe, parts: NDArray[np.int64], may: NDArray[np.bool_]) -> Outputs:
         """Return held-out outputs where each part's head chooses its own penalty."""
@@ -91,18 +116,21 @@ class HeadTrials:
             )
         return self._parts[seed]
 
-    def _learning(self, seed: int, most: int | None) -> NDArray[np.bool_]:
+    def _learning(self, seed: int, most: int | None, share: float) -> NDArray[np.bool_]:
         """Return which images may be learnt from: of each class the first in a shuffled order."""
         targets = self._pool.targets
         may = np.ones(len(targets), dtype=bool)
-        if most is None or targets.ndim != 1:
+        if most is None and share == 1:
             return may
         order = np.random.default_rng(seed).permutation(len(targets))
-        # So many are left of each class when one part is held out.
-        kept = np.ceil(most * self._folds / (self._folds - 1))
+        if targets.ndim != 1:
+            may[order[max(2, int(share * len(order))) :]] = False
+            return may
         for label in np.unique(targets):
             own = order[targets[order] == label]
-            may[own[int(kept) :]] = False
+            # So many are left of each class when one part is held out.
+            kept = len(own) if most is None else np.ceil(most * self._folds / (self._folds - 1))
+            may[own[max(2, int(np.ceil(share * kept))) :]] = False
         return may
 
     def _rows(self, recipe: Recipe) -> NDArray[np.float32]:

@@ -1,6 +1,7 @@
 """Which recipe a trial has, and who runs it: heads on cached features, or a training."""
 
 import contextlib
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
@@ -8,14 +9,14 @@ from numpy.typing import NDArray
 
 from affinage.errors import AffinageError, RecipeError
 from affinage.records.recipe import Recipe
-from affinage.records.study import Arm, Job, Question, Settings
+from affinage.records.study import Arm, Job, Question, Search, Settings
 from affinage.store.study_folder import StudyFolder
 from affinage.studies.asking import IMAGES_PER_CLASS, setting
 from affinage.studies.design import value_at
 from affinage.studies.scoring import METRICS
 from affinage.workflows.recipes import resolve_recipe
 from affinage.workflows.reporter import Reporter
-from affinage.workflows.study_data import Pool, blind_dataset
+from affinage.workflows.study_data import Pool
 from affinage.workflows.study_heads import HeadTrials
 from affinage.workflows.study_runs import RunTrials
 
@@ -27,19 +28,39 @@ SEEDS = 1_000_003
 class Runner(Protocol):
     """Runs one trial."""
 
-    def run(self, job: Job, recipe: Recipe, *, images_per_class: int | None) -> NDArray[np.float64]:
-        """Return the score of each image."""
+    def run(
+        self, job: Job, recipe: Recipe, *, images_per_class: int | None, share: float = 1.0
+    ) -> NDArray[np.float64]:
+        """Return the score of each image, at a share of the whole cost."""
+
+    def close(self) -> None:
+        """End what runs beside."""
 
 
 def runner_for(question: Question, study: StudyFolder, pool: Pool, *, reporter: Reporter) -> Runner:
     """Return who runs the trials of a question."""
     if heads_only(question):
-        heads = HeadTrials(pool, folds=question.folds, metric=question.metric, reporter=reporter)
+        heads = HeadTrials(
+            pool,
+            folds=question.folds,
+            metric=question.metric,
+            reporter=reporter,
+            seconds=question.trial_seconds,
+            memory=question.trial_memory,
+        )
         for arm in question.arms:
             with contextlib.suppress(AffinageError):  # Its trials will say it, and fail alone.
                 heads.prepare(recipe_of(question, arm, _first(question), seed=0))
         return heads
-    return RunTrials(study, blind_dataset(pool, study.path / "data"), metric=question.metric)
+    fidelity = question.search.fidelity if question.search is not None else "epochs"
+    return RunTrials(
+        study,
+        pool,
+        metric=question.metric,
+        fidelity=fidelity,
+        seconds=question.trial_seconds,
+        memory=question.trial_memory,
+    )
 
 
 def _first(question: Question) -> Settings:
@@ -69,7 +90,7 @@ def base_recipe(question: Question) -> Recipe:
     return resolve_recipe(question.recipe, question.fixed)
 
 
-def trial_recipe(question: Question, job: Job, points: tuple[Settings, ...]) -> Recipe:
+def trial_recipe(question: Question, job: Job, points: Mapping[int, Settings]) -> Recipe:
     """Return the recipe of one trial.
 
     Raises:
@@ -128,6 +149,8 @@ def check_question(question: Question) -> None:
             raise RecipeError(
                 f"{name} is {value}; it must be from {low} to {high}.", remedy=f"Change {name}."
             )
+    if question.search is not None:
+        _check_search(question.search, question)
     varied = {key for arm in question.arms for key, _ in arm.settings}
     both = sorted(varied & {one.key for one in question.nuisance})
     if both:
@@ -135,6 +158,26 @@ def check_question(question: Question) -> None:
             f"{', '.join(both)} is both varied and tuned.", remedy="Let it be one or the other."
         )
     _check_settings(question)
+
+
+def _check_search(search: Search, question: Question) -> None:
+    """Refuse a search that cannot be."""
+    if not question.nuisance:
+        raise RecipeError(
+            "There is nothing to search: no setting is tuned.",
+            remedy="Give --nuisance KEY=low..high, or leave --search out.",
+        )
+    if not 1 <= search.points <= 100_000:
+        raise RecipeError(
+            f"--search-points is {search.points}; it must be from 1 to 100000.",
+            remedy="Change --search-points.",
+        )
+    early = search.method in ("asha", "hyperband")
+    if early and heads_only(question) and search.fidelity != "images":
+        raise RecipeError(
+            f"Heads on cached features have no {search.fidelity} to save.",
+            remedy="Use --fidelity images.",
+        )
 
 
 def _check_settings(question: Question) -> None:

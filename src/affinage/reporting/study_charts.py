@@ -1,0 +1,244 @@
+"""The plots of a study, from its trials: nobody has to ask for them."""
+
+import math
+from collections.abc import Iterator
+
+from affinage.records.report import Axis, Block, Chart, Line, Parallel, Shaded, Table
+from affinage.records.study import Answer, Span, StudyRecord, Value
+from affinage.reporting.study_figures import Figures
+
+MOST_ARMS_DRAWN = 6
+"""How many lines a chart tells apart."""
+
+MOST_MAPS = 3
+"""Pairs of tuned parameters that get a map, the most important first."""
+
+MOST_POINTS = 2000
+"""More points of a chart cannot be told apart."""
+
+BEST = 5
+"""Lines that stand out in parallel coordinates."""
+
+
+def isolation(study: StudyRecord, said: Answer, shown: Figures) -> Iterator[Chart]:
+    """Yield each arm's confirmed score with its interval, over the arms, or over a number that they are."""
+    places, name = _places(study)
+    lines = []
+    for place, arm in zip(places, said.arms, strict=True):
+        one = arm.confirmed
+        if one.value is not None:
+            ends = [one.low, one.value, one.high] if one.low is not None else [one.value]
+            lines.append(
+                Line(
+                    name=arm.name,
+                    points=tuple((place, shown.plain(end)) for end in ends if end is not None),
+                )
+            )
+    if lines:
+        yield Chart(
+            title="Isolation plot: the best of each on fresh seeds",
+            x=name,
+            y=shown.axis(study.question.metric),
+            lines=tuple(lines[:MOST_ARMS_DRAWN]),
+            caption="Bars are 95 % intervals over images and seeds, of each alone: the table above compares "
+            "in pairs, which is far sharper."
+            + (f" The first {MOST_ARMS_DRAWN} are drawn." if len(lines) > MOST_ARMS_DRAWN else ""),
+            log_x=min(places) > 0 and max(places) / min(places) >= 20,
+        )
+
+
+def _places(study: StudyRecord) -> tuple[list[float], str]:
+    """Return where arms lie on an axis: at the one number that is varied, else one after another."""
+    settings = [arm.settings for arm in study.question.arms]
+    values = [one[0][1] if len(one) == 1 else None for one in settings]
+    numbers = [
+        float(value)
+        for value in values
+        if isinstance(value, (int, float)) and not isinstance(value, bool)
+    ]
+    if len(numbers) == len(settings):
+        return numbers, settings[0][0][0]
+    return [float(place + 1) for place in range(len(settings))], "arm, in the question's order"
+
+
+def slices(study: StudyRecord, shown: Figures) -> Iterator[Chart]:
+    """Yield the scores of exploration over each tuned number."""
+    arms = study.question.arms[:MOST_ARMS_DRAWN]
+    for place, one in enumerate(study.question.nuisance):
+        if not isinstance(one, Span):
+            continue
+        lines = []
+        for index, arm in enumerate(arms):
+            points = sorted(
+                (float(study.design[trial.job.point][place][1]), shown.plain(trial.score))  # type: ignore[arg-type]
+                for trial in study.trials
+                if trial.job.arm == index and trial.job.repeat == 0 and trial.score is not None
+            )
+            if points:
+                lines.append(Line(name=arm.name, points=tuple(points)))
+        if lines:
+            yield Chart(
+                title=f"Slice: {one.key}", x=one.key, y=shown.axis(study.question.metric), lines=tuple(lines),
+                log_x=one.log, joined=False, caption="Each point is a setting tried in exploration.",
+            )  # fmt: skip
+
+
+def parallel(study: StudyRecord, shown: Figures) -> Iterator[Parallel]:
+    """Yield parallel coordinates of all that was tried on one seed, the score on the last axis."""
+    question, several = study.question, len(study.question.arms) > 1
+    if len(question.nuisance) + several < 2:
+        return
+    axes = [_axis(study, place) for place in range(len(question.nuisance))]
+    if several:
+        axes = [Axis(name="arm", labels=tuple(arm.name for arm in question.arms)), *axes]
+    rows = []
+    for trial in study.trials:
+        if trial.job.repeat or trial.score is None:
+            continue
+        values = [
+            _number(study, place, value)
+            for place, (_, value) in enumerate(study.design[trial.job.point])
+        ]
+        rows.append(
+            (*([float(trial.job.arm)] if several else []), *values, shown.plain(trial.score))
+        )
+    rows.sort(key=lambda row: row[-1] if shown.rising else -row[-1])
+    if len(rows) > 2:
+        best = min(BEST, len(rows))
+        yield Parallel(
+            title="Parallel coordinates: every setting that was tried",
+            axes=(*axes, Axis(name=shown.axis(question.metric))),
+            rows=tuple(rows),
+            best=best,
+            caption=f"Each line is a setting, tried on one seed; the best {best} stand out.",
+        )
+
+
+def pairs_map(study: StudyRecord, said: Answer, shown: Figures) -> Iterator[Shaded]:
+    """Yield maps over pairs of tuned parameters, for the arm that is best on fresh seeds."""
+    question = study.question
+    keys = [one.key for one in question.nuisance]
+    if len(keys) < 2:
+        return
+    arm = said.exploited.arm if said.exploited is not None else _leading(said, shown)
+    ranked = [one.parameters for one in said.importance if len(one.parameters) == 2]
+    ranked = [pair for pair in ranked if set(pair) <= set(keys)] or [(keys[0], keys[1])]
+    name = f" of {question.arms[arm].name}" if len(question.arms) > 1 else ""
+    for first, second in ranked[:MOST_MAPS]:
+        across, up = keys.index(first), keys.index(second)
+        points = tuple(
+            (
+                _number(study, across, study.design[trial.job.point][across][1]),
+                _number(study, up, study.design[trial.job.point][up][1]),
+                math.nan if trial.score is None else shown.plain(trial.score),
+                "failed" if trial.score is None else shown.brief(trial.score),
+            )
+            for trial in study.trials
+            if trial.job.arm == arm and not trial.job.repeat and trial.state != "pruned"
+        )
+        if points:
+            yield Shaded(
+                title=f"Map{name}: {first} × {second}",
+                x=_axis(study, across), y=_axis(study, up), value=question.metric,
+                points=points[:MOST_POINTS], rising=shown.rising,
+                caption="Each point is a setting, tried on one seed.",
+            )  # fmt: skip
+
+
+def arms_map(study: StudyRecord, said: Answer, shown: Figures) -> Iterator[Shaded]:
+    """Yield the map of a grid: every arm at its two scientific values."""
+    settings = [arm.settings for arm in study.question.arms]
+    keys = {tuple(key for key, _ in one) for one in settings}
+    if len(keys) != 1 or len(next(iter(keys))) != 2:
+        return
+    values = [[one[place][1] for one in settings] for place in (0, 1)]
+    axes = [_values_axis(key, found) for key, found in zip(next(iter(keys)), values, strict=True)]
+    points = []
+    for place, arm in enumerate(said.arms):
+        x, y = (_placed(axis, found[place]) for axis, found in zip(axes, values, strict=True))
+        score = arm.confirmed.value
+        plain = math.nan if score is None else shown.plain(score)
+        points.append((x, y, plain, "failed" if score is None else shown.brief(score)))
+    yield Shaded(
+        title=f"Map: {axes[0].name} × {axes[1].name}",
+        x=axes[0], y=axes[1], value=study.question.metric, points=tuple(points), rising=shown.rising,
+        caption="Each point is a pair, its mean on fresh seeds.",
+    )  # fmt: skip
+
+
+def bake_off(study: StudyRecord, said: Answer, shown: Figures) -> Iterator[Block]:
+    """Yield what each backbone scores and costs, and its chart."""
+    named = [arm.name for arm in study.question.arms]
+    rows = []
+    for one in said.weighed:
+        arm = said.arms[one.arm]
+        rows.append(
+            (
+                named[one.arm], shown.estimate(arm.confirmed), f"{one.weights / 1e6:.2f} million",
+                _time(one.milliseconds.value), _spread(one.milliseconds.low, one.milliseconds.high),
+                one.engine, "yes" if one.best else "no",
+            )
+        )  # fmt: skip
+    yield Table(
+        columns=("backbone", "on fresh seeds [95 %]", "weights", "ms an image", "middle half", "engine",
+                 "on the Pareto front"),
+        rows=tuple(rows),
+        caption="On the Pareto front: no other backbone is both better and quicker. Latency is of one "
+        "image at a time on one thread, the median of runs that take turns, without reading the file.",
+        numeric=(1, 2, 3, 4),
+    )  # fmt: skip
+    lines = [
+        Line(
+            name=named[one.arm],
+            points=((one.milliseconds.value, shown.plain(said.arms[one.arm].confirmed.value)),),
+        )
+        for one in said.weighed
+        if one.milliseconds.value is not None and said.arms[one.arm].confirmed.value is not None
+    ]
+    yield Chart(
+        title="Score against latency", x="ms an image", y=shown.axis(study.question.metric),
+        lines=tuple(lines[:MOST_ARMS_DRAWN]), joined=False,
+    )  # fmt: skip
+
+
+def _time(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3g}"
+
+
+def _spread(low: float | None, high: float | None) -> str:
+    return "–" if low is None or high is None else f"{low:.3g}–{high:.3g}"
+
+
+def _leading(said: Answer, shown: Figures) -> int:
+    known = [
+        (shown.plain(arm.confirmed.value) * (1 if shown.rising else -1), -place)
+        for place, arm in enumerate(said.arms)
+        if arm.confirmed.value is not None
+    ]
+    return -max(known)[1] if known else 0
+
+
+def _axis(study: StudyRecord, place: int) -> Axis:
+    one = study.question.nuisance[place]
+    if isinstance(one, Span):
+        return Axis(name=one.key, log=one.log)
+    return Axis(name=one.key, labels=tuple(str(value) for value in one.values))
+
+
+def _number(study: StudyRecord, place: int, value: Value) -> float:
+    one = study.question.nuisance[place]
+    if isinstance(one, Span):
+        return float(value)  # type: ignore[arg-type]
+    return float(one.values.index(value)) if value in one.values else math.nan
+
+
+def _values_axis(key: str, values: list[Value]) -> Axis:
+    """Return the axis of scientific values: each has its place, whatever it is."""
+    found = dict.fromkeys(values)
+    if all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in found):
+        found = dict.fromkeys(sorted(found))  # type: ignore[type-var]
+    return Axis(name=key, labels=tuple(f"{v:g}" if isinstance(v, float) else str(v) for v in found))
+
+
+def _placed(axis: Axis, value: Value) -> float:
+    return float(axis.labels.index(f"{value:g}" if isinstance(value, float) else str(value)))

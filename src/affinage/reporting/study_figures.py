@@ -1,0 +1,62 @@
+"""How the figures of a study read: as percent and points, or as numbers."""
+
+from affinage.records.estimate import Estimate
+from affinage.reporting.words import NOTHING
+
+
+class Figures:
+    """How a metric's figures read.
+
+    Args:
+        share: As percent and points.
+    """
+
+    def __init__(self, *, share: bool) -> None:
+        self.share = share
+
+    @property
+    def rising(self) -> bool:
+        """Whether a greater score is better: shares are gains, all else is an error."""
+        return self.share
+
+    def plain(self, value: float | None) -> float:
+        """Return a score in the unit that its axis names."""
+        return 0.0 if value is None else 100 * value if self.share else value
+
+    def axis(self, metric: str) -> str:
+        """Return the name of a metric's axis."""
+        return f"{metric}, %" if self.share else metric
+
+    def brief(self, value: float) -> str:
+        """Return a score in a few signs."""
+        return f"{100 * value:.1f}" if self.share else f"{value:.3g}"
+
+    def score(self, value: float | None) -> str:
+        """Return a score."""
+        if value is None:
+            return NOTHING
+        return f"{100 * value:.1f} %" if self.share else f"{value:.4f}"
+
+    def estimate(self, one: Estimate) -> str:
+        """Return a score with its interval."""
+        if one.value is None or one.low is None or one.high is None:
+            return self.score(one.value)
+        return f"{self.score(one.value)} [{self.score(one.low)}, {self.score(one.high)}]"
+
+    def gain(self, one: Estimate) -> str:
+        """Return a difference with its interval."""
+        if one.value is None:
+            return NOTHING
+        if one.low is None or one.high is None:
+            return self._signed(one.value)
+        return f"{self._signed(one.value)} [{self._signed(one.low)}, {self._signed(one.high)}]"
+
+    def size(self, value: float | None) -> str:
+        """Return the size of a difference."""
+        if value is None:
+            return "cannot be said"
+        return f"{100 * value:.2g} points" if self.share else f"{value:.2g}"
+
+    def _signed(self, value: float) -> str:
+        text = f"{100 * value:+.2f}" if self.share else f"{value:+.4f}"
+        return text.replace("-", "−")
