@@ -15,6 +15,7 @@ from affinage.records.training_facts import (
     OutputFacts,
     Overlap,
     TargetFacts,
+    WholeSets,
 )
 
 STEPS = tuple(range(1, 41))
@@ -41,7 +42,10 @@ VALIDATION = replace(TRAIN, part="validation", n=100, by_class=(25, 25, 25, 25))
 IMAGES = InputFacts(part="train", n=64, shape=(3, 224, 224), minimum=-1.0, maximum=1.0,
                     mean=(-0.1, -0.1, -0.1), std=(0.5, 0.5, 0.5), same_twice=True)  # fmt: skip
 FED = Feeding(part="train", images=100, batch_size=32, sampler="RandomSampler", shuffled=True, n=99,
-              neighbours_equal=0.26, neighbours_expected=0.25, same_order=False)  # fmt: skip
+              neighbours_equal=0.26, neighbours_expected=0.25, same_order=False,
+              same_under_seed=True, seeded=True)  # fmt: skip
+WHOLE = WholeSets(parts=("train", "validation"), train_images=100, images=200, train_mean=(0.0,) * 3,
+                  train_std=(1.0,) * 3, mean=(0.02,) * 3, std=(0.98,) * 3)  # fmt: skip
 SGD = Optimizer(name="SGD", learning_rates=(0.01,), weight_decays=(1e-4,), steps=40,
                 backwards_per_step=1.0, zeroed_share=1.0)  # fmt: skip
 LOSS = Objective(name="cross_entropy", activation="none", outputs=4, shapes=((32, 4), (32,)))
@@ -76,7 +80,7 @@ HEALTHY = Signals(
     inputs=(IMAGES, replace(IMAGES, part="validation")),
     expected=Expected(backbone="lite0", mean=(0.5,) * 3, std=(0.5,) * 3, size=(224, 224), source="timm"),
     feeding=(FED, replace(FED, part="validation", shuffled=False)),
-    overlaps=(SAME, replace(SAME, first="validation", second="test")), optimizers=(SGD,),
+    whole=WHOLE, overlaps=(SAME, replace(SAME, first="validation", second="test")), optimizers=(SGD,),
     comparisons=(Comparison(where="t.py:1", times=4, of="class indices", whole=1.0),),
     series=SERIES, best_chosen_on="validation", steps=40, epochs=8.0, planned_epochs=8.0,
     images={"train": 100, "validation": 100, "test": 100}, ended="finished",
@@ -152,6 +156,9 @@ SICK = {
     "parts-scaled-differently": sick(
         inputs=(IMAGES, replace(IMAGES, part="validation", mean=(90.0,) * 3, std=(60.0,) * 3))
     ),
+    "statistics-of-all-parts": sick(
+        whole=replace(WHOLE, train_mean=(0.05,) * 3, mean=(0.0,) * 3, std=(1.0,) * 3)
+    ),
     "small-inputs": sick(inputs=changed(IMAGES, shape=(3, 64, 64))),
     "augmentation-in-evaluation": sick(
         inputs=(IMAGES, replace(IMAGES, part="validation", same_twice=False))
@@ -172,6 +179,7 @@ SICK = {
     "unshuffled-training": sick(
         feeding=changed(FED, shuffled=False, sampler="SequentialSampler", neighbours_equal=0.97)
     ),
+    "results-change-with-seed-kept": sick(feeding=changed(FED, same_under_seed=False)),
     "same-order-every-epoch": sick(feeding=changed(FED, same_order=True)),
     "parameters-not-in-optimizer": sick(layers=(*LAYERS[:3], replace(LAYERS[3], optimized=0))),
     "parameters-without-gradient": sick(optimizers=changed(SGD, without_gradient=("0.weight",))),

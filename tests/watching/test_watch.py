@@ -2,15 +2,20 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 import affinage
+from affinage.diagnosis.diagnose import ask
+from affinage.diagnosis.rules import RULES
 from affinage.errors import RunError
 from affinage.watching.watch import watch
 from small_trainings import Net, run
+
+RULE = {rule.code: rule for rule in RULES}
 
 
 def watched(net, optimizer, train_loader, val_loader, **settings):
@@ -229,3 +234,56 @@ def test_a_compiled_network_is_not_compiled_anew_and_shows_its_gradients(trainin
     assert all(signals.series_of("gradient_norm").values)
     assert signals.series_of("activation_mean", layer="conv") is None
     assert signals.curve("accuracy", "validation")
+
+
+class Drawn(torch.utils.data.Dataset):
+    """Digits under noise from a generator."""
+
+    def __init__(self, digits, generator):
+        self.digits, self.generator = digits, generator
+
+    def __len__(self):
+        return len(self.digits)
+
+    def __getitem__(self, row):
+        image, label = self.digits[row]
+        if self.generator:
+            image = image + torch.tensor(self.generator.normal(size=image.shape)).float()
+        return image + 0.1 * torch.randn(image.shape), label
+
+
+class Unseeded:
+    """Random numbers that no seed reaches, whoever copies them."""
+
+    def normal(self, size):
+        return np.random.default_rng().normal(size=size)
+
+
+@pytest.mark.parametrize(
+    ("generator", "same"), [(None, True), (np.random.default_rng(0), True), (Unseeded(), False)]
+)
+def test_what_no_seed_reaches_is_told_from_what_a_data_set_draws_by_itself(
+    digits, training, generator, same
+):
+    net, optimizer, _, val_loader = training
+    loader = DataLoader(Drawn(digits[0], generator), 32, shuffle=True)
+    signals = watched(net, optimizer, loader, val_loader)
+    fed = signals.feeding[0]
+    assert (fed.same_under_seed, fed.seeded) == (same, True)
+    assert (ask(RULE["results-change-with-seed-kept"], signals).answer == "finding") is not same
+
+
+@pytest.mark.parametrize("of_all", [True, False])
+def test_statistics_of_all_parts_are_told_from_those_of_training(digits, training, of_all):
+    net, optimizer, _, _ = training
+    (train, labels), (validation, others) = (part.tensors for part in digits)
+    scale = torch.cat([train, validation]) if of_all else train
+    mean, std = scale.mean(), scale.std(correction=0)
+    loaders = [
+        DataLoader(TensorDataset((images - mean) / std, targets), 32, shuffle=first)
+        for images, targets, first in ((train, labels, True), (validation, others, False))
+    ]
+    signals = watched(net, optimizer, *loaders)
+    assert (signals.whole.train_images, signals.whole.images) == (320, 480)
+    answer = ask(RULE["statistics-of-all-parts"], signals).answer
+    assert answer == ("finding" if of_all else "fine")

@@ -52,6 +52,30 @@ def same_order(signals: Signals) -> Answered:
     )
 
 
+def follows_seed(signals: Signals) -> Answered:
+    """Images come otherwise though all seeds are the same."""
+    fed = feeding_of(signals)
+    if fed is None or fed.same_under_seed is None:
+        return Unchecked("no batch was drawn twice under the same seeds")
+    if fed.same_under_seed:
+        return Fine("a batch drawn twice under the same seeds is the same")
+    if not fed.seeded:
+        return Fine("torch was given no seed: no two trainings are meant to be equal")
+    return Found(
+        subject="Torch was given a seed, but a batch drawn twice under the same seeds of torch, NumPy and "
+        "Python differs: two trainings with one seed will not give the same model.",
+        evidence=("two copies of the training loader, first batch, image by image",),
+        remedy="Draw every random number of a transform or data set from torch, or from a generator that "
+        "is made of the seed; sort lists of files.",
+        grade="measured",
+        where=("train",),
+        alternatives=otherwise(
+            "a generator of the script's own, made of the seed outside the data set",
+            "it is not excluded: run the script twice and compare the first losses",
+        ),
+    )
+
+
 def starved(signals: Signals) -> Answered:
     """The network waits for images."""
     waiting, computing = (

@@ -182,3 +182,56 @@ def repeated(signals: Signals) -> Answered:
         where=("train",),
         alternatives=otherwise("copies among the files", "an audit of the folder would list them"),
     )
+
+
+def statistics_of_all(signals: Signals) -> Answered:
+    """Images were standardised by statistics that validation or test had a part in.
+
+    Told by what such statistics leave behind: all parts together have mean 0 and deviation 1 to a
+    thousandth, and the training part alone has not.
+    """
+    whole = signals.whole
+    if whole is None:
+        return Unchecked("the images of two parts were not seen as a whole")
+    others = " and ".join(whole.parts[1:])
+    own, all_ = (
+        _off_standard(mean, std)
+        for mean, std in ((whole.train_mean, whole.train_std), (whole.mean, whole.std))
+    )
+    if all_ > _EXACT or own < 3 * _EXACT:
+        return Fine(
+            f"training images are {own:.3f} off mean 0 and deviation 1, with {others} {all_:.3f}"
+        )
+    return Found(
+        subject=f"Images were standardised by the statistics of training and {others} together: "
+        f"over all {whole.images:,} images mean and deviation are 0 and 1 to {all_:.4f}, over the "
+        f"{whole.train_images:,} training images only to {own:.3f}.",
+        evidence=(
+            f"training alone: mean {_few(whole.train_mean)}, deviation {_few(whole.train_std)}",
+            f"with {others}: mean {_few(whole.mean)}, deviation {_few(whole.std)}",
+        ),
+        remedy="Compute mean and deviation on the training part only, and use them for all parts.",
+        grade="measured",
+        where=whole.parts[1:],
+        alternatives=otherwise(
+            "chance", "the parts would have to balance to a thousandth of a deviation"
+        ),
+    )
+
+
+_EXACT = 1e-3
+"""How near to 0 and 1 statistics come when they are the images' own, in single precision."""
+
+
+def _off_standard(mean: tuple[float, ...], std: tuple[float, ...]) -> float:
+    """Return how far values are from mean 0 and deviation 1: by channel, or over all channels."""
+    by_channel = max(*map(abs, mean), *(abs(s - 1) for s in std))
+    middle = sum(mean) / len(mean)
+    spread = (
+        sum(s**2 + m**2 for m, s in zip(mean, std, strict=True)) / len(mean) - middle**2
+    ) ** 0.5
+    return min(by_channel, max(abs(middle), abs(spread - 1)))
+
+
+def _few(values: tuple[float, ...]) -> str:
+    return ", ".join(f"{value:.3f}" for value in values[:4]) + (", …" if len(values) > 4 else "")

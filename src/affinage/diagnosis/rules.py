@@ -71,6 +71,11 @@ RULES: tuple[Rule, ...] = (
         "is not the cause.",
     ),
     Rule(
+        code="statistics-of-all-parts", severity="warning", judge=preprocessing.statistics_of_all,
+        needs=("whole",),
+        experiment="Standardise by the training part alone: if the score stays, little leaked.",
+    ),
+    Rule(
         code="small-inputs", severity="note", judge=preprocessing.too_small, needs=("inputs", "expected"),
         experiment="Train with larger images: if the score stays, this is not the cause.",
     ),
@@ -126,6 +131,10 @@ RULES: tuple[Rule, ...] = (
     Rule(
         code="same-order-every-epoch", severity="note", judge=order.same_order, needs=("feeding",),
         experiment="Shuffle anew each epoch: if the score stays, order did not matter.",
+    ),
+    Rule(
+        code="results-change-with-seed-kept", severity="note", judge=order.follows_seed, needs=("feeding",),
+        experiment="Run it twice and compare the first losses: if they are equal, the seed governs all.",
     ),
     Rule(
         code="parameters-not-in-optimizer", severity="warning", judge=trainable.not_in_optimizer,

@@ -18,6 +18,7 @@ from affinage.records.training_facts import (
     OutputFacts,
     Overlap,
     TargetFacts,
+    WholeSets,
 )
 
 Origin = Literal["run", "watch", "script", "callback", "logs", "preflight"]
@@ -128,6 +129,7 @@ class Signals:
         expected: What the backbone wants to see.
         feeding: By part.
         overlaps: Between parts.
+        whole: Values of all images of the parts that lie in memory.
         optimizers: Those that took steps.
         comparisons: Of outputs with targets.
         one_batch: Result of the trial on one batch.
@@ -162,6 +164,7 @@ class Signals:
     expected: Expected | None = None
     feeding: tuple[Feeding, ...] | None = None
     overlaps: tuple[Overlap, ...] | None = None
+    whole: WholeSets | None = None
     optimizers: tuple[Optimizer, ...] | None = None
     comparisons: tuple[Comparison, ...] | None = None
     one_batch: OneBatch | None = None

@@ -172,6 +172,29 @@ class InputFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WholeSets:
+    """Values of data sets that lie in memory as a whole, by channel.
+
+    Attributes:
+        parts: Those that are counted in `mean` and `std`, the training part first.
+        train_images: Images of the training part.
+        images: Images of all parts.
+        train_mean: Of the training part alone.
+        train_std: Of the training part alone.
+        mean: Of all parts together.
+        std: Of all parts together.
+    """
+
+    parts: tuple[Part, ...]
+    train_images: int
+    images: int
+    train_mean: tuple[float, ...]
+    train_std: tuple[float, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
     """What a pretrained backbone wants to see.
 
@@ -214,6 +237,9 @@ class Feeding:
         classes: Names in the order of their indices; None where the data set has no names.
         drop_last: Whether the last, smaller batch is left out.
         smallest_batch: Images in the smallest batch that was seen.
+        same_under_seed: Whether two copies of the loader give the same first batch after the same seeds
+            of torch, NumPy and Python; None where that was not tried.
+        seeded: Whether torch's generator was given a seed.
     """
 
     part: Part
@@ -230,6 +256,8 @@ class Feeding:
     classes: tuple[str, ...] | None = None
     drop_last: bool | None = None
     smallest_batch: int | None = None
+    same_under_seed: bool | None = None
+    seeded: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Any, Literal
 
+from torch import Tensor
+
 from affinage.records.signals import Baseline, Signals
 from affinage.records.training_facts import Feeding, Objective, Overlap, Part, TargetFacts
 from affinage.watching.expected import expected_of
@@ -11,7 +13,9 @@ from affinage.watching.layers import layer_facts
 from affinage.watching.moment import batches_of
 from affinage.watching.overlap import overlap_of
 from affinage.watching.probes import parts_of, same_twice
+from affinage.watching.seeds import is_seeded, same_under_seed
 from affinage.watching.watcher import Watcher
+from affinage.watching.wholes import tensor_of, whole_sets
 
 Task = Literal["classify", "multilabel", "count", "regress"]
 
@@ -45,8 +49,9 @@ def collect(watcher: Watcher, *, at_rest: bool) -> Signals:
         targets=targets or None,
         inputs=_facts(stage.inputs) or None,
         expected=expected_of(stage.called),
-        feeding=_feeding(watcher, loaders) or None,
+        feeding=_feeding(watcher, loaders, at_rest=at_rest) or None,
         overlaps=_overlaps(loaders) if at_rest else None,
+        whole=whole_sets(_in_memory(loaders)) if at_rest else None,
         earlier=tuple(watcher.earlier),
         optimizers=tuple(
             tally.facts(trainable, held) for tally in stage.optimizers.values() if tally.steps
@@ -58,7 +63,8 @@ def collect(watcher: Watcher, *, at_rest: bool) -> Signals:
         steps=moment.step,
         epochs=moment.epoch if moment.train_loader is not None else None,
         steps_per_epoch=float(per_epoch) if per_epoch else None,
-        images={f.part: f.images for f in _feeding(watcher, loaders) if f.images} or None,
+        images={f.part: f.images for f in _feeding(watcher, loaders, at_rest=False) if f.images}
+        or None,
     )  # fmt: skip
     return _with_reasons(signals, watcher)
 
@@ -67,6 +73,7 @@ def _with_reasons(signals: Signals, watcher: Watcher) -> Signals:
     reasons = {
         "feeding": "no batch came from a torch DataLoader",
         "overlaps": "only one part of the data came from a loader",
+        "whole": "the images of two parts do not lie in memory as tensors",
         "expected": "the network is none whose pretraining is known",
         "inputs": "no image was seen on its way into the network",
         "objectives": "no loss function was seen",
@@ -104,14 +111,26 @@ def loaders_of(watcher: Watcher) -> dict[Part, Any]:
     return {part: loaders[part] for part in parts if part in loaders}
 
 
-def _feeding(watcher: Watcher, loaders: dict[Part, Any]) -> tuple[Feeding, ...]:
+def _feeding(watcher: Watcher, loaders: dict[Part, Any], *, at_rest: bool) -> tuple[Feeding, ...]:
     order = watcher.stage.order
     if not loaders:
         return (feeding_of("train", None, order),) if order.first else ()
-    return tuple(
+    fed = tuple(
         feeding_of(part, loader, order if part == "train" else None)
         for part, loader in loaders.items()
     )
+    if not at_rest or "train" not in loaders:
+        return fed
+    same = same_under_seed(loaders["train"])
+    return tuple(
+        replace(one, same_under_seed=same, seeded=is_seeded()) if one.part == "train" else one
+        for one in fed
+    )
+
+
+def _in_memory(loaders: dict[Part, Any]) -> dict[Part, Tensor]:
+    found = {part: tensor_of(getattr(loader, "dataset", None)) for part, loader in loaders.items()}
+    return {part: tensor for part, tensor in found.items() if tensor is not None}
 
 
 def _overlaps(loaders: dict[Part, Any]) -> tuple[Overlap, ...] | None:

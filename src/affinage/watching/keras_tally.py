@@ -27,6 +27,7 @@ from affinage.watching.keras_facts import flat_layers
 from affinage.watching.outputs import OutputTally, Scores
 from affinage.watching.series import SeriesBook
 from affinage.watching.targets import TargetTally, encoding_of
+from affinage.watching.wholes import whole_sets
 
 Parts = dict[Part, tuple[NDArray[Any], NDArray[Any]]]
 _PROBE = 64
@@ -160,6 +161,7 @@ class KerasTally:
                 "outputs",
                 "feeding",
                 "overlaps",
+                "whole",
                 "histograms",
                 "baselines",
             )
@@ -176,6 +178,13 @@ class KerasTally:
             inputs=tuple(self.inputs) or None,
             feeding=tuple(Feeding(part=p, images=len(v[0])) for p, v in parts.items()) or None,
             overlaps=_overlap(parts),
+            whole=whole_sets(
+                {
+                    part: _channels_first(images)
+                    for part, (images, _) in parts.items()
+                    if images.dtype.kind == "f" and images.ndim > 2
+                }
+            ),
             optimizers=(optimizer,) if optimizer else None,
             series=self.book.facts() or None,
             histograms=tuple(self.histograms) or None,
