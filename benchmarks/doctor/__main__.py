@@ -9,6 +9,7 @@ from pathlib import Path
 
 from affinage.records.signals import Signals, signals_from_json, signals_to_json
 from benchmarks.__main__ import samples
+from benchmarks.doctor.as_logs import as_log
 from benchmarks.doctor.cases import Case, faulty, healthy
 from benchmarks.doctor.running import run
 from benchmarks.doctor.scoring import fitted, judge, lines
@@ -24,6 +25,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=240.0, help="time after which a run ends")
     parser.add_argument("--only", choices=("faulty", "healthy"), help="one kind of cases")
     parser.add_argument("--part", choices=("tuning", "scored"), help="one part of the figures")
+    parser.add_argument("--logs", action="store_true", help="judge each run by its CSV log alone")
     parser.add_argument("--wrong", action="store_true", help="list wrong findings")
     arguments = parser.parse_args()
     cases = [
@@ -39,7 +41,7 @@ def main() -> None:
         tally = judge([(case, _load(_file(arguments.store, case))) for case in stored])
         print(f"{len(stored)} stored cases of the tuning part", *fitted(tally), sep="\n")
     else:
-        _score(cases, arguments.store, arguments.part, wrong=arguments.wrong)
+        _score(cases, arguments.store, arguments.part, wrong=arguments.wrong, logs=arguments.logs)
 
 
 def _run(cases: list[Case], store: Path, seconds: float) -> None:
@@ -70,9 +72,13 @@ def _load(file: Path) -> Signals:
         return signals_from_json(json.load(stored))
 
 
-def _score(cases: list[Case], store: Path, only: str | None, *, wrong: bool) -> None:
+def _score(cases: list[Case], store: Path, only: str | None, *, wrong: bool, logs: bool) -> None:
     stored = [(case, _load(_file(store, case))) for case in cases if _file(store, case).exists()]
     print(f"{len(stored)} of {len(cases)} cases are stored")
+    if logs:
+        read = [(case, as_log(signals)) for case, signals in stored]
+        stored = [(case, signals) for case, signals in read if signals is not None]
+        print(f"{len(stored)} of them have curves that a log would show")
     started, judged = time.process_time(), 0
     for part in ("tuning", "scored"):
         if only not in {None, part}:

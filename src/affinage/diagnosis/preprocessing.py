@@ -230,7 +230,7 @@ def _off_standard(mean: tuple[float, ...], std: tuple[float, ...]) -> float:
     spread = (
         sum(s**2 + m**2 for m, s in zip(mean, std, strict=True)) / len(mean) - middle**2
     ) ** 0.5
-    return min(by_channel, max(abs(middle), abs(spread - 1)))
+    return float(min(by_channel, max(abs(middle), abs(spread - 1))))
 
 
 def _few(values: tuple[float, ...]) -> str:
