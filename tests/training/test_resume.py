@@ -19,6 +19,10 @@ CASES = {
     "growing": ("finetune.sizes=24,32,40", "augment.rotation=20", "finetune.batchnorm=adapt"),
     "gradual": ("finetune.gradual=0.5",),
     "sampler": ("loss.balance=sampler",),
+    "frozen outputs": ("augment.crop=1", "finetune.unfreeze=1", "finetune.batchnorm=adapt"),
+    "views": (
+        "augment.views=1", "finetune.unfreeze=1", "loss.balance=sampler", "finetune.gradual=0.5",
+    ),
     "half": ("compute.precision=bf16",),
     "fp16": ("compute.precision=fp16",),
     "sgd": ("optimizer.name=sgd", "schedule.name=exponential"),

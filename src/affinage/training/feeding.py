@@ -35,6 +35,7 @@ class Batch:
     Attributes:
         images: uint8, shape (n, height, width, 3); n may be 0 in the last step of an epoch.
         targets: Of these images, shape (n,) or (n, K).
+        rows: Place of each image's view among all views of all images; None where views are not repeated.
         whole: Images of the step, in all processes.
         rung: The size and strength of this step.
     """
@@ -43,6 +44,7 @@ class Batch:
     targets: NDArray[Any]
     whole: int
     rung: Rung
+    rows: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +62,9 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class _Showing(Item):
-    """One showing of an image within an epoch."""
+    """One showing of an image: `view` and `draw` are what its random numbers come from."""
 
+    view: int = 0
     draw: int = 0
 
 
@@ -101,8 +104,19 @@ class Feed:
         """Images per step: those of an epoch are as equal as can be, so none has a single image."""
         return -(-len(self.items) // self.plan.steps_per_epoch)
 
-    def batches(self, start: int = 0) -> Iterator[Batch]:
+    @property
+    def views(self) -> int | None:
+        """How many views of each image there are; None where every showing is a new one."""
+        if self.recipe.augment.views is not None:
+            return self.recipe.augment.views
+        return None if self.recipe.augment.draws or self.transform is not None else 1
+
+    def batches(self, start: int = 0, *, unread: bool = False) -> Iterator[Batch]:
         """Yield the batches of all steps after `start`, shuffled anew in every epoch.
+
+        Args:
+            start: Steps that were taken already.
+            unread: Whether images are left black and no file is read: see `shown`.
 
         Raises:
             RecipeError: If there are more processes than images in a step.
@@ -113,20 +127,51 @@ class Feed:
                 remedy="Raise finetune.batch_size, or start fewer processes.",
             )
         pixels = self.pixels()
-        for rung in rungs(self.recipe, self.preprocessing, self.plan.steps):
+        for rung in self.rungs():
             targets = self.targets
             table = targets(rung.preprocessing) if callable(targets) else targets
             number = max(start, rung.start)
             while number < rung.stop:
                 epoch, position = divmod(number, self.plan.steps_per_epoch)
                 last = min(self.plan.steps_per_epoch, position + rung.stop - number)
-                yield from self._read(epoch, range(position, last), table, rung, pixels)
+                yield from self._read(
+                    epoch, range(position, last), table, rung, None if unread else pixels
+                )
                 number += last - position
+
+    def shown(self, rows: NDArray[np.int64], rung: Rung) -> NDArray[np.uint8]:
+        """Return the views at these rows, shape (n, height, width, 3)."""
+        views = self.views or 1
+        showings = [
+            _Showing(self.items[row // views].image, self.items[row // views].path, row % views)
+            for row in rows.tolist()
+        ]
+        found = view_batches(
+            showings, self._view(rung), batch_size=len(showings), threads=self.threads,
+            pixels=self.pixels(),
+        )  # fmt: skip
+        return next(found)
+
+    def all_views(self, rung: Rung, *, batch_size: int) -> Iterator[NDArray[np.uint8]]:
+        """Yield all views of all images in the order of their rows, each batch with what it has left."""
+        showings = [
+            _Showing(item.image, item.path, view)
+            for item in self.items
+            for view in range(self.views or 1)
+        ]
+        yield from view_batches(
+            showings, self._view(rung), batch_size=batch_size, threads=self.threads,
+            pixels=self.pixels(),
+        )  # fmt: skip
+
+    def rungs(self) -> tuple[Rung, ...]:
+        """Return the stretches of the training, one where the size does not grow."""
+        return rungs(self.recipe, self.preprocessing, self.plan.steps)
 
     def pixels(self) -> PixelReader:
         """Return what reads the images: their size is one over the training, so one copy is kept."""
-        sizes = rungs(self.recipe, self.preprocessing, self.plan.steps)
-        side: int | None = needed_side((rung.preprocessing, rung.augment) for rung in sizes)
+        sizes = [(rung.preprocessing, rung.augment) for rung in self.rungs()]
+        side: int | None = needed_side(sizes)
         if self.transform is not None or not self.recipe.compute.reduce:
             side = None
         if self.kept is None or self.plan.epochs <= 1:  # What is shown once is not worth keeping.
@@ -140,38 +185,52 @@ class Feed:
         steps: range,
         targets: NDArray[Any] | ViewCounts,
         rung: Rung,
-        pixels: PixelReader,
+        pixels: PixelReader | None,
     ) -> Iterator[Batch]:
         """Yield the batches of some steps of one epoch."""
         order = self._order(epoch)
-        showings = self._showings(order)
+        showings = self._showings(epoch, order)
         whole = [range(len(order))[step * self.size :][: self.size] for step in steps]
         own = [places[self.processes.rank :: self.processes.world] for places in whole]
-        views = view_batches(
-            [showings[place] for places in own for place in places],
-            self._view(epoch, rung),
-            batch_size=len(own[0]),
-            threads=self.threads,
-            pixels=pixels,
+        views = self._views(
+            [showings[n] for places in own for n in places], len(own[0]), rung, pixels
         )
         size = rung.preprocessing
-        nothing = np.empty((0, size.height, size.width, 3), dtype=np.uint8)
         for places, mine in zip(whole, own, strict=True):
+            black = np.zeros((), dtype=np.uint8)
+            blank = np.broadcast_to(black, (len(mine), size.height, size.width, 3))
+            shown = [showings[n] for n in mine]
             yield Batch(
-                images=next(views) if mine else nothing,
+                images=next(views) if mine and pixels is not None else blank,
                 targets=(
-                    self._recounted(targets, epoch, rung, order[mine], [showings[n] for n in mine])
+                    self._recounted(targets, rung, order[mine], shown)
                     if isinstance(targets, ViewCounts)
                     else targets[order[mine]]
                 ),
                 whole=len(places),
                 rung=rung,
+                rows=self._rows(order[mine], shown),
             )
+
+    def _views(
+        self, showings: Sequence[_Showing], size: int, rung: Rung, pixels: PixelReader | None
+    ) -> Iterator[NDArray[np.uint8]]:
+        if pixels is None:
+            return iter(())
+        return view_batches(
+            showings, self._view(rung), batch_size=size, threads=self.threads, pixels=pixels
+        )
+
+    def _rows(
+        self, indices: NDArray[np.int64], showings: Sequence[_Showing]
+    ) -> NDArray[np.int64] | None:
+        if self.views is None:
+            return None
+        return indices * self.views + np.array([one.view for one in showings], dtype=np.int64)
 
     def _recounted(
         self,
         counts: ViewCounts,
-        epoch: int,
         rung: Rung,
         indices: NDArray[np.int64],
         showings: Sequence[_Showing],
@@ -182,18 +241,18 @@ class Feed:
         for row, (index, showing) in enumerate(zip(indices.tolist(), showings, strict=True)):
             table[row] = counts.of_view(
                 index, rung.preprocessing, rung.augment,
-                seed=seed, epoch=epoch, image=showing.image, draw=showing.draw,
+                seed=seed, epoch=showing.view, image=showing.image, draw=showing.draw,
             )  # fmt: skip
         return table
 
-    def _view(self, epoch: int, rung: Rung) -> Transform:
+    def _view(self, rung: Rung) -> Transform:
         seed = seed_of(self.recipe.seed, self.phase)
 
         def view(pixels: NDArray[np.uint8], item: Item) -> NDArray[np.uint8]:
             assert isinstance(item, _Showing)
-            random = generator(seed, epoch, item.image, item.draw)
+            random = generator(seed, item.view, item.image, item.draw)
             if self.transform is not None:
-                own = generator(seed_of(seed, "transform"), epoch, item.image, item.draw)
+                own = generator(seed_of(seed, "transform"), item.view, item.image, item.draw)
                 pixels = np.ascontiguousarray(self.transform(pixels, own), dtype=np.uint8)
             return augment(pixels, rung.preprocessing, rung.augment, random)
 
@@ -206,13 +265,14 @@ class Feed:
         chances = self.weights / self.weights.sum()
         return random.choice(len(self.items), size=len(self.items), p=chances)
 
-    def _showings(self, order: NDArray[np.int64]) -> list[_Showing]:
-        """Return the images in order; one that is drawn again within an epoch is augmented anew."""
+    def _showings(self, epoch: int, order: NDArray[np.int64]) -> list[_Showing]:
+        """Return the images in order; one that is drawn again within an epoch shows another view."""
         seen: Counter[int] = Counter()
         showings = []
         for index in order.tolist():
-            item = self.items[index]
-            showings.append(_Showing(item.image, item.path, seen[index]))
+            item, draw = self.items[index], seen[index]
+            number = (epoch, draw) if self.views is None else ((epoch + draw) % self.views, 0)
+            showings.append(_Showing(item.image, item.path, *number))
             seen[index] += 1
         return showings
 

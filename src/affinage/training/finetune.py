@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from affinage.records.recipe import Recipe
 from affinage.training.averaging import WeightAverage
 from affinage.training.checkpoint import load_model, load_training, save_training
 from affinage.training.feeding import Change, Kept, Targets, whole_targets
+from affinage.training.frozen_outputs import Looks
 from affinage.training.looks import Observed, Watch
 from affinage.training.loop import Step, scheduled, training_steps
 from affinage.training.losses import Objective, sampling_weights
@@ -51,6 +52,8 @@ class Finetuned:
         lost_at: Step at which the loss was no number any more; None where it always was one.
         measured_layers: BatchNorm layers whose statistics were measured anew at the end.
         cuts: (epoch, factor from there on) of each cut of the schedule `plateau`.
+        frozen_outputs: Whether the output of frozen layers was kept, or why it was not, as a sentence; empty
+            where nothing is frozen, or this sitting took no step.
     """
 
     steps: int
@@ -60,6 +63,7 @@ class Finetuned:
     lost_at: int | None = None
     measured_layers: int = 0
     cuts: tuple[tuple[float, float], ...] = ()
+    frozen_outputs: str = ""
 
 
 def finetune(
@@ -79,6 +83,7 @@ def finetune(
     cuts: Sequence[tuple[float, float]] = (),
     transform: Change | None = None,
     decoded: Path | None = None,
+    looks: Looks | None = None,
 ) -> Finetuned:
     """Train the model in place and leave the best weights in it.
 
@@ -107,6 +112,7 @@ def finetune(
         cuts: Of an earlier training's plateaus, for one that has no validation to find its own.
         transform: A change of the user's own to training images, before any augmentation.
         decoded: Folder where decoded images are kept between epochs; None: nowhere.
+        looks: Who looks at layers in some of the steps; None: nobody.
 
     Raises:
         RunError: If the loss of the very first step is not a number, or a checkpoint is damaged.
@@ -120,7 +126,7 @@ def finetune(
         model, items, targets, objective=objective, recipe=recipe, plan=plan, observed=observed,
         files=_Files(folder / f"{phase}.safetensors", folder / f"{phase}-best.safetensors"),
         device=device, threads=threads, phase=phase, processes=processes, cuts=cuts,
-        transform=transform, decoded=decoded,
+        transform=transform, decoded=decoded, looks=looks,
     )  # fmt: skip
     training.restore()
     if not training.state.stopped:
@@ -156,6 +162,7 @@ class _Training:
         cuts: Sequence[tuple[float, float]],
         transform: Change | None,
         decoded: Path | None,
+        looks: Looks | None,
     ) -> None:
         self._model, self._items, self._targets = model, items, targets
         self._objective, self._recipe, self._plan = objective, recipe, plan
@@ -180,6 +187,7 @@ class _Training:
         )  # fmt: skip
         self.state = Progress()
         self._sitting = Sitting(0.0)
+        self._looks, self._frozen_outputs = looks or Looks(), ""
 
     def restore(self) -> None:
         """Go on where the last checkpoint stands; else look at validation before the first step."""
@@ -247,6 +255,7 @@ class _Training:
             lost_at=state.lost_at,
             measured_layers=measured,
             cuts=tuple(state.plateau.cuts),
+            frozen_outputs=self._frozen_outputs,
         )
 
     def _steps(self) -> Any:
@@ -259,8 +268,13 @@ class _Training:
             rate=lambda step: rate(step) * self._cut(step),
             weights=sampling_weights(self._recipe, table),
             scaler=self._scaler, processes=self._processes, transform=self._transform,
-            kept=self._kept,
+            kept=self._kept, looks=replace(self._looks, told=self._told),
         )  # fmt: skip
+
+    def _told(self, sentence: str) -> None:
+        self._frozen_outputs = sentence
+        if self._processes.first:
+            self._observed.say(sentence)
 
     def _cut(self, step: int) -> float:
         """Return what plateaus have left of the rate, this training's or those of an earlier one."""

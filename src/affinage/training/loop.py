@@ -1,7 +1,10 @@
 """The training loop, as a generator: its caller evaluates, saves or stops between two steps."""
 
+import contextlib
+import time
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -14,6 +17,7 @@ from affinage.models.freeze import Modes, layer_groups, set_trainable, thawed
 from affinage.records.recipe import Recipe
 from affinage.training.batch_mean import BatchMean, batch_mean
 from affinage.training.feeding import Batch, Change, Feed, Kept, Targets, seed_of
+from affinage.training.frozen_outputs import FrozenOutputs, Keeping, Looks, keep_frozen_outputs
 from affinage.training.losses import Objective
 from affinage.training.mixing import Mix, draw_mix, mix_images, mix_targets
 from affinage.training.optimizer import highest_rate, set_learning_rate
@@ -45,6 +49,8 @@ class Step:
 
 Rate = Callable[[int], float]
 
+Starts = Callable[[int], list[contextlib.AbstractContextManager[None]]]
+
 
 def training_steps(
     model: Classifier,
@@ -65,6 +71,7 @@ def training_steps(
     processes: Processes = ALONE,
     transform: Change | None = None,
     kept: Kept | None = None,
+    looks: Looks | None = None,
 ) -> Generator[Step, None, None]:
     """Train a model from step `start` on, to the plan's last step.
 
@@ -89,21 +96,28 @@ def training_steps(
         processes: That share the images of each step.
         transform: A change of the user's own, before any augmentation.
         kept: Where decoded images are kept; None: nowhere.
+        looks: Who looks at layers, where the output of frozen ones may be kept and not computed in every
+            step (`keep_frozen_outputs`); None: it is always computed.
     """
     feed = Feed(
         items=items, targets=targets, weights=weights, preprocessing=model.preprocessing,
         recipe=recipe, plan=plan, threads=threads, phase=phase, processes=processes,
         transform=transform, kept=kept,
     )  # fmt: skip
+    keeping = Keeping() if looks is None else keep_frozen_outputs(model, feed, device)
+    if looks is not None and keeping.reason:
+        looks.told(keeping.reason)
     work = _Work(
         model=model, optimizer=optimizer, objective=objective, recipe=recipe, device=device,
         precision=precision_of(recipe.compute), processes=processes, phase=phase,
         scaler=scaler or make_scaler(device, precision_of(recipe.compute)),
         trained=_trained(model, optimizer), mean=batch_mean(recipe, objective),
+        feed=feed, frozen=keeping.outputs, looks=looks or Looks(),
     )  # fmt: skip
     rate_at = rate or scheduled(recipe, plan)
     modes = Modes(model, batchnorm=recipe.finetune.batchnorm)
-    for number, batch in enumerate(feed.batches(start), start=start):
+    unread = keeping.outputs is not None
+    for number, batch in enumerate(feed.batches(start, unread=unread), start=start):
         set_learning_rate(optimizer, rate_at(number))
         if recipe.finetune.gradual is not None:
             thaw(model, recipe, plan, number)
@@ -158,6 +172,9 @@ class _Work:
     processes: Processes
     phase: str
     trained: list[nn.Parameter]
+    feed: Feed
+    frozen: FrozenOutputs | None
+    looks: Looks
 
     def seed(self, number: int) -> int:
         """Return the seed of a step; no two processes drop out the same."""
@@ -168,7 +185,7 @@ class _Work:
         """Leave the gradient of the mean loss in the parameters; return the sums of loss and hits."""
         sums = torch.zeros(2, device=self.device)
         mix = self._mix(batch, number)
-        images = torch.from_numpy(batch.images).to(self.device, non_blocking=True)
+        images, starts = self._shown(batch)
         wanted = torch.from_numpy(batch.targets).to(self.device, non_blocking=True)
         learnt = wanted
         if mix is not None:
@@ -178,10 +195,12 @@ class _Work:
         pieces = min(self.recipe.optimizer.accumulate, len(batch.images))
         if pieces == 0:
             return sums
-        for image, own, target in zip(
-            *(tensor.tensor_split(pieces) for tensor in (images, wanted, learnt)), strict=True
+        for image, own, target, start in zip(
+            *(tensor.tensor_split(pieces) for tensor in (images, wanted, learnt)),
+            starts(pieces),
+            strict=True,
         ):
-            with autocast(self.device, self.precision):
+            with autocast(self.device, self.precision), start:
                 outputs = self.model(image)
             outputs = outputs.float()
             loss = self.mean(outputs, target, batch.whole)
@@ -190,6 +209,28 @@ class _Work:
                 sums[0] += self.objective.plain(outputs, target).sum()
                 sums[1] += self.objective.hit(outputs, own).sum()
         return sums
+
+    def _shown(self, batch: Batch) -> tuple[Tensor, Starts]:
+        """Return the images of a step, and where the model starts in each of so many pieces of it.
+
+        Where the output of frozen layers is kept, images are read for those who look at layers only.
+        """
+        if self.frozen is None or batch.rows is None:
+            images = torch.from_numpy(batch.images).to(self.device, non_blocking=True)
+            return images, lambda pieces: [contextlib.nullcontext()] * pieces
+        kept, looked = self.frozen.of(batch.rows, self.device), self.looks.due()
+        black = torch.zeros((), dtype=torch.uint8, device=self.device).expand(batch.images.shape)
+        images = self._read(batch) if looked else black
+        charge = self.looks.charge if looked else None
+        replaced = partial(self.frozen.replaced, self.model, charge=charge)
+        return images, lambda pieces: [replaced(piece) for piece in kept.tensor_split(pieces)]
+
+    def _read(self, batch: Batch) -> Tensor:
+        assert batch.rows is not None
+        start = time.perf_counter()
+        images = torch.from_numpy(self.feed.shown(batch.rows, batch.rung)).to(self.device)
+        self.looks.charge(time.perf_counter() - start)
+        return images
 
     def step(self) -> None:
         """Move the weights along the gradient, clipped."""

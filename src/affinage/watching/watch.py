@@ -42,6 +42,15 @@ class Watched:
         """Share of the time so far that watching took, by its own account."""
         return self._watcher.moment.share
 
+    @property
+    def looks(self) -> bool:
+        """Whether the layers are looked at in the step under way."""
+        return self._watcher.moment.looking
+
+    def charge(self, seconds: float) -> None:
+        """Count seconds that a step took longer to be looked at as the watch's own time."""
+        self._watcher.moment.charge(seconds)
+
     def tell(self, event: str, *facts: Any) -> None:
         """Let the watch know of an event that torch does not show, by its name in `patches.Listener`."""
         getattr(self._watcher, event)(*facts)

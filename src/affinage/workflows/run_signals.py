@@ -10,6 +10,7 @@ import numpy as np
 from affinage.models.classifier import Classifier
 from affinage.records.signals import Baseline, Signals
 from affinage.records.training_facts import Feeding, Overlap, Part
+from affinage.training.frozen_outputs import Looks
 from affinage.training.plan import Plan
 from affinage.watching.watch import Watched, watch
 from affinage.workflows.first_step import first_step_findings
@@ -60,6 +61,14 @@ class RunWatch(contextlib.AbstractContextManager["RunWatch"]):
         self._stack.__exit__(kind, error, trace)
         if watched is not None and error is None:
             self._save(watched.signals)
+
+    @property
+    def looks(self) -> Looks:
+        """What a training must know that does not compute frozen layers in every step."""
+        watched = self._watched
+        if watched is None:
+            return Looks()
+        return Looks(due=lambda: watched.looks, charge=watched.charge)
 
     def stepped(self, number: int) -> None:
         """A step has been taken, the so-manieth of the training."""

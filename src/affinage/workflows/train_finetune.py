@@ -219,6 +219,7 @@ def _train(
             cuts=cuts,
             transform=work.lesson.transform,
             decoded=session.dataset.decoded_cache,
+            looks=watching.looks,
         )
 
 

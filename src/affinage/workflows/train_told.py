@@ -34,6 +34,7 @@ def facts_of(
         "trained_weights": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "weights": sum(p.numel() for p in model.parameters()),
         "frozen_tensors_unmoved": fixed,
+        "frozen_outputs": ended.frozen_outputs or None,
     }
 
 
@@ -64,4 +65,5 @@ def summary_of(
     return (
         f"{proof}Then the last {trained} of {blocks} blocks and the head were trained for {epochs} "
         f"{told}; {norms}; the weights of epoch {best}, with {kept_by}, were kept.{stop}"
+        f"{' ' if ended.frozen_outputs else ''}{ended.frozen_outputs}"
     )

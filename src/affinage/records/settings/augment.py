@@ -52,6 +52,22 @@ class AugmentSettings(Section):
         description="Alpha of cutmix: a box of one image lies on another; 0 = off.",
     )
 
+    views: int | None = Field(
+        None,
+        ge=1,
+        le=1000,
+        description="Different views of each image, shown in turn: 4 = the fifth epoch repeats the first; "
+        "null = new ones in every epoch. Where they repeat, the output of frozen layers is kept.",
+    )
+
+    @property
+    def draws(self) -> bool:
+        """Whether two views of an image can differ; mixing works on views and is no part of it."""
+        switches = self.horizontal_flip or self.vertical_flip or self.policy != "none"
+        colours = self.brightness or self.contrast or self.saturation or self.hue or self.grey
+        others = self.rotation or self.blur or self.noise or self.erase
+        return self.crop < 1 or bool(switches or colours or others)
+
     @model_validator(mode="after")
     def _hold_together(self) -> Self:
         unused = sorted({"policy_changes", "policy_magnitude"} & self.altered)

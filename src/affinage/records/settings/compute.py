@@ -30,6 +30,14 @@ class ComputeSettings(Section):
         description="Read big training photos at a half, a quarter or an eighth of their sides, as "
         "long as every view has a pixel of theirs for each of its own.",
     )
+    frozen_cache: float | None = Field(
+        None,
+        ge=0,
+        le=100_000,
+        description="Most gigabytes of memory for the output of frozen layers, which is kept where views "
+        "of training images repeat (augment.views, or nothing drawn at all); 0 = off; null = a quarter "
+        "of this machine's memory.",
+    )
     image_cache: float | None = Field(
         None,
         ge=0,
