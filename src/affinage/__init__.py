@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from affinage.workflows.audit import audit
     from affinage.workflows.augmentations import augmentations
     from affinage.workflows.bench import bench
+    from affinage.workflows.bench_bundle import bench_bundle
     from affinage.workflows.collect import collect
     from affinage.workflows.counts import counts
     from affinage.workflows.demo import demo
@@ -41,14 +42,17 @@ if TYPE_CHECKING:
     from affinage.workflows.env import env
     from affinage.workflows.evaluate import evaluate
     from affinage.workflows.exclude import exclude
+    from affinage.workflows.export import export
     from affinage.workflows.include import decisions, include
     from affinage.workflows.layers import layers
     from affinage.workflows.models import list_models
+    from affinage.workflows.monitor import monitor
     from affinage.workflows.predict import predict
     from affinage.workflows.recipes import list_recipes
     from affinage.workflows.relabel import relabel
     from affinage.workflows.run import Run
     from affinage.workflows.sample import sample
+    from affinage.workflows.serve import ServeSettings, serve
     from affinage.workflows.show import show
     from affinage.workflows.split import split
     from affinage.workflows.study import Study, list_studies, study, study_work
@@ -63,6 +67,7 @@ _HOMES = {
     "ModelError": "errors",
     "RecipeError": "errors",
     "RunError": "errors",
+    "ServeSettings": "workflows.serve",
     "Parts": "models.parts",
     "Recipe": "records.recipe",
     "Run": "workflows.run",
@@ -70,6 +75,7 @@ _HOMES = {
     "audit": "workflows.audit",
     "augmentations": "workflows.augmentations",
     "bench": "workflows.bench",
+    "bench_bundle": "workflows.bench_bundle",
     "check_part": "models.contracts.checking",
     "collect": "workflows.collect",
     "counts": "workflows.counts",
@@ -79,6 +85,7 @@ _HOMES = {
     "env": "workflows.env",
     "evaluate": "workflows.evaluate",
     "exclude": "workflows.exclude",
+    "export": "workflows.export",
     "fastai_callback": "watching.callbacks",
     "huggingface_callback": "watching.callbacks",
     "include": "workflows.include",
@@ -88,9 +95,11 @@ _HOMES = {
     "list_models": "workflows.models",
     "list_recipes": "workflows.recipes",
     "list_studies": "workflows.study",
+    "monitor": "workflows.monitor",
     "predict": "workflows.predict",
     "relabel": "workflows.relabel",
     "sample": "workflows.sample",
+    "serve": "workflows.serve",
     "show": "workflows.show",
     "split": "workflows.split",
     "study": "workflows.study",
@@ -109,11 +118,13 @@ __all__ = [
     "RecipeError",
     "Run",
     "RunError",
+    "ServeSettings",
     "Study",
     "__version__",
     "audit",
     "augmentations",
     "bench",
+    "bench_bundle",
     "check_part",
     "collect",
     "counts",
@@ -123,6 +134,7 @@ __all__ = [
     "env",
     "evaluate",
     "exclude",
+    "export",
     "fastai_callback",
     "huggingface_callback",
     "include",
@@ -132,9 +144,11 @@ __all__ = [
     "list_models",
     "list_recipes",
     "list_studies",
+    "monitor",
     "predict",
     "relabel",
     "sample",
+    "serve",
     "show",
     "split",
     "study",

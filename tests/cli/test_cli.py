@@ -34,7 +34,7 @@ def run(digits, tmp_path_factory):
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.__name__)
 def test_every_verb_teaches_itself(command):
-    done = affinage(command.__name__, "--help")
+    done = affinage(command.__name__.replace("_", "-"), "--help")
     assert done.returncode == 0
     assert "Usage" in done.stdout
 
@@ -174,7 +174,7 @@ def test_who_reads_only_the_first_lines_gets_no_findings_code():
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.__name__)
 def test_help_wraps_where_the_terminal_does(command):
     done = subprocess.run(
-        [sys.executable, "-m", "affinage", command.__name__, "--help"],
+        [sys.executable, "-m", "affinage", command.__name__.replace("_", "-"), "--help"],
         capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "80"},
     )  # fmt: skip
     prose = done.stdout.split("Example")[0].split("\u256d")[0]

@@ -34,7 +34,7 @@ from affinage.workflows.sample import Sample, SampledImage
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 PAGES = ROOT / "docs" / "commands"
-VERBS = [command.__name__ for command in COMMANDS]
+VERBS = [command.__name__.replace("_", "-") for command in COMMANDS]
 
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

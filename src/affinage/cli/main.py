@@ -6,6 +6,7 @@ import inspect
 import os
 import re
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -13,6 +14,7 @@ import typer
 from affinage.cli.audit import audit
 from affinage.cli.augmentations import augmentations
 from affinage.cli.bench import bench
+from affinage.cli.bench_bundle import bench_bundle
 from affinage.cli.collect import collect
 from affinage.cli.counts import counts
 from affinage.cli.demo import demo
@@ -20,13 +22,16 @@ from affinage.cli.doctor import doctor
 from affinage.cli.env import env
 from affinage.cli.evaluate import evaluate
 from affinage.cli.exclude import exclude
+from affinage.cli.export import export
 from affinage.cli.include import include
 from affinage.cli.layers import layers
 from affinage.cli.models import models
+from affinage.cli.monitor import monitor
 from affinage.cli.predict import predict
 from affinage.cli.recipes import recipes
 from affinage.cli.relabel import relabel
 from affinage.cli.sample import sample
+from affinage.cli.serve import serve
 from affinage.cli.show import show
 from affinage.cli.split import split
 from affinage.cli.study import study
@@ -35,10 +40,10 @@ from affinage.errors import AffinageError
 
 MISTAKE, INTERRUPTED = 2, 130
 
-PANELS = {
-    "Model": (train, doctor, study, predict, evaluate, show, augmentations),
+PANELS: dict[str, tuple[Callable[..., None], ...]] = {
+    "Model": (train, doctor, study, predict, evaluate, export, serve, monitor, show, augmentations),
     "Data": (collect, counts, audit, sample, exclude, include, relabel, split),
-    "About": (bench, models, recipes, layers, env, demo),
+    "About": (bench, bench_bundle, models, recipes, layers, env, demo),
 }
 """As `--help` lists them."""
 

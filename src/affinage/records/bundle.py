@@ -85,19 +85,16 @@ class Parity:
         images: Images of the run's validation part that were compared.
         changed_top1: Of these, how many get another answer: another label, another set of labels,
             another whole count.
+        max_abs_difference: The largest difference by stage.
         stages: Each step, given the trained model's own input of that step.
         against: What the trained model was computed in.
     """
 
     images: int
     changed_top1: int
+    max_abs_difference: dict[str, float]
     stages: tuple[Stage, ...]
     against: str
-
-    @property
-    def max_abs_difference(self) -> dict[str, float]:
-        """The largest difference by stage."""
-        return {stage.name: stage.max_abs_difference for stage in self.stages}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,6 +273,13 @@ class BaselinePart:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @property
+    def frame(self) -> tuple[int, int]:
+        """Width and height of the median image, pixels."""
+        sides = self.measures[:, [MEASURES.index("width"), MEASURES.index("height")]]
+        width, height = np.median(sides, axis=0).round().astype(int).tolist()
+        return max(1, width), max(1, height)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,6 +69,14 @@ class BundleFolder:
         bundle: Bundle = _record(Bundle, value, "bundle")
         return bundle
 
+    def save(self, bundle: Bundle) -> None:
+        """Keep what is known of the model; its checksum is not renewed."""
+        write_json(self.record, asdict(bundle))
+
+    def models(self, bundle: Bundle) -> tuple[Path, ...]:
+        """Return the files of the model: its graph, and weights beside it where the format has them."""
+        return tuple(sorted(self.path.glob(f"{Path(bundle.model_file).stem}.*")))
+
     def verify(self) -> None:
         """Raise unless every file is as it was written.
 
@@ -108,13 +116,16 @@ class BundleFolder:
         return sums
 
 
-def write_bundle(path: Path, fill: Callable[[BundleFolder], Bundle], baseline: Baseline) -> Bundle:
+Filled = tuple[Bundle, Baseline]
+
+
+def write_bundle(path: Path, fill: Callable[[BundleFolder], Filled]) -> Bundle:
     """Write a bundle so that it is there as a whole or not at all.
 
     Args:
         path: Where it shall be; must not hold anything yet.
-        fill: Writes the model's files, the card and the licence into a folder aside, and returns the record.
-        baseline: What the model saw.
+        fill: Writes the model's files, the card and the licence into a folder aside, and returns the record
+            and what the model saw.
 
     Raises:
         RunError: If there is something in that place.
@@ -125,8 +136,8 @@ def write_bundle(path: Path, fill: Callable[[BundleFolder], Bundle], baseline: B
     aside = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
     try:
         folder = BundleFolder(aside)
-        bundle = fill(folder)
-        write_json(folder.record, asdict(bundle))
+        bundle, baseline = fill(folder)
+        folder.save(bundle)
         _write_baseline(folder.baseline, baseline)
         names = sorted(entry.name for entry in aside.iterdir())
         write_text(folder.sums, "".join(f"{_sha256(aside / name)}  {name}\n" for name in names))

@@ -82,7 +82,7 @@ def evaluate(
     rows, findings = _usable(manifest, trained, split)
     items = [Item(image=image, path=place(manifest, name, path)) for image, name, path, _ in rows]
     classes = trained.card.classes
-    found, absent = _targets(manifest, work.task, classes)
+    found, absent = targets_by_image(manifest, work.task, classes)
     findings += _absent_finding(absent, work.task)
     outputs = compute_logits(
         trained.model, items, trained.engine,
@@ -107,7 +107,7 @@ def evaluate(
     )
 
 
-def _targets(
+def targets_by_image(
     manifest: Manifest, task: Task, classes: tuple[str, ...]
 ) -> tuple[dict[str, NDArray[Any]], tuple[str, ...]]:
     """Return the target of each image in the order of the model's classes, and classes without one."""
@@ -249,7 +249,7 @@ def _train_targets(
         shape = (0,) if task.target == "label" else (0, len(classes))
         return np.zeros(shape, dtype=np.int64 if task.target == "label" else np.float32)
     manifest, split = data
-    found, _ = _targets(manifest, task, classes)
+    found, _ = targets_by_image(manifest, task, classes)
     return np.stack([found[image] for image in sorted(found) if image in split.train])
 
 

@@ -1,0 +1,99 @@
+"""What computes a bundle's model: ONNX Runtime, or OpenVINO for what was exported to it."""
+
+import importlib
+import importlib.util
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affinage.errors import ModelError
+from affinage.records.bundle import FEATURES, IMAGES, OUTPUTS, PREPARED, Bundle
+
+Rows = Mapping[str, NDArray[Any]]
+Pass = Callable[[NDArray[np.uint8], bool], Rows]
+"""From images (n, height, width, 3), and whether they are views already, to named rows."""
+
+
+def open_pass(folder: Path, bundle: Bundle, *, threads: int) -> Pass:
+    """Return the pass of a bundle's model.
+
+    Args:
+        folder: Where the bundle lies.
+        bundle: What is known of it.
+        threads: To compute with.
+
+    Raises:
+        ModelError: If what computes it is not installed.
+    """
+    opened = {"onnx": onnx_pass, "openvino": _openvino_pass, "torch": _torch_pass}
+    path = folder / bundle.model_file
+    return opened[bundle.model_format](path, threads=threads, any_size=bundle.any_size)
+
+
+def onnx_pass(
+    model: Path | bytes,
+    *,
+    threads: int,
+    any_size: bool,
+    names: tuple[str, ...] = (FEATURES, OUTPUTS),
+) -> Pass:
+    """Return the pass of an ONNX model.
+
+    Args:
+        model: Its file, or the bytes of it.
+        threads: To compute with.
+        any_size: Whether it has the input that says whether images are views already.
+        names: What to return of a pass.
+    """
+    runtime = _load("onnxruntime", "onnx")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    session = runtime.InferenceSession(
+        model if isinstance(model, bytes) else str(model),
+        options,
+        providers=["CPUExecutionProvider"],
+    )
+
+    def run(images: NDArray[np.uint8], prepared: bool) -> Rows:  # noqa: FBT001
+        given = {IMAGES: np.ascontiguousarray(images)}
+        if any_size:
+            given[PREPARED] = np.array(prepared)
+        return dict(zip(names, session.run(list(names), given), strict=True))
+
+    return run
+
+
+def _openvino_pass(model: Path, *, threads: int, any_size: bool) -> Pass:
+    runtime = _load("openvino", "openvino")
+    assert not any_size
+    compiled = runtime.Core().compile_model(
+        str(model), "CPU", {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads}
+    )
+    request = compiled.create_infer_request()
+
+    def run(images: NDArray[np.uint8], _: bool) -> Rows:  # noqa: FBT001
+        found = request.infer([np.ascontiguousarray(images)])
+        return {name: np.array(found[name], dtype=np.float32) for name in (FEATURES, OUTPUTS)}
+
+    return run
+
+
+def _torch_pass(model: Path, *, threads: int, any_size: bool) -> Pass:
+    raise ModelError(
+        f"'{model.name}' is a program of PyTorch, which this reader does without "
+        f"(threads {threads}, any size {any_size}).",
+        remedy="Read it with torch.export.load, or export the run with --format onnx.",
+    )
+
+
+def _load(module: str, extra: str) -> Any:
+    if importlib.util.find_spec(module) is None:
+        raise ModelError(
+            f"{module} is not installed.", remedy=f"Install it: pip install 'affinage[{extra}]'"
+        )
+    return importlib.import_module(module)
