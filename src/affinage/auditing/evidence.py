@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from affinage.records.finding import Pair
 from affinage.records.manifest import Manifest
-from affinage.records.measures import MEASURES, THUMB
+from affinage.records.measures import MEASURES
 from affinage.records.split import Split
+from affinage.records.thumb import THUMB
 
 __all__ = ["MEASURES", "THUMB", "Evidence", "gather"]
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from affinage.imaging.encoding import encoding_of
 from affinage.imaging.origin import origin_of
 from affinage.imaging.sniff import kind_of
-from affinage.records.measures import THUMB
+from affinage.records.thumb import THUMB
 
 MEASURE_VERSION = "2"
 """Part of cache keys: changes whenever a measure of any image could."""

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from affinage.imaging.batches import Item, read, view_batches
 from affinage.imaging.decode import DECODER_VERSION
 from affinage.imaging.measure import MEASURE_VERSION, Measures, measure
-from affinage.records.measures import MEASURES, THUMB
+from affinage.records.measures import MEASURES
+from affinage.records.thumb import THUMB
 from affinage.store.measure_cache import COLUMNS, THUMB_COLUMN, MeasureCache
 
 CHUNK = 4096  # Images between two writes of the cache: what a crash can lose.

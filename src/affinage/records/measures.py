@@ -2,9 +2,6 @@
 
 import polars as pl
 
-THUMB = 32
-"""Side of the thumbnails that go with the measures, px."""
-
 MEASURES: dict[str, pl.DataType] = {
     "image": pl.String(),  # Image id; the table is sorted by it.
     "brightness": pl.Float32(),  # Mean luma (Rec. 601), 0 black to 1 white.

@@ -1,0 +1,86 @@
+"""`affinage monitor`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def monitor(
+    bundle: Annotated[
+        Path, typer.Argument(metavar="BUNDLE", help="The folder that `affinage export` wrote.")
+    ],
+    *,
+    log: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="What `affinage serve --log FOLDER` writes.")
+    ],
+    window: Annotated[
+        int, typer.Option(metavar="N", help="Images that are judged together, 30 to 100,000.")
+    ] = 200,
+    false_alarms: Annotated[
+        float,
+        typer.Option(metavar="SHARE", help="Windows without shift that may raise an alarm."),
+    ] = 0.01,
+    labels: Annotated[
+        Path | None,
+        typer.Option(metavar="CSV", help="What images show in truth: columns image, label.",
+                     show_default=False),
+    ] = None,
+    to_label: Annotated[
+        int, typer.Option(metavar="N", help="Images to name for labelling, 0 to 1,000.")
+    ] = 30,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where a page is written.", show_default="none"),
+    ] = None,
+    seed: Annotated[int, typer.Option(metavar="N", help="Of shuffles and draws.")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    fail_on: Annotated[
+        str | None,
+        typer.Option(metavar="SEVERITY", help="Exit with 1 on a finding: warning or blocking.",
+                     show_default=False),
+    ] = None,
+) -> None:  # fmt: skip
+    """Judge what a deployed model saw against what it was trained on.
+
+    Windows of images are compared with the baseline that the bundle carries: how they look, what the
+    network makes of them, what it says and how sure it is. The accuracy is estimated without labels,
+    with an interval, or said to be unknown; and the images are named whose labels would teach most.
+
+    Examples:
+      affinage monitor mushrooms.bundle --log served/
+
+      affinage monitor mushrooms.bundle --log served/ --labels served/corrections.csv --report drift.html
+    """
+    from affinage.cli.console import reporter, show, show_json
+    from affinage.cli.severity import check_fail_on, exit_on_findings
+
+    check_fail_on(fail_on)
+    with reporter() as told:
+        import affinage
+
+        result = affinage.monitor(
+            bundle,
+            log,
+            window=window,
+            false_alarms=false_alarms,
+            labels=labels,
+            to_label=to_label,
+            report=report,
+            seed=seed,
+            reporter=told,
+        )
+    if json:
+        from affinage.records.plain import to_plain
+
+        show_json({"format": 1, "command": "monitor", **to_plain(result)})
+    else:
+        from rich.markup import escape
+
+        from affinage.reporting.monitor_report import monitor_report
+        from affinage.reporting.terminal import to_terminal
+
+        show(to_terminal(monitor_report(result)))
+        if result.report:
+            show(f"\nreport   {escape(result.report)}")
+    exit_on_findings(fail_on, result.findings)

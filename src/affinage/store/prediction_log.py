@@ -1,0 +1,189 @@
+"""The log of a server: what was seen and said, bounded on disk; the only place that knows its files.
+
+LOG/
+├── predictions-000001.jsonl   one line for each image; the oldest file goes when there is no room
+├── corrections.csv            what people said was right, from the page
+└── pictures/ID                the images themselves, where that was asked
+"""
+
+import base64
+import contextlib
+import csv
+import json
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from affinage.errors import AffinageError, RunError
+from affinage.records.served import Served
+from affinage.store.files import make_folder, write_bytes
+
+FORMAT = 1
+FILES = 16
+"""Files that the bound is shared by: one sixteenth of the log goes at once."""
+
+
+class PredictionLog:
+    """A folder of lines that are only ever appended to, and thrown away file by file.
+
+    A crash loses at most the line that was being written. One process writes; others may read.
+
+    Args:
+        path: The folder; it is made at the first line.
+        megabytes: Bound of all lines together, and of all pictures together, at least 1.
+    """
+
+    def __init__(self, path: Path, *, megabytes: int = 256) -> None:
+        self.path, self._bytes = path, megabytes * 1_000_000
+        self._lock = threading.Lock()
+        self._number = max((_number(file) for file in self.files()), default=1)
+        self._held: dict[str, int] | None = None
+
+    @property
+    def corrections(self) -> Path:
+        """The table of what people said was right."""
+        return self.path / "corrections.csv"
+
+    def files(self) -> list[Path]:
+        """Return the files of lines, the oldest first."""
+        return sorted(self.path.glob("predictions-*.jsonl"))
+
+    def append(self, served: Sequence[Served]) -> None:
+        """Append what was served, and throw the oldest file away where the bound is reached.
+
+        Raises:
+            AffinageError: If the disk is full or the place cannot be written.
+        """
+        lines = "".join(json.dumps(_plain(one), ensure_ascii=False) + "\n" for one in served)
+        with self._lock, _told(self.path):
+            make_folder(self.path)
+            data = lines.encode()
+            held = self._file().stat().st_size if self._file().exists() else 0
+            if held and held + len(data) > self._bytes // FILES:
+                self._number += 1
+                for old in self.files()[: -FILES + 1]:
+                    old.unlink()
+            with self._file().open("a+b") as handle:
+                handle.write(_ended(handle) + data)
+
+    def read(self) -> Iterator[Served]:
+        """Yield what was served, the oldest first; lines cut by a crash are left out.
+
+        Raises:
+            RunError: If there is no log in the folder.
+        """
+        files = self.files()
+        if not files:
+            raise RunError(
+                f"'{self.path}' holds no log of predictions.",
+                remedy="Point at the folder that `affinage serve BUNDLE --log FOLDER` writes.",
+            )
+        for file in files:
+            with contextlib.suppress(FileNotFoundError), file.open("rb") as handle:
+                for line in handle:
+                    with contextlib.suppress(ValueError, KeyError, TypeError):
+                        yield _served(json.loads(line))
+
+    def keep_picture(self, image: str, data: bytes) -> None:
+        """Keep the bytes of an image under its id; the oldest go where the bound is reached."""
+        folder = self.path / "pictures"
+        with self._lock, _told(self.path):
+            if self._held is None:
+                make_folder(folder)
+                there = sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime_ns)
+                self._held = {file.name: file.stat().st_size for file in there}
+            if image in self._held:
+                return
+            write_bytes(folder / image, data)
+            self._held[image] = len(data)
+            while sum(self._held.values()) > self._bytes and len(self._held) > 1:
+                oldest = next(iter(self._held))
+                (folder / oldest).unlink(missing_ok=True)
+                del self._held[oldest]
+
+    def picture(self, image: str) -> Path | None:
+        """Return where the bytes of an image lie, or None where they were not kept."""
+        path = self.path / "pictures" / image
+        return path if len(image) == 64 and image.isalnum() and path.is_file() else None
+
+    def correct(self, image: str, name: str, said: str, label: str, at: str) -> None:
+        """Append what a person says of an image: columns image, name, said, label, at."""
+        with self._lock, _told(self.path):
+            make_folder(self.path)
+            text = StringIO()
+            writer = csv.writer(text, lineterminator="\n")
+            if not self.corrections.exists():
+                writer.writerow(["image", "name", "said", "label", "at"])
+            writer.writerow([image, name, said, label, at])
+            with self.corrections.open("ab") as handle:
+                handle.write(text.getvalue().encode())
+                handle.flush()
+                os.fsync(handle.fileno())
+
+    def _file(self) -> Path:
+        return self.path / f"predictions-{self._number:06d}.jsonl"
+
+
+def _number(file: Path) -> int:
+    digits = file.stem.rpartition("-")[2]
+    return int(digits) if digits.isdigit() else 1
+
+
+def _ended(handle: Any) -> bytes:
+    """Return what ends a line that a crash has cut."""
+    if handle.seek(0, os.SEEK_END) == 0:
+        return b""
+    handle.seek(-1, os.SEEK_END)
+    return b"" if handle.read(1) == b"\n" else b"\n"
+
+
+def _plain(one: Served) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "at": one.at,
+        "image": one.image,
+        "name": one.name,
+        "bundle": one.bundle,
+        "label": one.label,
+        "outputs": [round(float(value), 6) for value in one.outputs],
+        "measures": [float(f"{value:.6g}") for value in one.measures.tolist()],
+        "features": base64.b64encode(one.features.astype("<f2").tobytes()).decode(),
+        "notes": list(one.notes),
+    }
+
+
+def _served(line: dict[str, Any]) -> Served:
+    """Return a line as a record.
+
+    Raises:
+        KeyError: If it is not such a line; so do TypeError and ValueError.
+    """
+    if line["format"] != FORMAT:
+        raise ValueError(line["format"])
+    return Served(
+        at=line["at"],
+        image=line["image"],
+        name=line["name"],
+        bundle=line["bundle"],
+        label=line["label"],
+        outputs=np.array(line["outputs"], dtype=np.float32),
+        measures=np.array(line["measures"], dtype=np.float32),
+        features=np.frombuffer(base64.b64decode(line["features"]), dtype="<f2").astype(np.float16),
+        notes=tuple(line["notes"]),
+    )
+
+
+@contextlib.contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise AffinageError(
+            f"The log '{path}' cannot be written: {error.strerror or error}.",
+            remedy="Free some room, or give another folder with --log.",
+        ) from None

@@ -1,0 +1,91 @@
+import csv
+
+import numpy as np
+import pytest
+
+from affinage.errors import AffinageError, RunError
+from affinage.records.bundle import MEASURES
+from affinage.records.served import Served
+from affinage.store.prediction_log import FILES, PredictionLog
+
+
+def served(number=0, *, name="a.jpg", length=8):
+    random = np.random.default_rng(number)
+    return Served(
+        at=f"2026-01-01T00:00:{number % 60:02d}.000+00:00",
+        image=f"{number:064x}",
+        name=name,
+        bundle="b",
+        label="cat",
+        outputs=random.random(3).astype(np.float32),
+        measures=random.random(len(MEASURES)).astype(np.float32),
+        features=random.random(length).astype(np.float16),
+        notes=("EXIF rotation applied",),
+    )
+
+
+def test_what_is_logged_is_read_again(tmp_path):
+    log = PredictionLog(tmp_path / "log")
+    log.append([served(1), served(2, name='ü "x"\n')])
+    found = list(PredictionLog(tmp_path / "log").read())
+    assert [one.image for one in found] == [f"{1:064x}", f"{2:064x}"]
+    assert found[1].name == 'ü "x"\n'
+    assert np.array_equal(found[0].features, served(1).features)
+    assert found[0].outputs == pytest.approx(served(1).outputs, abs=1e-6)
+    assert found[0].measures == pytest.approx(served(1).measures, rel=1e-5)
+
+
+def test_a_line_that_a_crash_cut_is_passed_over_and_the_next_is_whole(tmp_path):
+    log = PredictionLog(tmp_path)
+    log.append([served(1)])
+    file = log.files()[0]
+    file.write_bytes(file.read_bytes() + b'{"format": 1, "at": "20')
+    PredictionLog(tmp_path).append([served(2)])
+    assert [one.image for one in log.read()] == [f"{1:064x}", f"{2:064x}"]
+
+
+def test_the_log_stays_within_its_bound_and_keeps_the_newest(tmp_path):
+    log = PredictionLog(tmp_path, megabytes=1)
+    for start in range(0, 600, 4):
+        log.append([served(number, length=1280) for number in range(start, start + 4)])
+    size = sum(file.stat().st_size for file in tmp_path.iterdir())
+    assert size <= 1_000_000
+    assert 2 <= len(log.files()) <= FILES
+    assert [one.image for one in log.read()][-1] == f"{599:064x}"
+
+
+def test_a_log_that_is_opened_again_goes_on_where_it_was(tmp_path):
+    for number in range(5):
+        PredictionLog(tmp_path, megabytes=1).append([served(number)])
+    assert len(list(PredictionLog(tmp_path).read())) == 5
+
+
+def test_pictures_are_bounded_and_found_by_id_only(tmp_path):
+    log = PredictionLog(tmp_path, megabytes=1)
+    for number in range(8):
+        log.keep_picture(f"{number:064x}", bytes(300_000))
+    assert len(list((tmp_path / "pictures").iterdir())) == 3
+    assert log.picture(f"{7:064x}") is not None
+    assert log.picture(f"{0:064x}") is None
+    assert log.picture("../" * 20 + "etcpasswd0") is None
+
+
+def test_corrections_are_a_table_that_can_be_read(tmp_path):
+    log = PredictionLog(tmp_path)
+    log.correct("a" * 64, "x,y.jpg", "cat", 'a "dog"', "2026-01-01T00:00:00+00:00")
+    log.correct("b" * 64, "", "", "bird", "2026-01-01T00:00:01+00:00")
+    with log.corrections.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["label"] for row in rows] == ['a "dog"', "bird"]
+    assert rows[0]["name"] == "x,y.jpg"
+
+
+def test_a_folder_without_a_log_says_so(tmp_path):
+    with pytest.raises(RunError, match="holds no log"):
+        list(PredictionLog(tmp_path).read())
+
+
+def test_a_place_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(AffinageError, match="could not be written"):
+        PredictionLog(tmp_path / "file" / "log").append([served()])

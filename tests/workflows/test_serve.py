@@ -1,0 +1,338 @@
+import json
+import shutil
+import struct
+import subprocess
+import sys
+import threading
+import time
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from starlette.testclient import TestClient
+
+from affinage.bundle import open_bundle
+from affinage.errors import RecipeError
+from affinage.serving.limits import Limits
+from affinage.store.prediction_log import PredictionLog
+from affinage.workflows.serve import ServeSettings, create_server, with_token
+from colour_bundle import jpeg, picture, write_colours
+
+HERE = "http://localhost"
+RAW = {"Content-Type": "image/jpeg"}
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory):
+    return write_colours(tmp_path_factory.mktemp("bundle") / "colours")
+
+
+@pytest.fixture
+def serving(bundle):
+    opened = []
+
+    def of(path=bundle, **settings):
+        client = TestClient(create_server(path, ServeSettings(**settings)), base_url=HERE)
+        opened.append(client)
+        return client.__enter__()
+
+    yield of
+    for client in opened:
+        client.__exit__(None, None, None)
+
+
+def bomb(side=30_000):
+    """A PNG of a few hundred bytes whose pixels are gigabytes."""
+
+    def chunk(kind, data):
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    head = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    data = zlib.compress(bytes(1000))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+# Answers.
+
+
+def test_an_answer_is_that_of_the_bundle_itself(serving, bundle):
+    client, reader = serving(), open_bundle(bundle)
+    for seed in range(6):
+        data = picture(seed % 3, seed=seed)
+        said = client.post("/predict", content=data, headers=RAW).json()["predictions"][0]
+        expected = reader.predict(data)
+        assert said["label"] == expected.label
+        assert said["confidence"] == pytest.approx(expected.confidence, abs=1e-5)
+
+
+def test_several_files_are_answered_in_their_order_and_a_bad_one_by_its_reason(serving):
+    files = [
+        ("file", ("dir/red.jpg", picture(0, seed=1))),
+        ("file", ("text.jpg", b"no image at all")),
+        ("file", ("blue.jpg", picture(2, seed=2))),
+    ]
+    answer = serving().post("/predict", files=files)
+    assert answer.status_code == 200
+    said = answer.json()["predictions"]
+    assert [one["path"] for one in said] == ["red.jpg", "text.jpg", "blue.jpg"]
+    assert [one["label"] for one in said] == ["red", None, "blue"]
+    assert said[1]["reason"] == "a text, not an image."
+
+
+def test_top_bounds_what_is_listed(serving):
+    client = serving()
+    for top, listed in ((1, 1), (0, 3), (5, 3)):
+        said = client.post(f"/predict?top={top}", content=picture(0, seed=1), headers=RAW).json()
+        assert len(said["predictions"][0]["probabilities"]) == listed
+
+
+def test_pages_and_descriptions_answer(serving):
+    client = serving()
+    assert client.get("/health").json() == {"status": "ok"}
+    assert client.get("/ready").json() == {"ready": True}
+    assert client.get("/model").json()["labels"] == ["red", "green", "blue"]
+    assert "affinage_waiting_images" in client.get("/metrics").text
+    paths = client.get("/openapi.json").json()["paths"]
+    assert {"/predict", "/health", "/ready", "/metrics", "/drift", "/reload"} <= set(paths)
+    page = client.get("/")
+    assert "Drop images here" in page.text
+    assert "http" not in page.text.replace(HERE, "")  # Nothing is loaded from elsewhere.
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+
+
+# Hostile uploads.
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "reason"),
+    [
+        (b"", 400, "No image"),
+        (b"GIF89a", 422, ""),
+        (bomb(), 422, "pixels"),
+        (b"\xff\xd8\xff\xe0" + bytes(5000), 422, ""),
+        (b"%PDF-1.4", 422, ""),
+        (jpeg((200, 0, 0))[:300], 422, ""),
+        (bytes(2_000_000), 413, "larger than 1 MB"),
+    ],
+    ids=["empty", "cut gif", "bomb", "zeros in jpeg", "pdf", "cut jpeg", "large"],
+)
+def test_what_is_no_honest_image_is_refused_by_a_reason(serving, body, status, reason):
+    client = serving(limits=Limits(megabytes=1))
+    answer = client.post("/predict", content=body, headers=RAW)
+    assert answer.status_code == status
+    told = answer.json()
+    assert reason in (told.get("error") or told["predictions"][0]["reason"])
+    assert client.post("/predict", content=picture(0, seed=1), headers=RAW).status_code == 200
+
+
+def test_a_form_of_too_many_or_broken_parts_is_refused(serving):
+    client = serving(limits=Limits(images=3))
+    many = [("file", (f"{k}.jpg", b"x")) for k in range(4)]
+    assert client.post("/predict", files=many).status_code == 413
+    fields = {f"f{k}": "v" for k in range(1000)}
+    assert client.post("/predict", data=fields, files=many[:1]).status_code == 413
+    for kind in ("multipart/form-data", "multipart/form-data; boundary=x"):
+        answer = client.post("/predict", content=b"--x\r\nbroken", headers={"Content-Type": kind})
+        assert answer.status_code == 400
+    assert (
+        client.post("/predict", content=b"{}", headers={"Content-Type": "text/html"}).status_code
+        == 415
+    )
+
+
+def test_a_format_that_is_not_read_here_is_named(serving):
+    file = BytesIO()
+    Image.new("RGB", (8, 8)).save(file, "PNG")
+    client = serving(limits=Limits(formats=("JPEG",)))
+    said = client.post("/predict", content=file.getvalue(), headers=RAW).json()["predictions"][0]
+    assert said["reason"].startswith("PNG, which is not among")
+
+
+def test_more_than_may_wait_is_refused_with_when_to_come_again(serving, monkeypatch):
+    client = serving(threads=1, limits=Limits(waiting=4, images=4, batch=1))
+    answerer = client.app.state.service.answerer
+    gate, begun = threading.Event(), threading.Event()
+    see = type(answerer)._see
+
+    def slowly(self, loaded, upload):
+        begun.set()
+        assert gate.wait(20)
+        return see(self, loaded, upload)
+
+    monkeypatch.setattr(type(answerer), "_see", slowly)
+    data = picture(0, seed=1)
+    with ThreadPoolExecutor(9) as pool:
+        ask = [pool.submit(client.post, "/predict", content=data, headers=RAW) for _ in range(9)]
+        assert begun.wait(10)
+        end = time.monotonic() + 10
+        while sum(one.done() for one in ask) < 5 and time.monotonic() < end:
+            time.sleep(0.01)
+        refused = [one.result() for one in ask if one.done()]
+        gate.set()
+        answers = [one.result() for one in ask]
+    assert [one.status_code for one in refused] == [503] * 5
+    assert all(1 <= int(one.headers["retry-after"]) <= 60 for one in refused)
+    assert sorted(one.status_code for one in answers) == [200] * 4 + [503] * 5
+
+
+def test_an_answer_that_takes_too_long_is_given_up(serving, monkeypatch):
+    client = serving(threads=1, limits=Limits(seconds=0.2))
+    answerer = client.app.state.service.answerer
+    see = type(answerer)._see
+    monkeypatch.setattr(
+        type(answerer), "_see", lambda self, *given: (time.sleep(0.6), see(self, *given))[1]
+    )
+    answer = client.post("/predict", content=picture(0, seed=1), headers=RAW)
+    assert answer.status_code == 503
+    assert "0.2 s" in answer.json()["error"]
+
+
+# Who may ask.
+
+
+def test_beyond_this_machine_a_token_is_asked(serving):
+    settings = with_token(ServeSettings(host="0.0.0.0"))
+    assert len(settings.token) >= 24
+    assert with_token(ServeSettings()).token is None
+    client = serving(host="0.0.0.0", token=settings.token)
+    data = picture(0, seed=1)
+    assert client.get("/health").status_code == 200
+    assert client.post("/predict", content=data, headers=RAW).status_code == 401
+    wrong, right = ({"Authorization": f"Bearer {word}"} for word in ("no", settings.token))
+    assert client.get("/metrics", headers=wrong).status_code == 401
+    assert client.post("/predict", content=data, headers={**RAW, **right}).status_code == 200
+
+
+def test_other_names_and_pages_of_other_sites_are_refused(serving):
+    client, data = serving(), picture(0, seed=1)
+    assert client.get("/model", headers={"Host": "evil.example"}).status_code == 421
+    foreign = {**RAW, "Origin": "https://evil.example"}
+    assert client.post("/predict", content=data, headers=foreign).status_code == 403
+    own = {**RAW, "Origin": HERE}
+    assert client.post("/predict", content=data, headers=own).status_code == 200
+
+
+def test_addresses_are_asked_only_where_allowed_and_never_inside(serving):
+    asked = "/predict?url=http://127.0.0.1:9/x.jpg"
+    assert serving().post(asked).status_code == 403
+    inner = serving(allow_urls=("*",)).post(asked)
+    assert (inner.status_code, "not asked" in inner.json()["error"]) == (400, True)
+    other = serving(allow_urls=("images.example",)).post("/predict?url=http://other.example/x.jpg")
+    assert "'other.example' is not among" in other.json()["error"]
+
+
+# The log, corrections, exchange.
+
+
+def test_what_is_answered_is_logged_and_the_picture_only_where_asked(serving, tmp_path):
+    data = picture(1, seed=3)
+    for name, kept in (("plain", False), ("pictures", True)):
+        client = serving(log=tmp_path / name, keep_pictures=kept)
+        client.post("/predict", content=data, headers=RAW)
+        client.post("/predict", content=b"no image", headers=RAW)
+        log = PredictionLog(tmp_path / name)
+        [line] = log.read()
+        assert line.label == "green"
+        assert line.features.shape == (3,)
+        assert (log.picture(line.image) is not None) == kept
+
+
+def test_a_correction_is_kept_and_nonsense_is_not(serving, tmp_path):
+    client = serving(log=tmp_path / "log")
+    good = {"image": "a" * 64, "label": "blue", "said": "red"}
+    assert client.post("/correct", json=good).status_code == 201
+    for bad in (
+        {},
+        [],
+        {"image": "../x", "label": "a"},
+        {**good, "label": " "},
+        {**good, "label": 3},
+    ):
+        assert client.post("/correct", json=bad).status_code == 400
+    assert PredictionLog(tmp_path / "log").corrections.read_text().count("\n") == 2
+
+
+def test_a_bundle_is_exchanged_while_it_is_served_and_a_broken_one_is_not(tmp_path):
+    path = write_colours(tmp_path / "b")
+    other = write_colours(tmp_path / "other", labels=("rot", "grün", "blau"))
+    with TestClient(create_server(path, ServeSettings()), base_url=HERE) as client:
+        data = picture(0, seed=1)
+
+        def said():
+            return client.post("/predict", content=data, headers=RAW).json()["predictions"][0][
+                "label"
+            ]
+
+        assert said() == "red"
+        shutil.rmtree(path)
+        shutil.copytree(other, path)
+        assert said() == "red"
+        assert client.post("/reload").json()["labels"][0] == "rot"
+        assert said() == "rot"
+        (path / "model.onnx").write_bytes(b"damaged")
+        assert client.post("/reload").status_code == 409
+        assert said() == "rot"
+
+
+def test_every_window_is_judged_and_a_shift_raises_an_alarm(serving):
+    client = serving(window=40)
+
+    def last(pictures, windows):
+        for data in pictures:
+            client.post("/predict", content=data, headers=RAW)
+        end = time.monotonic() + 20
+        while client.get("/drift").json()["windows"] < windows and time.monotonic() < end:
+            time.sleep(0.02)
+        return client.get("/drift").json()
+
+    usual = last([picture(k % 3, seed=5000 + k) for k in range(40)], 1)
+    assert (usual["windows"], usual["alarm"]) == (1, False)
+    dark = last([jpeg((20, 25, 30), seed=k) for k in range(40)], 2)
+    assert dark["alarm"] is True
+    assert "brightness" in dark["differs_in"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"port": 70_000}, "port is 70000"),
+        ({"window": 10}, "window is 10"),
+        ({"false_alarms": 0}, "false-alarms"),
+        ({"keep_pictures": True}, "there is no log"),
+        ({"limits": Limits(waiting=4)}, "less than the 32 images"),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(settings, words):
+    with pytest.raises(RecipeError, match=words):
+        ServeSettings(**settings)
+
+
+def test_the_server_needs_neither_torch_nor_polars(bundle):
+    """What the small image lacks must not be asked for."""
+    code = f"""
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {{"torch", "torchvision", "timm", "polars", "sklearn", "optuna",
+            "aiohttp", "yarl", "pandas", "openvino", "onnx", "tensorboardX"}}:
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Absent())
+from starlette.testclient import TestClient
+from affinage.workflows.serve import ServeSettings, create_server
+import affinage.cli.main
+with TestClient(create_server({str(bundle)!r}, ServeSettings()), base_url="http://localhost") as client:
+    print(client.post("/predict", content=open({str(bundle.parent / "x.jpg")!r}, "rb").read()).text)
+"""
+    (bundle.parent / "x.jpg").write_bytes(picture(0, seed=1))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["predictions"][0]["label"] == "red"
+
+
+def test_a_page_is_part_of_the_package():
+    assert (Path(__file__).parents[2] / "src/affinage/serving/page.html").is_file()
