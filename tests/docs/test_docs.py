@@ -21,6 +21,7 @@ from affinage.records.decision import Decision, DecisionResult, NumberedDecision
 from affinage.records.evaluation import Evaluation, Look
 from affinage.records.finding import Finding
 from affinage.records.layers import Layer, LayerTable
+from affinage.records.monitored import MonitorResult, ToLabel, WindowJudged
 from affinage.records.prediction import Prediction
 from affinage.records.run import Calibration, Environment, ModelCard, RunRecord, StageResult
 from affinage.records.shipped import Expected, ShippedRecipe
@@ -227,6 +228,9 @@ def test_the_json_of_a_run_is_documented_key_by_key():
         ("exclude.md", "key of `decision`", Decision, ()),
         ("include.md", "key of `decisions[]`", NumberedDecision, ()),
         ("split.md", "key", SplitResult, ("format", "command")),
+        ("monitor.md", "key", MonitorResult, ("format", "command")),
+        ("monitor.md", "key of `windows[]`", WindowJudged, ()),
+        ("monitor.md", "key of `to_label[]`", ToLabel, ()),
         ("study.md", "key", StudyRecord, ("format", "command")),
         ("sample.md", "key", Sample, ("format", "command")),
         ("sample.md", "key of `images[]`", SampledImage, ()),

@@ -2,10 +2,11 @@
 
 import asyncio
 import dataclasses
+import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import Future
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -187,6 +188,7 @@ def create_app(parts: Parts) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         held["service"] = Service(parts)
         app.state.service = held["service"]
+        _exchange_on_hangup(held["service"])
         try:
             yield
         finally:
@@ -254,6 +256,23 @@ def create_app(parts: Parts) -> FastAPI:
             )
 
     return app
+
+
+def _exchange_on_hangup(service: Service) -> None:
+    """Exchange the bundle on SIGHUP, where there is that signal and this is the main thread."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def exchange() -> None:
+        with suppress(AffinageError):  # Counted; the bundle before is served on.
+            await service.exchange()
+
+    def begin() -> None:
+        task = asyncio.ensure_future(exchange())
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    with suppress(ValueError, RuntimeError, NotImplementedError, AttributeError):
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, begin)
 
 
 async def _timed(parts: Parts, answer: Callable[[], Awaitable[Response]]) -> Response:

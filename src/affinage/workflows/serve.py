@@ -18,6 +18,7 @@ from affinage.serving.counters import Counters
 from affinage.serving.guarding import LOOPBACK, Guard
 from affinage.serving.launching import launch
 from affinage.serving.limits import Limits
+from affinage.store.bundle import BundleFolder
 from affinage.store.prediction_log import PredictionLog
 from affinage.workflows.reporter import Reporter, Silent
 from affinage.workflows.serve_watch import Watched
@@ -141,7 +142,9 @@ def create_server(
         RunError: If it is no bundle, or damaged.
     """
     path, cores = Path(bundle), _cores()
-    threads = settings.threads or cores
+    # OpenVINO's request takes one caller at a time, and computes in threads of its own.
+    alone = BundleFolder(path).read(verify=False).model_format == "openvino"
+    threads = 1 if alone else settings.threads or cores
     # One image in each thread: images of different requests do not wait for each other.
     each = max(1, cores // threads)
     first = _load(path, each)
