@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from affinage.workflows.show import show
     from affinage.workflows.split import split
     from affinage.workflows.study import Study, list_studies, study, study_work
+    from affinage.workflows.study_import import study_import
     from affinage.workflows.train import train
 
 __version__ = "0.1.0"
@@ -103,6 +104,7 @@ _HOMES = {
     "show": "workflows.show",
     "split": "workflows.split",
     "study": "workflows.study",
+    "study_import": "workflows.study_import",
     "study_work": "workflows.study",
     "train": "workflows.train",
     "watch": "watching.watch",
@@ -152,6 +154,7 @@ __all__ = [
     "show",
     "split",
     "study",
+    "study_import",
     "study_work",
     "train",
     "watch",

@@ -20,6 +20,7 @@ class Action(StrEnum):
     RUN = "run"
     WORK = "work"
     SHOW = "show"
+    IMPORT = "import"
     LIST = "list"
 
 
@@ -28,7 +29,8 @@ def study(
         Action,
         typer.Argument(
             help="ask: a question on these images. run: the question in a YAML file. work: help with, or go "
-            "on with, a study. show: its page on the terminal. list: the questions asked here."
+            "on with, a study. show: its page on the terminal. import: judge past results. "
+            "list: the questions asked here."
         ),
     ],
     subject: Annotated[
@@ -36,7 +38,7 @@ def study(
         typer.Argument(
             metavar="SUBJECT",
             help="ask: images as `train` takes them. run: a YAML file. work, show: a study's folder. "
-            "list: words to look for.",
+            "import: a CSV, or Optuna's storage. list: words to look for.",
             show_default=False,
         ),
     ] = None,
@@ -158,6 +160,15 @@ def study(
         int | None,
         typer.Option(rich_help_panel=_DESIGN, help="Of the design and all trials. Default: 0."),
     ] = None,
+    bake_off: Annotated[
+        bool,
+        typer.Option(
+            "--bake-off",
+            rich_help_panel=_QUESTION,
+            help="--vary model.backbone=A,B names backbones: measure size and latency too, name the Pareto "
+            "front, and fine-tune those on it, at equal time.",
+        ),
+    ] = False,
     search: Annotated[
         str | None,
         typer.Option(
@@ -250,6 +261,12 @@ def study(
     with reporter() as told:
         if action is Action.SHOW:
             done = affinage.Study(_only(subjects, "a study's folder"))
+        elif action is Action.IMPORT:
+            done = affinage.study_import(
+                _only(subjects, "a CSV or an Optuna storage"), vary=vary or (), metric=metric,
+                smallest=smallest, question=question, why=why, expectation=expect, output=output,
+                reporter=told,
+            )  # fmt: skip
         elif action is Action.WORK:
             done = affinage.study_work(_only(subjects, "a study's folder"), reporter=told)
         else:
@@ -260,6 +277,7 @@ def study(
                 recipe=recipe, metric=metric, smallest=smallest, points=points, repeats=repeats,
                 budget=budget, folds=folds, images=images, seed=seed, question=question, why=why,
                 expectation=expect, data=data, output=output, again=again, reporter=told, search=search,
+                bake_off=bake_off or None,
                 search_points=search_points, fidelity=fidelity, final=final or None,
                 trial_limit=trial_limit, trial_memory=trial_memory,
             )  # fmt: skip

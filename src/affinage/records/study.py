@@ -385,6 +385,7 @@ class Answer:
         exploited: What the search has found; None where none was asked for, or it has not ended.
         trained: The best, trained on all and tested; None where not asked for.
         weighed: In a bake-off, what each backbone costs.
+        followed: Folder, within this one, of a study that went on from it; empty = none.
     """
 
     verdict: str
@@ -401,6 +402,7 @@ class Answer:
     exploited: Exploited | None = None
     trained: Trained | None = None
     weighed: tuple[Weighed, ...] = ()
+    followed: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from affinage.records.report import Axis, Block, Chart, Line, Parallel, Shaded, Table
+from affinage.records.report import Axis, Block, Chart, Line, Parallel, Shaded, Table, Text
 from affinage.records.study import Answer, Span, StudyRecord, Value
 from affinage.reporting.study_figures import Figures
 
@@ -199,6 +199,12 @@ def bake_off(study: StudyRecord, said: Answer, shown: Figures) -> Iterator[Block
         title="Score against latency", x="ms an image", y=shown.axis(study.question.metric),
         lines=tuple(lines[:MOST_ARMS_DRAWN]), joined=False,
     )  # fmt: skip
+    if said.followed:
+        yield Text(
+            paragraphs=(
+                f"Those on the front were fine-tuned, at equal time for each: {said.followed}/study.html",
+            )
+        )
 
 
 def _time(value: float | None) -> str:

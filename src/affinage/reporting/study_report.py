@@ -99,7 +99,7 @@ def _tone(said: Answer | None) -> Literal["good", "caution", "neutral"]:
 def _facts(study: StudyRecord, shown: Figures) -> Facts:
     announced, said = study.announced, study.answer
     items = []
-    if announced is not None:
+    if announced is not None and announced.n > 1:
         items += [
             Fact(name="Images", value=f"{announced.n:,}", detail="that every trial is scored on"),
             Fact(
@@ -194,11 +194,18 @@ def _seen(study: StudyRecord, said: Answer, shown: Figures) -> Iterator[Block]:
 
 def _curve(said: Answer, shown: Figures) -> Table:
     return Table(
-        columns=("images of each class", "error that is to be expected [95 %]"),
-        rows=tuple((f"{one.size:,}", shown.estimate(one.error)) for one in said.extrapolated),
+        columns=(
+            "images of each class, or classes",
+            "scored",
+            "error that is to be expected [95 %]",
+        ),
+        rows=tuple(
+            (f"{one.size:,}", one.of or "all", shown.estimate(one.error))
+            for one in said.extrapolated
+        ),
         caption="The learning curve, carried on by a power law fitted to its points. The band holds what "
         "chance does to the points, not that the law might not hold so far out.",
-        numeric=(0, 1),
+        numeric=(0, 2),
     )
 
 

@@ -35,6 +35,11 @@ class StudyFolder:
         return (self.path / "question.json").is_file()
 
     @property
+    def begun(self) -> bool:
+        """Whether trials were entered: there is something to go on with."""
+        return (self.path / "journal.log").exists()
+
+    @property
     def runs(self) -> Path:
         """Where trials that fine-tune have their folders."""
         return self.path / "runs"

@@ -16,19 +16,18 @@ from affinage.records.study import (
     Choice,
     Difference,
     Exploited,
-    Extrapolated,
     Importance,
     Job,
     Question,
     Settings,
     Span,
 )
-from affinage.studies.asking import IMAGES_PER_CLASS, setting, word
+from affinage.studies.asking import setting, word
 from affinage.studies.bounds import crowded_bound, widened
+from affinage.studies.curves import curves_of
 from affinage.studies.design import place_of
 from affinage.studies.importance import importances, in_bins
 from affinage.studies.judging import amount, judge, scored
-from affinage.studies.learning_curve import extrapolate
 from affinage.studies.planning import Ended, Scores, best_points, differences
 from affinage.studies.scoring import METRICS, Metric
 
@@ -46,6 +45,7 @@ class Seen:
         ended: Every trial that has ended.
         scores: A trial's score of each image.
         announced: What was said after the pilot.
+        labels: Class of each scored image by name, in the order of ids; empty where not known.
     """
 
     question: Question
@@ -53,6 +53,7 @@ class Seen:
     ended: Ended
     scores: Scores
     announced: Announced
+    labels: tuple[str, ...] = ()
 
 
 def answer(seen: Seen, decided: Sequence[Difference], *, finished: bool) -> Answer:
@@ -77,7 +78,11 @@ def answer(seen: Seen, decided: Sequence[Difference], *, finished: bool) -> Answ
         failed=failed,
         seconds=sum(trial.seconds for trial in seen.ended.values()),
         next_question=_next(seen, decided, findings),
-        extrapolated=_learning_curve(seen),
+        extrapolated=curves_of(
+            seen.question,
+            [np.array(_confirmed(seen, arm)) for arm in range(len(arms))],
+            seen.labels,
+        ),
     )
 
 
@@ -175,23 +180,6 @@ def _confirmed(seen: Seen, arm: int) -> list[NDArray[np.float64]]:
         for job, trial in sorted(seen.ended.items())
         if job.arm == arm and job.repeat and job.point == best and trial.state == "complete"
     ]
-
-
-def _learning_curve(seen: Seen) -> tuple[Extrapolated, ...]:
-    """Return what twice and four times the most images would give; nothing for other questions."""
-    arms = seen.question.arms
-    if any([key for key, _ in arm.settings] != [IMAGES_PER_CLASS] for arm in arms):
-        return ()
-    metric = METRICS[seen.question.metric]
-    points = []
-    for index, arm in enumerate(arms):
-        rows = np.array(_confirmed(seen, index))
-        if rows.size:
-            points.append((int(_number(arm.settings[0][1])), 1 - rows if metric.share else rows))
-    points.sort(key=lambda point: point[0])
-    sizes = [size for size, _ in points]
-    wanted = [2 * sizes[-1], 4 * sizes[-1]] if sizes else []
-    return extrapolate(sizes, [rows for _, rows in points], wanted, seed=seen.question.seed)
 
 
 def _bounds(seen: Seen) -> list[Finding]:
@@ -301,7 +289,8 @@ def _tuned(question: Question, arm: ArmResult) -> str:
     metric, one = METRICS[question.metric], arm.confirmed
     best = ", ".join(f"{key} = {word(value)}" for key, value in arm.best)
     luck = metric.sign * ((arm.explored or 0.0) - (one.value or 0.0))
-    figures = f"{scored(one, metric)} on {arm.seeds} fresh seeds, n = {one.n:,}"
+    images = f", n = {one.n:,}" if one.n > 1 else ""
+    figures = f"{scored(one, metric)} on {arm.seeds} fresh seeds{images}"
     lucky = f"; {amount(luck, metric)} less than in exploration, which was luck" if luck > 0 else ""
     return f"Best of {arm.tried} settings: {best}: {figures}{lucky}."
 

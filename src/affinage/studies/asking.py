@@ -16,6 +16,9 @@ WIDE = 20
 IMAGES_PER_CLASS = "images_per_class"
 """Not a setting of the recipe: how many images of each class are learnt from."""
 
+CLASSES = "classes"
+"""Not a setting of the recipe: how many classes are told apart at once."""
+
 _RANGE = re.compile(r"^\s*([-+\d.eE]+)\s*\.\.\s*([-+\d.eE]+)\s*$")
 
 

@@ -120,9 +120,8 @@ def _sentence(
     needed: tuple[int | None, int | None],
 ) -> str:
     name, against = names
-    figures = (
-        f"{shown(effect, metric)}, {repeats} seed{'s' if repeats > 1 else ''}, n = {effect.n:,}"
-    )
+    images = f", n = {effect.n:,}" if effect.n > 1 else ""
+    figures = f"{shown(effect, metric)}, {repeats} seed{'s' if repeats > 1 else ''}{images}"
     size = amount(announced.smallest, metric)
     match says:
         case "helps" | "hurts":

@@ -39,22 +39,67 @@ def extrapolate(
     """
     if len(sizes) < FEWEST:
         return ()
-    random, n = np.random.default_rng(seed), errors[0].shape[1]
     weights = np.array([len(one) for one in errors], dtype=np.float64)
+    curves = _redrawn(errors, seed)
+    found = _fitted(np.asarray(sizes), curves, weights, np.asarray(wanted))
+    return _told(wanted, found, errors[0].shape[1])
+
+
+def extrapolate_classes(
+    classes: Sequence[int],
+    errors: Sequence[NDArray[np.float64]],
+    wanted: Sequence[int],
+    *,
+    seed: int = 0,
+) -> tuple[Extrapolated, ...]:
+    """Return the error with other numbers of classes, by error = a (k - 1)^b, a line on two logarithms.
+
+    Every further class is another chance to be taken for it: were these chances equal and rare, b would be
+    1. The band is a bootstrap over images and seeds, drawn anew for all numbers together.
+
+    Args:
+        classes: Numbers of classes, ascending, at least 2.
+        errors: Of each, for each repeat and image, shape (repeats, images); images are the same.
+        wanted: Numbers to say it for.
+        seed: Of the draws.
+
+    Source:
+        The power law is an assumption, checked on the points that it is fitted to; least squares on
+        logarithms: Draper & Smith, Applied Regression Analysis, 1998.
+    """
+    if len(classes) < FEWEST:
+        return ()
+    curves = _redrawn(errors, seed)
+    n = errors[0].shape[1]
+    x = np.log(np.asarray(classes, dtype=np.float64) - 1)
+    y = np.log(np.maximum(curves, 0.5 / n))  # Half an image where none was wrong.
+    centre = x - x.mean()
+    slopes = y @ centre / float(centre @ centre)
+    ahead = np.log(np.asarray(wanted, dtype=np.float64) - 1) - x.mean()
+    found = np.minimum(1.0, np.exp(y.mean(axis=1)[:, None] + slopes[:, None] * ahead))
+    return _told(wanted, found, n)
+
+
+def _told(wanted: Sequence[int], found: NDArray[np.float64], n: int) -> tuple[Extrapolated, ...]:
+    """Return what the first row says, with the band of the others."""
+    return tuple(
+        Extrapolated(
+            size=size, error=percentile_estimate(float(found[0, place]), found[1:, place], n)
+        )
+        for place, size in enumerate(wanted)
+    )
+
+
+def _redrawn(errors: Sequence[NDArray[np.float64]], seed: int) -> NDArray[np.float64]:
+    """Return mean errors by size: as they are, then with images and seeds drawn anew."""
+    random, n = np.random.default_rng(seed), errors[0].shape[1]
     images = random.multinomial(n, np.full(n, 1 / n), size=DRAWS) / n
     means = [np.array([float(one.mean()) for one in errors])]
     redrawn = []
     for one in errors:
         seeds = random.multinomial(len(one), np.full(len(one), 1 / len(one)), size=DRAWS) / len(one)
         redrawn.append(np.einsum("dr,dr->d", seeds, images @ one.T))
-    curves = np.vstack([*means, np.column_stack(redrawn)])
-    told, drawn = np.split(_fitted(np.asarray(sizes), curves, weights, np.asarray(wanted)), [1])
-    return tuple(
-        Extrapolated(
-            size=size, error=percentile_estimate(float(told[0, place]), drawn[:, place], n)
-        )
-        for place, size in enumerate(wanted)
-    )
+    return np.vstack([*means, np.column_stack(redrawn)])
 
 
 def _fitted(

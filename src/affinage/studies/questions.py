@@ -17,7 +17,7 @@ from affinage.studies.scoring import default_metric
 KEYS = (
     "source", "vary", "add", "leave_out", "nuisance", "set", "recipe", "metric", "smallest", "points",
     "repeats", "budget", "folds", "images", "seed", "question", "why", "expectation", "data",
-    "search", "search_points", "fidelity", "final", "trial_limit", "trial_memory",
+    "search", "search_points", "fidelity", "final", "trial_limit", "trial_memory", "bake_off",
 )  # fmt: skip
 WORDS = ("question", "why", "expectation", "budget", "trial_seconds", "trial_memory")
 METHODS = get_args(SearchMethod)
@@ -146,6 +146,7 @@ def question_from(laid: Mapping[str, Any], *, recipe: Mapping[str, Any], task: s
         metric=laid.get("metric") or default_metric(task),
         data=str(Path(laid["data"]).resolve()) if laid.get("data") else None,
         search=_search(laid),
+        bake_off=bool(laid.get("bake_off", False)),
         trial_seconds=laid.get("trial_limit"),
         trial_memory=round(laid["trial_memory"] * 2**30) if laid.get("trial_memory") else None,
         **{key: laid[key] for key in numbers if key in laid},

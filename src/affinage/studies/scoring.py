@@ -35,6 +35,12 @@ METRICS: dict[str, Metric] = {
                about="share of labels, given or not, that are right"),
         Metric(name="mae", tasks=("count",), sign=-1, unit=0.0, share=False,
                about="mean distance of a count from the truth, over classes"),
+        Metric(name="score", tasks=(), sign=1, unit=0.0, share=False,
+               about="a score of past results, more is better"),
+        Metric(name="share", tasks=(), sign=1, unit=0.0, share=True,
+               about="a share of past results, more is better"),
+        Metric(name="loss", tasks=(), sign=-1, unit=0.0, share=False,
+               about="an error of past results, less is better"),
     )
 }  # fmt: skip
 

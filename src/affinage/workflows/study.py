@@ -24,7 +24,8 @@ from affinage.workflows.moment import now
 from affinage.workflows.places import data_set_name
 from affinage.workflows.recipes import resolve_recipe
 from affinage.workflows.reporter import Lines, Reporter
-from affinage.workflows.study_data import open_pool
+from affinage.workflows.study_bakeoff import begin_second_round, tell_second_round, weigh
+from affinage.workflows.study_data import labels_of, open_pool
 from affinage.workflows.study_exploit import exploit
 from affinage.workflows.study_trials import base_recipe, check_question, heads_only, runner_for
 from affinage.workflows.study_worker import Worker, record_of
@@ -88,6 +89,7 @@ def study(
     expectation: str | None = None,
     data: str | Path | None = None,
     output: str | Path | None = None,
+    bake_off: bool | None = None,
     search: str | None = None,
     search_points: int | None = None,
     fidelity: str | None = None,
@@ -121,6 +123,8 @@ def study(
         expectation: What you expect to see.
         data: The data set's folder.
         output: The study's folder; `affinage-studies/NAME-1`, … by default.
+        bake_off: `vary` names backbones: measure their size and latency too, name the Pareto front, and
+            fine-tune those that lie on it, at equal time.
         search: After the comparison, look for the best settings of the leading arm: `tpe`, `gp`, `asha` or
             `hyperband`.
         search_points: Settings that the search tries; 24 by default.
@@ -142,7 +146,7 @@ def study(
         "set": settings, "recipe": recipe, "metric": metric, "smallest": smallest, "points": points,
         "repeats": repeats, "budget": budget, "folds": folds, "images": images, "seed": seed,
         "question": question, "why": why, "expectation": expectation, "data": data, "search": search,
-        "search_points": search_points, "fidelity": fidelity, "final": final,
+        "search_points": search_points, "fidelity": fidelity, "final": final, "bake_off": bake_off,
         "trial_limit": trial_limit, "trial_memory": trial_memory,
     }  # fmt: skip
     asked = _question(laid_over(given, Path(file) if file is not None else None))
@@ -176,11 +180,18 @@ def study_work(study: str | Path, *, reporter: Reporter | None = None) -> Study:
     recipe = base_recipe(question)
     pool = open_pool(question, recipe, reporter=told)
     worker = Worker(folder, question, told)
+    worker.labels = labels_of(pool)
     runner = runner_for(question, folder, pool, reporter=told)
     try:
         worker.work(runner)
         if question.search is not None:
             exploit(worker, runner, question.search, told=told)
+        if question.bake_off:
+            weigh(worker, pool, told=told)
+            second = begin_second_round(worker)
+            if second is not None:
+                study_work(second.path, reporter=told)
+                tell_second_round(worker, second)
     finally:
         runner.close()
         worker.close()
@@ -259,7 +270,11 @@ def _answered_before(question: Question) -> StudyFolder | None:
 
 
 def _default_folder(question: Question) -> Path:
-    name = data_set_name([Path(source) for source in question.sources])
+    return new_folder(data_set_name([Path(source) for source in question.sources]))
+
+
+def new_folder(name: str) -> Path:
+    """Return the first folder of studies of this name that is not there yet."""
     number = 1
     while (Path(STUDIES) / f"{name}-{number}").exists():
         number += 1
@@ -272,6 +287,6 @@ def _without_trace_of_mistakes(folder: StudyFolder) -> Iterator[None]:
     try:
         yield
     except AffinageError:
-        if folder.announced() is None:
+        if not folder.begun:
             shutil.rmtree(folder.path, ignore_errors=True)
         raise

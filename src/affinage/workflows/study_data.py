@@ -102,6 +102,13 @@ def _together(data: TrainingData, images: list[str], near: dict[str, str]) -> ND
     return np.array([named.get(image, near.get(image, f"\1{image}")) for image in images])
 
 
+def labels_of(pool: Pool) -> tuple[str, ...]:
+    """Return the class of each image by name, in the order of ids; empty for other tasks."""
+    if pool.targets.ndim != 1:
+        return ()
+    return tuple(pool.data.classes[index] for index in pool.targets)
+
+
 def part_of_pool(pool: Pool, share: float) -> Pool:
     """Return the pool with a share of its images to learn from; all of validation stays."""
     data = dataclasses.replace(

@@ -3,18 +3,22 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from affinage.errors import RecipeError
 from affinage.heads.folds import assign_folds
 from affinage.heads.held_out import HeldOutHeads
 from affinage.records.recipe import Recipe
 from affinage.records.run import Calibration
 from affinage.records.study import Job
-from affinage.workflows.embed import embed
 from affinage.workflows.reporter import Reporter
 from affinage.workflows.study_data import Pool
+from affinage.workflows.study_features import shared_features
 from affinage.workflows.study_guard import limited
 from affinage.workflows.study_scores import image_scores
 from affinage.workflows.tasks import work_of
 from affinage.workflows.work import Learnt, Measured, Outputs
+
+NEVER = -1e4
+"""Logit of a class that is not among those that are told apart."""
 
 LIMIT = 3600.0
 """Seconds after which fitting a head counts as hanging, where nobody sets a limit."""
@@ -59,7 +63,13 @@ class HeadTrials:
         """Nothing is to be ended."""
 
     def run(
-        self, job: Job, recipe: Recipe, *, images_per_class: int | None, share: float = 1.0
+        self,
+        job: Job,
+        recipe: Recipe,
+        *,
+        images_per_class: int | None,
+        share: float = 1.0,
+        classes: int | None = None,
     ) -> NDArray[np.float64]:
         """Return the score of each image.
 
@@ -68,6 +78,7 @@ class HeadTrials:
             recipe: Its settings; its seed deals the folds.
             images_per_class: Of each class, images to learn from at most.
             share: Part of the images to learn from, for a cheaper try.
+            classes: How many are told apart at once; None for all.
 
         Raises:
             AffinageError: If the settings cannot be fitted on these images.
@@ -75,9 +86,40 @@ class HeadTrials:
         with limited(seconds=self._seconds, memory=self._memory):
             parts = self._dealt(recipe.seed)
             may = self._learning(recipe.seed, images_per_class, share)
-            outputs = self._outputs(recipe, parts, may)
+            outputs = (
+                self._outputs(recipe, parts, may)
+                if classes is None
+                else self._among(recipe, parts, may, classes)
+            )
             work = work_of(recipe, self._pool.data.classes, self._pool.targets)
             return image_scores(work.table(self._measured(), outputs, Calibration()), self._metric)
+
+    def _among(
+        self, recipe: Recipe, parts: NDArray[np.int64], may: NDArray[np.bool_], classes: int
+    ) -> Outputs:
+        """Return outputs where each image is told apart from `classes` - 1 other classes only.
+
+        Classes are dealt into groups of this size, anew for every seed; a last group that is too small is
+        filled up with others, whose images are scored in their own groups. So every image is scored
+        once, by a head that knows so many classes, and arms are compared on the same images.
+        """
+        every = len(self._pool.data.classes)
+        if recipe.task != "classify" or not 2 <= classes <= every:
+            raise RecipeError(
+                f"classes is {classes}; there are {every} classes of task {recipe.task}.",
+                remedy=f"Vary classes from 2 to {every}, with task=classify.",
+            )
+        order = np.random.default_rng(recipe.seed).permutation(every)
+        outputs = np.full((len(self._pool.targets), every), NEVER)
+        for start in range(0, every, classes):
+            own = order[start : start + classes]
+            others = order[: classes - len(own)]
+            group = np.concatenate([own, others])
+            known = np.isin(self._pool.targets, group)
+            found = self._outputs(recipe, parts, may & known)
+            rows = np.isin(self._pool.targets, own)
+            outputs[np.ix_(rows, group)] = found[np.ix_(rows, group)]
+        return outputs
 
     def _outputs(self, recipe: Recipe, parts: NDArray[np.int64], may: NDArray[np.bool_]) -> Outputs:
         plain = recipe.task == "classify" and recipe.features.head == "logistic"
@@ -136,9 +178,7 @@ class HeadTrials:
     def _rows(self, recipe: Recipe) -> NDArray[np.float32]:
         name = recipe.model.backbone
         if name not in self._features:
-            self._features[name] = embed(
-                list(self._pool.items), self._pool.dataset, backbone=name, told=self._told
-            )
+            self._features[name] = shared_features(self._pool, recipe, told=self._told)
         return self._features[name]
 
     def _heads(self, recipe: Recipe) -> HeldOutHeads:

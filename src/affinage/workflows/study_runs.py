@@ -57,7 +57,13 @@ class RunTrials:
         self._child.close()
 
     def run(
-        self, job: Job, recipe: Recipe, *, images_per_class: int | None, share: float = 1.0
+        self,
+        job: Job,
+        recipe: Recipe,
+        *,
+        images_per_class: int | None,
+        share: float = 1.0,
+        classes: int | None = None,
     ) -> NDArray[np.float64]:
         """Return the score of each image of validation; go on with what a killed worker left.
 
@@ -65,14 +71,15 @@ class RunTrials:
             job: Which trial: its key names the run's folder.
             recipe: Its settings.
             images_per_class: Not for trainings.
+            classes: Not for trainings.
             share: Part of the whole cost, for a cheaper try; such a run has a folder of its own.
 
         Raises:
             AffinageError: If it cannot be trained so, hangs, or eats the memory.
         """
-        if images_per_class is not None:
+        if images_per_class is not None or classes is not None:
             raise RunError(
-                "images_per_class is for trials that fit heads on cached features.",
+                "images_per_class and classes are for trials that fit heads on cached features.",
                 remedy="Leave out settings of fine-tuning.",
             )
         name = job.key if share == 1 else f"{job.key}-{round(1 / share)}th"

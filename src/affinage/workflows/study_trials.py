@@ -11,7 +11,8 @@ from affinage.errors import AffinageError, RecipeError
 from affinage.records.recipe import Recipe
 from affinage.records.study import Arm, Job, Question, Search, Settings
 from affinage.store.study_folder import StudyFolder
-from affinage.studies.asking import IMAGES_PER_CLASS, setting
+from affinage.studies.asking import CLASSES, IMAGES_PER_CLASS, setting
+from affinage.studies.bake_off import check_bake_off
 from affinage.studies.design import value_at
 from affinage.studies.scoring import METRICS
 from affinage.workflows.recipes import resolve_recipe
@@ -20,7 +21,7 @@ from affinage.workflows.study_data import Pool
 from affinage.workflows.study_heads import HeadTrials
 from affinage.workflows.study_runs import RunTrials
 
-HEAD_KEYS = ("features.", "model.backbone", IMAGES_PER_CLASS)
+HEAD_KEYS = ("features.", "model.backbone", IMAGES_PER_CLASS, CLASSES)
 SEEDS = 1_000_003
 """Between the seeds of two questions on the same data: a prime, so that they do not meet."""
 
@@ -29,7 +30,13 @@ class Runner(Protocol):
     """Runs one trial."""
 
     def run(
-        self, job: Job, recipe: Recipe, *, images_per_class: int | None, share: float = 1.0
+        self,
+        job: Job,
+        recipe: Recipe,
+        *,
+        images_per_class: int | None,
+        share: float = 1.0,
+        classes: int | None = None,
     ) -> NDArray[np.float64]:
         """Return the score of each image, at a share of the whole cost."""
 
@@ -107,11 +114,10 @@ def recipe_of(question: Question, arm: Arm, point: Settings, *, seed: int) -> Re
     Raises:
         RecipeError: If the settings cannot be had together.
     """
-    laid = [
-        setting(key, value) for key, value in (*point, *arm.settings) if key != IMAGES_PER_CLASS
-    ]
+    own = (IMAGES_PER_CLASS, CLASSES)
+    laid = [setting(key, value) for key, value in (*point, *arm.settings) if key not in own]
     stages = ["stages=features"] if heads_only(question) else []
-    return resolve_recipe(question.recipe, [*question.fixed, *laid, *stages], {"seed": seed})
+    return resolve_recipe(question.recipe, [*laid, *stages], {"seed": seed}, given=question.fixed)
 
 
 def seed_of(question: Question, job: Job) -> int:
@@ -122,6 +128,12 @@ def seed_of(question: Question, job: Job) -> int:
 def images_per_class(question: Question, job: Job) -> int | None:
     """Return how many images of each class a trial learns from; None for all."""
     asked = dict(question.arms[job.arm].settings).get(IMAGES_PER_CLASS)
+    return None if asked is None else int(asked)
+
+
+def classes_at_once(question: Question, job: Job) -> int | None:
+    """Return how many classes a trial tells apart at once; None for all."""
+    asked = dict(question.arms[job.arm].settings).get(CLASSES)
     return None if asked is None else int(asked)
 
 
@@ -149,6 +161,8 @@ def check_question(question: Question) -> None:
             raise RecipeError(
                 f"{name} is {value}; it must be from {low} to {high}.", remedy=f"Change {name}."
             )
+    if question.bake_off:
+        check_bake_off(question)
     if question.search is not None:
         _check_search(question.search, question)
     varied = {key for arm in question.arms for key, _ in arm.settings}

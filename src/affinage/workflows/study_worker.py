@@ -28,7 +28,15 @@ from affinage.studies.scoring import METRICS
 from affinage.studies.searching import FULL, pruner_of, rungs_of, searched_points
 from affinage.workflows.reporter import Reporter, duration
 from affinage.workflows.study_guard import check_disk, fits_on_disk
-from affinage.workflows.study_trials import Runner, images_per_class, trial_recipe
+from affinage.workflows.study_trials import (
+    Runner,
+    classes_at_once,
+    images_per_class,
+    trial_recipe,
+)
+
+PAST = ("score", "share", "loss")
+"""Scores of studies that were imported: what was tried stands in the journal alone."""
 
 WAIT = 0.2
 """Seconds between two looks at what other workers have done."""
@@ -59,6 +67,7 @@ class Worker:
         self.queue = TrialQueue(
             folder.path, question, sign=self.metric.sign, pruner=pruner_of(question.search)
         )
+        self.labels: tuple[str, ...] = ()
         self._cache: dict[Job, NDArray[np.float64]] = {}
 
     def close(self) -> None:
@@ -172,12 +181,14 @@ class Worker:
         """Run a trial, in a search by its cheaper tries first."""
         recipe = trial_recipe(self.question, job, self.points())
         most, search = images_per_class(self.question, job), self.question.search
+        told = classes_at_once(self.question, job)
+        given = {"images_per_class": most} | ({} if told is None else {"classes": told})
         if search is not None and job.point in searched_points(self.question) and not job.repeat:
             for rung in rungs_of(search)[:-1]:
-                scores = runner.run(job, recipe, images_per_class=most, share=rung / FULL)
+                scores = runner.run(job, recipe, **given, share=rung / FULL)
                 if self.queue.report(number, rung, float(scores.mean())):
                     return _Ended("pruned")
-        scores = runner.run(job, recipe, images_per_class=most)
+        scores = runner.run(job, recipe, **given)  # type: ignore[arg-type]
         if job.repeat:
             self.folder.save_scores(job, scores)
         return _Ended("complete", score=float(scores.mean()))
@@ -194,7 +205,7 @@ class Worker:
         assert announced is not None
         return Seen(
             question=self.question, points=in_order(self.points()), ended=self.queue.ended(),
-            scores=self.scores, announced=announced,
+            scores=self.scores, announced=announced, labels=self.labels,
         )  # fmt: skip
 
     def _say_announced(self) -> None:
@@ -231,7 +242,9 @@ class Worker:
 def record_of(folder: StudyFolder, question: Question, queue: TrialQueue) -> StudyRecord:
     """Return all that is known of a study."""
     ended, announced = queue.ended(), folder.announced()
-    points = queue.points() | dict(enumerate(designed(question)))
+    points = queue.points()
+    if question.metric not in PAST:
+        points |= dict(enumerate(designed(question)))
     return StudyRecord(
         name=folder.name, asked=folder.asked(), question=question, design=in_order(points),
         images=announced.n if announced else None, announced=announced,
