@@ -138,7 +138,6 @@ class ModelSettings(Section):
             *_of_small_networks(self),
             *_of_visual_words(self),
             *_of_layers(self),
-            *_without_effect(self),
         )
         problem = "; ".join(said)
         if problem:
@@ -232,20 +231,6 @@ def _of_layers(model: ModelSettings) -> Iterator[str]:
         )
     if len(set(head.layers)) < len(head.layers):
         yield "model.head.layers names a depth twice: name each once"
-
-
-def _without_effect(model: ModelSettings) -> Iterator[str]:
-    """Yield settings that are not as they come, yet nothing reads them."""
-    for name in (*SMALL_NETWORKS, SIFT_WORDS):
-        if model.backbone != name and getattr(model, name).changed:
-            yield f"model.{name} describes another backbone: set model.backbone={name}"
-    if model.normalise not in ("pca", "zca") and model.whitening.changed:
-        yield "model.whitening is for whitened pixels: set model.normalise=zca, or pca"
-    if not model.head.hidden and (model.head.dropout or model.head.activation != "relu"):
-        yield (
-            "model.head.dropout and activation are for hidden layers: set model.head.hidden, "
-            "or model.dropout for the one dropout before a linear head"
-        )
 
 
 def _fields(section: Any) -> dict[str, Any]:

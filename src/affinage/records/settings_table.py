@@ -50,6 +50,12 @@ def list_settings() -> frozenset[str]:
     return frozenset(name for name, annotation, *_ in _settings() if _is_list(annotation))
 
 
+def example_of(name: str) -> str:
+    """Return a value that a setting takes, as it is written: its example, else its default."""
+    _, _, default, entry = next(row for row in _settings() if row[0] == name)
+    return _plain(entry.get("examples", [default])[0])
+
+
 def setting_names() -> list[str]:
     """Return the full name of every setting, such as `optimizer.lr`, in order."""
     return [name for name, *_ in _settings()]
@@ -64,7 +70,7 @@ def _is_text(annotation: Any) -> bool:
 
 
 def _plain(value: Any) -> str:
-    if isinstance(value, tuple):
+    if isinstance(value, list | tuple):
         return ",".join(_plain(item) for item in value)
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]

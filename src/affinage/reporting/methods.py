@@ -8,7 +8,7 @@ from affinage.records.evaluation import Evaluation
 from affinage.records.pairings import resolve
 from affinage.records.preprocessing import Preprocessing
 from affinage.records.recipe import Recipe
-from affinage.records.recipe_text import load_recipe
+from affinage.records.recipe_text import stored_recipe
 from affinage.records.run import RunRecord, StageResult
 from affinage.records.settings.augment import AugmentSettings
 from affinage.records.task import task_named
@@ -42,7 +42,7 @@ def methods_paragraphs(run: RunRecord) -> tuple[str, ...]:
 def readable_recipe(run: RunRecord) -> Recipe | None:
     """Return the run's settings; None where they are of a format that this version cannot read."""
     try:
-        return load_recipe(run.recipe)
+        return stored_recipe(run.recipe)
     except RecipeError:
         return None
 

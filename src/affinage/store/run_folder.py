@@ -20,7 +20,7 @@ from affinage.records.finding import Finding
 from affinage.records.manifest import COUNT, LABELS, TAG, Manifest, split_labels
 from affinage.records.plain import from_plain, to_plain
 from affinage.records.recipe import Recipe
-from affinage.records.recipe_text import dump_recipe, load_recipe
+from affinage.records.recipe_text import dump_recipe, stored_recipe
 from affinage.records.run import Environment, ModelCard, RunRecord, StageResult
 from affinage.records.signals import Point, Signals, signals_from_json, signals_to_json
 from affinage.records.split import Split
@@ -133,7 +133,7 @@ class RunFolder:
 
     def recipe(self) -> Recipe:
         """Return the recipe, as resolved."""
-        return load_recipe(self.recipe_text())
+        return stored_recipe(self.recipe_text())
 
     def recipe_text(self) -> str:
         """Return the recipe as YAML."""

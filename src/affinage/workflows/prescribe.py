@@ -5,6 +5,7 @@ from pathlib import Path
 
 from affinage.errors import RecipeError
 from affinage.records.diagnosis import Diagnosis
+from affinage.records.idle import value_of
 from affinage.records.recipe import Recipe
 from affinage.records.recipe_text import dump_recipe, parse_recipe
 from affinage.records.verdict import Verdict
@@ -75,14 +76,6 @@ def change_lines(before: Recipe, after: Recipe, changes: Changes) -> tuple[str, 
         setting: (value_of(before, setting), value_of(after, setting)) for setting, _ in changes
     }
     return tuple(f"{name}: {old} → {new}" for name, (old, new) in values.items() if old != new)
-
-
-def value_of(recipe: Recipe, setting: str) -> object:
-    """Return a setting by its dotted name."""
-    value: object = recipe
-    for name in setting.split("."):
-        value = getattr(value, name)
-    return value
 
 
 def _new_value(recipe: Recipe, setting: str, value: str, present: Mapping[str, float]) -> str:

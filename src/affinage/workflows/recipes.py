@@ -10,7 +10,7 @@ from typing import Any
 from affinage.errors import RecipeError
 from affinage.evaluation.goals import parse_goal
 from affinage.records.recipe import Recipe
-from affinage.records.recipe_text import load_recipe, parse_recipe
+from affinage.records.recipe_text import ReadRecipe, document_of, read_recipe
 from affinage.records.shipped import ShippedRecipe, read_shipped
 from affinage.records.task import task_named
 from affinage.workflows.clock import parse_duration
@@ -23,36 +23,67 @@ def resolve_recipe(
     recipe: Recipe | str | Path | Mapping[str, Any] | None,
     settings: Iterable[str] | Mapping[str, Any] = (),
     flags: Mapping[str, Any] | None = None,
+    *,
+    given: Iterable[str] = (),
 ) -> Recipe:
     """Return a recipe from a file, a shipped recipe's name or a mapping, with settings laid over it.
 
+    See `read_settings`.
+    """
+    return read_settings(recipe, settings, flags, given=given).recipe
+
+
+def read_settings(
+    recipe: Recipe | str | Path | Mapping[str, Any] | None,
+    settings: Iterable[str] | Mapping[str, Any] = (),
+    flags: Mapping[str, Any] | None = None,
+    *,
+    given: Iterable[str] = (),
+) -> ReadRecipe:
+    """Return a recipe with settings laid over it, and what of it these have made idle.
+
     A bare name, such as `cifar10-scratch`, is that of a shipped recipe unless a file has it.
 
+    Args:
+        recipe: A file, a shipped recipe's name, a mapping or a recipe; None for the defaults.
+        settings: Laid over it: `key=value` each, or a mapping.
+        flags: Laid over both: by name, None for those that were not given.
+        given: Settings that belong to the recipe: left out, not refused, where those over it make them idle.
+
     Raises:
-        RecipeError: If anything in it cannot be used; all of it at once.
+        RecipeError: If anything in it cannot be used, or would change nothing; all of it at once.
     """
-    overrides = (
+    laid = (
         [f"{name}={json.dumps(value)}" for name, value in settings.items()]
         if isinstance(settings, Mapping)
         else list(settings)
     )
-    for name, value in (flags or {}).items():
+    read = read_recipe(_document(recipe), [*laid, *_flags(flags or {})], given=given)
+    if read.recipe.goal:
+        parse_goal(read.recipe.goal, task_named(read.recipe.task))
+    return read
+
+
+def _document(recipe: Recipe | str | Path | Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    if isinstance(recipe, Recipe):
+        return recipe.model_dump(mode="json", exclude_unset=True)
+    if isinstance(recipe, (str, Path)):
+        return document_of(_read_text(Path(recipe)))
+    return recipe
+
+
+def _flags(flags: Mapping[str, Any]) -> list[str]:
+    """Return the settings that flags of a command stand for."""
+    laid = []
+    for name, value in flags.items():
         if value is None:
             continue
         if name == "budget":
             value = parse_duration(value)  # noqa: PLW2901
         if name == "stages" and not isinstance(value, str):
             value = ",".join(value)  # noqa: PLW2901
-        overrides.append(f"{name}={'true' if value is True else value}")
-    if isinstance(recipe, Recipe):
-        resolved = parse_recipe(recipe.model_dump(mode="json", exclude_unset=True), overrides)
-    elif isinstance(recipe, (str, Path)):
-        resolved = load_recipe(_read_text(Path(recipe)), overrides)
-    else:
-        resolved = parse_recipe(recipe, overrides)
-    if resolved.goal:
-        parse_goal(resolved.goal, task_named(resolved.task))
-    return resolved
+        laid.append(f"{name}={'true' if value is True else value}")
+    return laid
 
 
 def list_recipes() -> tuple[ShippedRecipe, ...]:

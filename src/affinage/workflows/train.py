@@ -24,7 +24,7 @@ from affinage.workflows.env import env
 from affinage.workflows.moment import now
 from affinage.workflows.opened import data_folder, is_data_folder
 from affinage.workflows.places import data_set_name, default_run_folder
-from affinage.workflows.recipes import resolve_recipe
+from affinage.workflows.recipes import read_settings
 from affinage.workflows.reporter import Lines, Reporter
 from affinage.workflows.run import Run
 from affinage.workflows.session import Session, make_engine
@@ -106,7 +106,8 @@ def train(
         "task": task, "split.group": group, "stages": stages, "budget": budget, "goal": goal,
         "seed": seed, "split.closed_set": closed_set, "force": force,
     }  # fmt: skip
-    resolved = _as_the_start(resolve_recipe(recipe, settings, flags), start)
+    asked_for = read_settings(recipe, settings, flags)
+    resolved = _as_the_start(asked_for.recipe, start)
     if parts is None or parts.model is None:
         check_name(resolved.model.backbone)
     clock = Clock(resolved.budget, started=started)
@@ -124,6 +125,7 @@ def train(
                     "start": str(Path(start).resolve()) if start is not None else None,
                     "parts": parts.names if parts is not None else {},
                     "mlflow": asked,
+                    "left_out": list(asked_for.left_out),
                 },
                 resolved,
             )

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from affinage.records.finding import Finding
+from affinage.records.idle import value_of
 from affinage.records.recipe import Recipe
 from affinage.records.verdict import Verdict
 from affinage.training.finetune import Finetuned
 from affinage.training.initial import FirstLoss, exceeds
 from affinage.training.optimizer import highest_rate
-from affinage.workflows.prescribe import changed_recipe, value_of
+from affinage.workflows.prescribe import changed_recipe
 from affinage.workflows.session import Session
 
 DOCTORS = (

@@ -53,6 +53,7 @@ def work_through(session: Session, sources: Sequence[Path], parts: Parts | None)
         _check_positive(session.recipe, data)
         work = work_of(session.recipe, data.classes, data.train.targets, parts)
         _mark_forced(session)
+        _tell_left_out(session)
         network = network_for(session, data, backbone, work, parts)
         backbone = network.backbone
         data = _fit_to_budget(session, data, backbone, work)
@@ -88,6 +89,22 @@ def _mark_forced(session: Session) -> None:
             " given: do not take its score for what the method can do.",
             evidence=forced,
             remedy="Use the right pairing that is named here, without --force.",
+        )
+    )
+
+
+def _tell_left_out(session: Session) -> None:
+    """Tell which settings of the recipe others have made idle, once."""
+    left_out = tuple(session.folder.state().get("left_out", ()))
+    if not left_out or any(one.code == "settings-left-out" for one in session.findings):
+        return
+    session.findings.append(
+        Finding(
+            code="settings-left-out",
+            severity="note",
+            subject=f"{len(left_out)} settings of the recipe were left out, since the settings given with "
+            "it leave them nothing to do.",
+            evidence=left_out,
         )
     )
 

@@ -1,9 +1,8 @@
 """Settings of what training makes small."""
 
-from collections.abc import Iterator
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from affinage.records.pairings import BalanceName, LabelForm, LossName, OutputName
 from affinage.records.section import Section
@@ -36,25 +35,3 @@ class LossSettings(Section):
     tau: float = Field(
         1.0, ge=0, le=5, description="For logit_adjustment: strength; 1 aims at equal classes."
     )
-
-    @model_validator(mode="after")
-    def _hold_together(self) -> Self:
-        problem = next(_idle(self), None)
-        if problem:
-            raise ValueError(problem)
-        return self
-
-
-def _idle(loss: LossSettings) -> Iterator[str]:
-    """Yield what was set and would change nothing, so that nobody believes that it did."""
-    if "gamma" in loss.altered and loss.name != "focal":
-        yield "gamma is for the focal loss: set loss.name=focal"
-    if "distribution" in loss.altered and loss.name not in ("zero_inflated", "hurdle"):
-        yield (
-            "distribution is for loss.name=zero_inflated and hurdle; to count by a negative "
-            "binomial without them, set loss.name=negative_binomial"
-        )
-    if "beta" in loss.altered and loss.balance != "effective":
-        yield "beta is for loss.balance=effective: set that too"
-    if "tau" in loss.altered and loss.balance != "logit_adjustment":
-        yield "tau is for loss.balance=logit_adjustment: set that too"

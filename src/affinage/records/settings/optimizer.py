@@ -42,6 +42,7 @@ class OptimizerSettings(Section):
         None,
         min_length=2,
         max_length=3,
+        examples=[(0.9, 0.999)],
         description="Memory of the gradient and of its square (rmsprop uses the second; adan has "
         "three); null = the optimizer's own.",
     )
@@ -66,21 +67,11 @@ class OptimizerSettings(Section):
 
 
 def _optimizer_problems(settings: OptimizerSettings) -> Iterator[str]:
-    name = settings.name
-    if settings.nesterov and name not in WITH_NESTEROV:
+    if settings.betas is None or settings.name in WITHOUT_BETAS:
+        return
+    wanted, given = 3 if settings.name == "adan" else 2, len(settings.betas)
+    if given != wanted:
         yield (
-            f"nesterov=true means nothing to {name}: give it to {', '.join(WITH_NESTEROV)}, or "
-            "choose nadam, which is Adam with Nesterov's momentum"
+            f"{settings.name} has {wanted} betas, and {given} were given; for example "
+            f"optimizer.betas={','.join(('0.9', '0.999', '0.99')[:wanted])}"
         )
-    if settings.nesterov and settings.momentum == 0:
-        yield "nesterov=true needs momentum above 0, such as 0.9"
-    if settings.amsgrad and name not in WITH_AMSGRAD:
-        yield f"amsgrad=true means nothing to {name}: it goes with {', '.join(WITH_AMSGRAD)}"
-    if settings.betas is not None and name in WITHOUT_BETAS:
-        yield f"{name} has no betas: leave them out" + (
-            ", and set momentum" if name in WITH_MOMENTUM else ""
-        )
-    elif settings.betas is not None and len(settings.betas) != (3 if name == "adan" else 2):
-        yield f"{name} has {3 if name == 'adan' else 2} betas"
-    if settings.eps is not None and name in WITHOUT_EPS:
-        yield f"{name} divides by nothing, so it has no eps: leave it out"

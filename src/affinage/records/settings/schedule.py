@@ -1,8 +1,8 @@
 """Settings of how the learning rate moves."""
 
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from affinage.records.section import Section
 
@@ -39,22 +39,3 @@ class ScheduleSettings(Section):
     minimum: float = Field(
         0.0, ge=0, lt=1, description="Share of `lr` below which no cut goes; for plateau."
     )
-
-    @model_validator(mode="after")
-    def _hold_together(self) -> Self:
-        if self.gamma is not None and self.name not in ("exponential", "step"):
-            msg = f"gamma means nothing to the schedule {self.name}: choose exponential or step" + (
-                ", or set factor" if self.name == "plateau" else ""
-            )
-            raise ValueError(msg)
-        if self.name != "step" and "every" in self.altered:
-            msg = f"every means nothing to the schedule {self.name}: choose step, or leave it out"
-            raise ValueError(msg)
-        unused = [name for name in OF_PLATEAU if name in self.altered]
-        if unused and self.name != "plateau":
-            msg = (
-                f"{', '.join(unused)} means nothing to the schedule {self.name}: choose plateau, or "
-                "leave it out"
-            )
-            raise ValueError(msg)
-        return self
