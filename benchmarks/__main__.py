@@ -15,8 +15,10 @@ from typing import Any
 
 from benchmarks.audit import whole_audit
 from benchmarks.collect import collect, collect_memory
+from benchmarks.epoch import epoch
 from benchmarks.features import features
 from benchmarks.finetune_peers import finetune_peers
+from benchmarks.frozen_epochs import frozen_epochs
 from benchmarks.heads import heads
 from benchmarks.labels import label_promises, off_topic, wrong_labels
 from benchmarks.ladder import ladder
@@ -43,6 +45,8 @@ SECTIONS: dict[str, Callable[[Path], dict[str, Any]]] = {
     "recipes": recipes,
     "ladder": ladder,
     "loader": loader,
+    "epoch": epoch,
+    "frozen_epochs": frozen_epochs,
     "audit": whole_audit,
     "near_duplicates": near_duplicates,
     "near_clean": near_clean,

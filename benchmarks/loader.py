@@ -71,17 +71,17 @@ def loader(samples: Path) -> dict[str, Any]:
     return _figures(speeds, len(paths))
 
 
-def photographs(samples: Path, folder: Path) -> list[Path]:
+def photographs(samples: Path, folder: Path, count: int = IMAGES) -> list[Path]:
     """Return the photographs to read, in folders as Keras wants them."""
     if given := os.environ.get("AFFINAGE_PHOTOS"):
-        return sorted(path for path in Path(given).rglob("*.jp*g"))[:IMAGES]
+        return sorted(path for path in Path(given).rglob("*.jp*g"))[:count]
     from PIL import Image
 
     found: list[Path] = []
     (folder / "photos" / "all").mkdir(parents=True)
     files = sorted((samples / "mushrooms4").rglob("*.jpg"))
     large = [path for path in files if _shorter(path) >= 330]
-    for number in range(IMAGES):
+    for number in range(count):
         pixels = decode(large[number % len(large)].read_bytes()).pixels
         # Another cut of a photograph that was shown already: no two files are the same.
         shift = number // len(large)

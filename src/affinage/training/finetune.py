@@ -53,7 +53,7 @@ class Finetuned:
         measured_layers: BatchNorm layers whose statistics were measured anew at the end.
         cuts: (epoch, factor from there on) of each cut of the schedule `plateau`.
         frozen_outputs: Whether the output of frozen layers was kept, or why it was not, as a sentence; empty
-            where nothing is frozen, or this sitting took no step.
+            where nothing is frozen.
     """
 
     steps: int
@@ -187,7 +187,7 @@ class _Training:
         )  # fmt: skip
         self.state = Progress()
         self._sitting = Sitting(0.0)
-        self._looks, self._frozen_outputs = looks or Looks(), ""
+        self._looks = looks or Looks()
 
     def restore(self) -> None:
         """Go on where the last checkpoint stands; else look at validation before the first step."""
@@ -255,7 +255,7 @@ class _Training:
             lost_at=state.lost_at,
             measured_layers=measured,
             cuts=tuple(state.plateau.cuts),
-            frozen_outputs=self._frozen_outputs,
+            frozen_outputs=state.frozen_outputs,
         )
 
     def _steps(self) -> Any:
@@ -272,7 +272,7 @@ class _Training:
         )  # fmt: skip
 
     def _told(self, sentence: str) -> None:
-        self._frozen_outputs = sentence
+        self.state.frozen_outputs = sentence
         if self._processes.first:
             self._observed.say(sentence)
 

@@ -26,6 +26,7 @@ class Progress:
         seconds: Time in training, over all sittings.
         stopped: Why it ended; empty while it goes on.
         lost_at: Step at which the loss was no number any more.
+        frozen_outputs: Whether the output of frozen layers is kept, or why not.
         history: (step, score) of every look.
         plateau: Where the schedule of that name stands.
     """
@@ -40,6 +41,7 @@ class Progress:
     seconds: float = 0.0
     stopped: str = ""
     lost_at: int | None = None
+    frozen_outputs: str = ""
     history: list[tuple[int, float]] = field(default_factory=list)
     plateau: Plateau = field(default_factory=Plateau)
 
