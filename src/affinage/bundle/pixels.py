@@ -52,7 +52,7 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
             warnings.simplefilter(
                 "ignore"
             )  # Pillow's own warning of many pixels: the limit is ours.
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            with Image.open(io.BytesIO(data), formats=_formats()) as image:
                 _check_size(image, max_pixels)
                 image.load()
                 return np.ascontiguousarray(ImageOps.exif_transpose(_rgb(image)))
@@ -67,6 +67,12 @@ def decode(data: bytes, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
         raise _unreadable(f"corrupt or truncated ({reason})") from None
 
 
+def _formats() -> tuple[str, ...]:
+    """Return the formats that this Pillow was built with, of those that are tried."""
+    Image.init()  # Returns at once from the second time on.
+    return tuple(name for name in FORMATS if name in Image.OPEN)
+
+
 def _check_size(image: Image.Image, max_pixels: int) -> None:
     if image.width * image.height > max_pixels:
         raise _unreadable(
@@ -77,9 +83,11 @@ def _check_size(image: Image.Image, max_pixels: int) -> None:
 def _rgb(image: Image.Image) -> Image.Image:
     """Return the image in sRGB on white, its EXIF rotation still to come."""
     exif = image.getexif()
-    if image.mode in ("I", "F"):
-        raise _unreadable(f"of 32 bits a channel (mode {image.mode}), whose scale is unknown")
-    if image.mode.startswith("I;16"):
+    if image.mode == "F":
+        image = _of_floats(image)
+    elif image.mode == "I":
+        raise _unreadable("of 32 bits a channel, whose scale is unknown")
+    elif image.mode.startswith("I;16"):
         image = Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
     elif image.mode in ("P", "1", "PA"):
         image = image.convert("RGBA" if "transparency" in image.info else "RGB")
@@ -97,6 +105,13 @@ def _rgb(image: Image.Image) -> Image.Image:
     shown.info.clear()
     shown.getexif().update({tag: exif[tag] for tag in (0x0112,) if tag in exif})
     return shown
+
+
+def _of_floats(image: Image.Image) -> Image.Image:
+    values = np.asarray(image)
+    if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
+        raise _unreadable("of 32-bit floats that do not lie in 0 to 1, whose scale is unknown")
+    return Image.fromarray((values * 255 + 0.5).astype(np.uint8))
 
 
 def _plainly(image: Image.Image) -> Image.Image:

@@ -126,7 +126,7 @@ def _write_torch(path: Path, bundle: Bundle, network: Network, note: str) -> Pas
     kind, batch = network.preprocessing, bundle.batch
     example = torch.full((batch or 2, kind.height, kind.width, 3), 127, dtype=torch.uint8)
     shapes = None if batch else ({0: torch.export.Dim("batch", max=1024)},)
-    whole = Exported(network.model.cpu(), network.activate).eval()
+    whole = Exported(network.model, network.activate).eval()
     with torch.no_grad():
         program = torch.export.export(whole, (example,), dynamic_shapes=shapes)
     torch.export.save(program, path, extra_files={"affinage.json": note})

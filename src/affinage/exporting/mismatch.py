@@ -1,16 +1,17 @@
 """What a difference between the trained and the exported model looks like, by its cause."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from affinage.imaging.resize import prepare
 from affinage.metrics.classification import softmax
 from affinage.records.bundle import Reading, Stage
-from affinage.records.preprocessing import Preprocessing
+from affinage.records.preprocessing import Interpolation, Preprocessing
 
 _NAMES = "RGB"
 _NEAR = 0.2
@@ -30,6 +31,7 @@ class Difference:
         exported: Numbers of the exported one.
         preprocessing: Of the trained model.
         reading: Of the exported one.
+        frame: The decoded pixels that a view was made of; None at other stages.
     """
 
     stage: Stage
@@ -37,6 +39,7 @@ class Difference:
     exported: NDArray[Any]
     preprocessing: Preprocessing
     reading: Reading
+    frame: NDArray[np.uint8] | None = None
 
 
 def explain(difference: Difference) -> str:
@@ -53,23 +56,38 @@ def explain(difference: Difference) -> str:
 
 def channel_order(difference: Difference) -> Iterator[str]:
     """Name another order of the colour channels."""
-    axis = 1 if difference.stage.name == "tensor" else -1
+    planes = difference.stage.name == "tensor"
+    trained, exported = difference.trained, difference.exported
+    if planes:
+        trained, exported = (_levels(one, difference.preprocessing) for one in (trained, exported))
     for order in permutations(range(3)):
         if order == (0, 1, 2):
             continue
-        if _explains(difference, np.take(_shown(difference), order, axis=axis)):
+        if _nearer(np.take(exported, order, axis=-1), exported, trained):
             found = "".join(_NAMES[channel] for channel in order)
             yield f"the channel order is another ({found} where the run has RGB)"
 
 
 def resize_filter(difference: Difference) -> Iterator[str]:
-    """Name another look at the frame; which one is not asked of pixels that are resized already."""
-    kind = difference.preprocessing
-    frame = "the whole frame" if kind.whole else f"a centre crop of {kind.crop:g}"
-    yield (
-        f"the resize is another one: the run has {kind.interpolation} with anti-aliasing, "
-        f"{frame}, {kind.width} × {kind.height} (another resize filter, crop or size)"
+    """Name another look at the frame: the one of those at hand that gives the exported view."""
+    kind, frame = difference.preprocessing, difference.frame
+    known = f"the run has {kind.interpolation} with anti-aliasing, " + (
+        "the whole frame" if kind.whole else f"a centre crop of {kind.crop:g}"
     )
+    if frame is not None:
+        for name, other in _other_looks(kind):
+            if _nearer(prepare(frame, other), difference.trained, difference.exported):
+                yield f"the {name} where {known}"
+    yield f"the resize is another (filter, anti-aliasing, crop or size); {known}"
+
+
+def _other_looks(kind: Preprocessing) -> Iterator[tuple[str, Preprocessing]]:
+    """Yield other ways to look at a frame, and what each is called."""
+    for interpolation in get_args(Interpolation):
+        yield f"resize filter is {interpolation}", replace(kind, interpolation=interpolation)
+    for crop in (1.0, 0.95, 0.9, 0.875, 0.8, 0.75):
+        yield f"centre crop is {crop:g}", replace(kind, crop=crop, whole=False)
+    yield "whole frame is squeezed", replace(kind, whole=True)
 
 
 def normalisation(difference: Difference) -> Iterator[str]:
@@ -149,19 +167,29 @@ _RULES: dict[str, tuple[Callable[[Difference], Iterator[str]], ...]] = {
 """What is asked of each stage, the surest first."""
 
 
-def _shown(difference: Difference) -> NDArray[Any]:
-    return difference.exported
+def _levels(tensor: NDArray[Any], kind: Preprocessing) -> NDArray[np.float64]:
+    """Return a normalised tensor (n, 3, height, width) as shares of light, channels last."""
+    mean, std = (np.array(one).reshape(1, 3, 1, 1) for one in (kind.mean, kind.std))
+    shares: NDArray[np.float64] = np.moveaxis(tensor * std + mean, 1, -1)
+    return shares
+
+
+def _nearer(mended: NDArray[Any], before: NDArray[Any], wanted: NDArray[Any]) -> bool:
+    """Return whether what is mended is near what is wanted, as it was not before."""
+    mended, before, wanted = (np.asarray(one, np.float64) for one in (mended, before, wanted))
+    apart = np.abs(before - wanted).mean()
+    return bool(apart > 0 and np.abs(mended - wanted).mean() <= _NEAR * apart)
 
 
 def _explains(
     difference: Difference, mended: NDArray[Any], *, of: NDArray[Any] | None = None
 ) -> bool:
     """Return whether what is mended is near the trained model's numbers, as it was not before."""
-    trained = (difference.trained if of is None else of).astype(np.float64)
-    mended = np.asarray(mended, dtype=np.float64).reshape(trained.shape)
-    before = np.abs(difference.exported.astype(np.float64) - difference.trained).mean()
-    left = np.abs(mended - trained).mean()
-    return bool(before > 0 and left <= _NEAR * before)
+    wanted = difference.trained if of is None else of
+    before = difference.exported.astype(np.float64)
+    if of is not None:  # What is there twice is as it is: the wrong numbers are what is wanted.
+        return _nearer(before, difference.trained, wanted)
+    return _nearer(mended.reshape(wanted.shape), before, wanted)
 
 
 def _numbers(values: Any) -> str:

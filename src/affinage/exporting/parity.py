@@ -75,10 +75,16 @@ class _Seen:
     numbers: int = 0
     scale: float = 1.0
     example: tuple[NDArray[Any], NDArray[Any]] | None = None
+    frame: NDArray[np.uint8] | None = None
 
-    def add(self, trained: NDArray[Any], exported: NDArray[Any]) -> None:
+    def add(
+        self,
+        trained: NDArray[Any],
+        exported: NDArray[Any],
+        frame: NDArray[np.uint8] | None = None,
+    ) -> None:
         if trained.shape != exported.shape:
-            self.largest, self.example = float("inf"), (trained, exported)
+            self.largest, self.example, self.frame = float("inf"), (trained, exported), frame
             self.numbers += 1
             return
         apart = np.abs(exported.astype(np.float64) - trained)
@@ -86,7 +92,7 @@ class _Seen:
         if not np.isfinite(largest):
             largest = float("inf")
         if self.example is None or largest > self.largest:
-            self.example = (trained, exported)
+            self.example, self.frame = (trained, exported), frame
         self.largest = max(self.largest, largest)
         self.total += float(apart.sum())
         self.numbers += apart.size
@@ -170,9 +176,9 @@ def _compare(
         views.append(prepare(pixels, kind))
         own.append(reader.view(frame))
         frames.append(frame)
-        seen.stages["view"].add(views[-1], reader.view(pixels))
+        seen.stages["view"].add(views[-1], reader.view(pixels), pixels)
         if reader.record.any_size:
-            seen.stages["view"].add(views[-1], look(pixels[None], False)[VIEW][0])  # noqa: FBT003
+            seen.stages["view"].add(views[-1], look(pixels[None], False)[VIEW][0], pixels)  # noqa: FBT003
     _compare_numbers(seen, original, reader, look, np.stack(views))
     by_reader = reader.compute(np.stack(own))[OUTPUTS]
     for frame, row, truth in zip(frames, by_reader, seen.trained[-len(items) :], strict=True):
@@ -236,6 +242,7 @@ def _check(name: str, seen: _Seen, original: Original, reader: BundleReader) -> 
                 exported=exported,
                 preprocessing=original.model.preprocessing,
                 reading=reader.record.reading,
+                frame=seen.frame,
             )
         ),
     )
