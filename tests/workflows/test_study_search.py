@@ -124,3 +124,29 @@ def test_a_search_that_cannot_be_is_refused(digits, elsewhere, given, said):
     with pytest.raises(RecipeError, match=said):
         affinage.study(digits, **(GIVEN | given))
     assert not list(elsewhere.iterdir())
+
+
+def test_a_bake_off_weighs_backbones_and_names_the_front(digits, here):
+    study = affinage.study(
+        digits, vary=["model.backbone=tf_efficientnet_lite0,sift_words"], repeats=2, bake_off=True,
+        settings=["features.penalties=0.1"], reporter=Silent(),
+    )  # fmt: skip
+    said = study.answer
+    assert said.failed == 0
+    assert {one.arm for one in said.weighed} == {0, 1}
+    assert all(one.milliseconds.low <= one.milliseconds.value for one in said.weighed)
+    assert said.weighed[0].weights > 3_000_000
+    assert said.verdict.startswith("Pareto front of score and latency:")
+    assert "Score against latency" in study.page.read_text()
+    assert not said.followed  # Words cannot be fine-tuned, and one backbone alone is no comparison.
+
+
+def test_fewer_classes_are_told_apart_on_the_same_images(digits, here):
+    said = affinage.study(
+        digits, vary=["classes=2,3"], repeats=2, settings=["features.penalties=0.1"],
+        reporter=Silent(),
+    ).answer  # fmt: skip
+    assert (
+        said.arms[0].confirmed.value >= said.arms[1].confirmed.value
+    )  # Two classes are no harder.
+    assert said.arms[0].confirmed.n == said.arms[1].confirmed.n

@@ -60,7 +60,9 @@ def study_report(study: StudyRecord, *, share: bool) -> Report:
         verdict=said.verdict if said is not None else "No answer yet.",
         tone=_tone(said),
         sections=tuple(sections),
-        footer=f"Study {study.name}, asked {study.asked}. Trials never see the test part.",
+        footer=f"Study {study.name}, imported {study.asked}: these are the trials of others."
+        if is_past(study)
+        else f"Study {study.name}, asked {study.asked}. Trials never see the test part.",
     )
 
 
@@ -87,6 +89,11 @@ def trials_csv(study: StudyRecord) -> str:
             ]
         )
     return text.getvalue()
+
+
+def is_past(study: StudyRecord) -> bool:
+    """Return whether a study was imported: its score has no name of ours."""
+    return study.question.metric in ("score", "share", "loss")
 
 
 def _tone(said: Answer | None) -> Literal["good", "caution", "neutral"]:
@@ -128,12 +135,14 @@ def _question(study: StudyRecord, shown: Figures) -> Iterator[Block]:
     )
     rows = [("compared", "; ".join(arm.name for arm in question.arms))]
     rows += [(f"tuned for each: {one.key}", _range(one)) for one in question.nuisance]
-    rows += [("fixed", ", ".join(question.fixed) or "the recipe's defaults")]
+    rows += [
+        ("fixed", ", ".join(question.fixed) or ("–" if is_past(study) else "the recipe's defaults"))
+    ]
     rows += [("scored by", question.metric)]
     if announced is not None:
         rows += [("a difference counts from", shown.size(announced.smallest))]
         looks = ", ".join(str(look) for look in announced.looks)
-        rows += [("looked at after", f"{looks} seeds")]
+        rows += [("looked at after", f"{looks} seed{'s' if looks != '1' else ''}")]
     if question.budget is not None:
         rows += [("budget", _duration(question.budget))]
     yield Table(columns=("what", "values"), rows=tuple(rows))

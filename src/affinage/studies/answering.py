@@ -125,9 +125,14 @@ def look_at(seen: Seen, pairs: Sequence[tuple[int, int]], look: int) -> list[Dif
             seen.announced,
             pair,
             look=look,
+            ran=all(_came_to_an_end(seen, arm) for arm in pair),
         )
         for pair in pairs
     ]
+
+
+def _came_to_an_end(seen: Seen, arm: int) -> bool:
+    return any(job.arm == arm and trial.state == "complete" for job, trial in seen.ended.items())
 
 
 def _arm(seen: Seen, arm: int) -> ArmResult:
@@ -276,7 +281,7 @@ def _verdict(
     if len(decided) == 1:
         return decided[0].sentence
     told = {
-        says: [question.arms[one.arm].name for one in decided if one.says == says]
+        says: [f"'{question.arms[one.arm].name}'" for one in decided if one.says == says]
         for says in ("helps", "hurts", "no difference", "cannot tell yet")
     }
     parts = [f"{says}: {', '.join(names)}" for says, names in told.items() if names]

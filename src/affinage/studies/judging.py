@@ -17,6 +17,9 @@ from affinage.records.estimate import Estimate
 from affinage.records.study import Announced, Difference, Question, Says
 from affinage.studies.scoring import METRICS, Metric
 
+FEW = 3
+"""Repeats to begin with, where there are none."""
+
 MOST_REPEATS = 1000
 MOST_IMAGES = 10_000_000
 
@@ -28,6 +31,7 @@ def judge(
     pair: tuple[int, int],
     *,
     look: int,
+    ran: bool = False,
 ) -> Difference:
     """Return the verdict on one comparison at one look.
 
@@ -37,6 +41,7 @@ def judge(
         announced: With the smallest difference that matters, and the looks.
         pair: Arm, and the arm that it is compared with.
         look: After how many repeats this is.
+        ran: Whether both have trials that came to their end, though none on the same fresh seed.
     """
     metric, names = METRICS[question.metric], [question.arms[arm].name for arm in pair]
     level = level_at(look, announced.looks, comparisons=len(question.arms) - 1)
@@ -44,8 +49,8 @@ def judge(
         nothing = Estimate(value=None, low=None, high=None, n=0)
         return Difference(
             arm=pair[0], against=pair[1], says="cannot tell yet", effect=nothing, level=level,
-            sentence=f"'{names[0]}' cannot be compared with '{names[1]}': its trials failed.",
-            repeats=0, bootstrap=nothing,
+            sentence=_not_compared(names, ran=ran),
+            repeats=0, bootstrap=nothing, more_repeats=FEW if ran else None,
         )  # fmt: skip
     found = crossed(table, unit=metric.unit)
     low, high = found.interval(level)
@@ -70,6 +75,15 @@ def judge(
         more_images=images,
         sentence=_sentence(says, names, effect, announced, metric, found.repeats, (repeats, images)),
     )  # fmt: skip
+
+
+def _not_compared(names: list[str], *, ran: bool) -> str:
+    if not ran:
+        return f"'{names[0]}' cannot be compared with '{names[1]}': its trials failed."
+    return (
+        f"'{names[0]}' against '{names[1]}': cannot tell yet: the best of each was not run again; "
+        f"about {FEW} repeats needed."
+    )
 
 
 def _verdict(low: float, high: float, smallest: float) -> Says:

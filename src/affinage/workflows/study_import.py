@@ -4,6 +4,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from affinage.errors import DataError
-from affinage.records.study import Announced, Difference, Job, StudyRecord
+from affinage.records.study import Announced, Answer, Difference, Job, StudyRecord
 from affinage.records.study import TrialState as State
 from affinage.store.study_folder import StudyFolder
 from affinage.store.trial_queue import TrialQueue
@@ -199,13 +200,22 @@ def _enter(folder: StudyFolder, found: Imported, told: Reporter) -> None:
     )
     pairs = comparisons(question)
     decided: list[Difference] = look_at(seen, pairs, question.repeats) if pairs else []
-    folder.save_answer(answer(seen, decided, finished=True))
+    folder.save_answer(_to_ask_next(answer(seen, decided, finished=True)))
     record = StudyRecord(
         name=folder.name, asked=folder.asked(), question=question, design=found.points, images=None,
         announced=announced, trials=tuple(ended[job] for job in sorted(ended)),
         answer=folder.answer(),
     )  # fmt: skip
     write_page(folder, record)
+
+
+def _to_ask_next(said: Answer) -> Answer:
+    """Return the answer with what the owner of past results can do next."""
+    more = [one.more_repeats for one in said.differences if one.more_repeats]
+    if not more:
+        return replace(said, next_question="Ask it of your images: affinage study ask --help")
+    told = f"Run what is compared on {max(more):,} more seeds, and import the results again."
+    return replace(said, next_question=told)
 
 
 def _announced(found: Imported) -> Announced:

@@ -12,7 +12,7 @@ WIDTH, HEIGHT = 440.0, 300.0
 LEFT, RIGHT, TOP, BOTTOM = 74.0, 412.0, 34.0, 240.0
 SIZE = 12.5
 SHADES = 6
-MOST_NUMBERED = 40
+MOST_NUMBERED = 20
 """Above so many points the shade alone is shown."""
 
 
