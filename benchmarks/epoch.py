@@ -1,7 +1,9 @@
 """Full fine-tuning against a plain loop, fastai and Keras: images a second, interleaved.
 
 The same photographs as `loader`, batches of 32 at 224 × 224, crop and flip, random weights, in fp32. A few
-steps stand for an epoch: AFFINAGE_EPOCH_IMAGES (64) images, after a first pass that is not counted.
+steps stand for an epoch: AFFINAGE_EPOCH_IMAGES (64) images, after a first pass that is not counted. Each
+network that is finished is a line of `epoch.jsonl`: stop at any time, and call again to go on; remove the
+file to measure anew.
 """
 
 import json
@@ -36,6 +38,7 @@ NETWORKS: dict[str, dict[str, tuple[str, float]]] = {
 """By our network: what each peer calls its own, and the goal."""
 
 KERAS = Peer(packages=("tensorflow-cpu", "keras", "pillow", "scipy"), pinned=())
+KEPT = Path(__file__).with_name("epoch.jsonl")
 SHOWN = ("torch", "timm", "fastai", "keras", "tensorflow-cpu", "tensorflow_cpu")
 ROUNDS = int(os.environ.get("AFFINAGE_ROUNDS", "2"))
 
@@ -81,7 +84,7 @@ def peer_process(peer: str, listed: Path, threads: int) -> Iterator[Process]:
         else python_of(peer)
     )
     script = Path(__file__).with_name("epoch_peers.py")
-    environment = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}  # All have as many.
     with tempfile.TemporaryFile("w+") as complaints:
         process = subprocess.Popen(
             [python, script, peer, listed, str(threads)], env=environment, text=True,
@@ -114,24 +117,46 @@ def write_list(file: Path, paths: list[Path]) -> Path:
 
 
 def epoch(samples: Path) -> dict[str, Any]:
-    """Measure an epoch of each network, each way in turn, and give medians and ratios."""
+    """Measure the networks that are missing, each way in turn, and give medians and ratios of all."""
     count = int(os.environ.get("AFFINAGE_EPOCH_IMAGES", "64"))
     threads = len(os.sched_getaffinity(0))
-    found: dict[tuple[str, str], list[Speed]] = {}
+    for own in (name for name in NETWORKS if name not in kept_networks(count, threads)):
+        found = _measured(samples, own, count, threads)
+        line = {"network": own, "images": count, "threads": threads, "speeds": found}
+        with KEPT.open("a") as file:
+            file.write(json.dumps(line) + "\n")
+        print(own, found, flush=True)
+    return _figures(kept_networks(count, threads), count, threads)
+
+
+def _measured(
+    samples: Path, own: str, count: int, threads: int
+) -> dict[str, list[tuple[float, float]]]:
+    """Return seconds for an image of every peer and round, after a pass that is not counted."""
+    asked = {"affinage": own} | {peer: theirs for peer, (theirs, _) in NETWORKS[own].items()}
+    found: dict[str, list[tuple[float, float]]] = {peer: [] for peer in asked}
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         listed = listed_photographs(samples, Path(name), count)
-        peers = {
-            peer: stack.enter_context(peer_process(peer, listed, threads))
-            for peer in ("affinage", "plain", "fastai", "keras")
+        peers = {peer: stack.enter_context(peer_process(peer, listed, threads)) for peer in asked}
+        for number in range(ROUNDS + 1):
+            for peer, network in asked.items():
+                speed = peers[peer].do("epoch", network)
+                if number:
+                    found[peer].append((speed.wall, speed.processor))
+    return found
+
+
+def kept_networks(count: int, threads: int, file: Path = KEPT) -> dict[str, dict[str, list[Speed]]]:
+    """Return the speeds of all networks that were measured in this way, by network and peer."""
+    lines = file.read_text().splitlines() if file.exists() else []
+    rows = [json.loads(line) for line in lines if line.endswith("}")]
+    return {
+        row["network"]: {
+            peer: [Speed(*times) for times in found] for peer, found in row["speeds"].items()
         }
-        for own, others in NETWORKS.items():
-            asked = {"affinage": own} | {peer: theirs for peer, (theirs, _) in others.items()}
-            for number in range(ROUNDS + 1):
-                for peer, network in asked.items():
-                    speed = peers[peer].do("epoch", network)
-                    if number:
-                        found.setdefault((own, peer), []).append(speed)
-    return _figures(found, count, threads)
+        for row in rows
+        if (row["images"], row["threads"]) == (count, threads)
+    }
 
 
 def _figures(found: dict[tuple[str, str], list[Speed]], count: int, threads: int) -> dict[str, Any]:
@@ -140,7 +165,7 @@ def _figures(found: dict[tuple[str, str], list[Speed]], count: int, threads: int
         mine = median(found[own, "affinage"])
         figures[f"affinage, {own}, images/s (by processor second)"] = per_second(mine)
         for peer, (theirs, goal) in others.items():
-            speed = median(found[own, peer])
+            speed = median(found[own][peer])
             figures[f"{peer}, {theirs}, images/s (by processor second)"] = per_second(speed)
             figures[f"{own}, times {peer} (goal: at least {goal})"] = ratio(speed, mine)
     figures["images an epoch, threads, rounds"] = [count, threads, ROUNDS]

@@ -3,6 +3,7 @@
 import torch
 
 from affinage.errors import ModelError
+from affinage.models.process import keep_to_processors
 
 
 def accelerators() -> tuple[str, ...]:
@@ -25,6 +26,7 @@ def choose_device(asked: str = "auto") -> tuple[torch.device, str]:
     Raises:
         ModelError: If the device asked for is not there.
     """
+    keep_to_processors()  # Before torch starts threads of its own.
     seen = accelerators()
     if asked == "auto":
         if torch.cuda.is_available():
