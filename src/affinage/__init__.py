@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from affinage.workflows.evaluate import evaluate
     from affinage.workflows.exclude import exclude
     from affinage.workflows.export import export
+    from affinage.workflows.feedback import feedback_add, feedback_compare
     from affinage.workflows.include import decisions, include
     from affinage.workflows.layers import layers
     from affinage.workflows.models import list_models
@@ -88,6 +89,8 @@ _HOMES = {
     "exclude": "workflows.exclude",
     "export": "workflows.export",
     "fastai_callback": "watching.callbacks",
+    "feedback_add": "workflows.feedback",
+    "feedback_compare": "workflows.feedback",
     "huggingface_callback": "watching.callbacks",
     "include": "workflows.include",
     "keras_callback": "watching.keras",
@@ -138,6 +141,8 @@ __all__ = [
     "exclude",
     "export",
     "fastai_callback",
+    "feedback_add",
+    "feedback_compare",
     "huggingface_callback",
     "include",
     "keras_callback",

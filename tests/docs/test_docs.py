@@ -19,6 +19,7 @@ from affinage.records.augmentation import AugmentationsResult, AugmentationTrial
 from affinage.records.box import ClassCounts, CountsResult
 from affinage.records.decision import Decision, DecisionResult, NumberedDecision
 from affinage.records.evaluation import Evaluation, Look
+from affinage.records.feedback import FeedbackAdded, FeedbackCompared
 from affinage.records.finding import Finding
 from affinage.records.layers import Layer, LayerTable
 from affinage.records.monitored import MonitorResult, ToLabel, WindowJudged
@@ -228,6 +229,8 @@ def test_the_json_of_a_run_is_documented_key_by_key():
         ("exclude.md", "key of `decision`", Decision, ()),
         ("include.md", "key of `decisions[]`", NumberedDecision, ()),
         ("split.md", "key", SplitResult, ("format", "command")),
+        ("feedback.md", "key", FeedbackAdded, ("format", "command")),
+        ("feedback.md", "key of the comparison", FeedbackCompared, ("format", "command")),
         ("monitor.md", "key", MonitorResult, ("format", "command")),
         ("monitor.md", "key of `windows[]`", WindowJudged, ()),
         ("monitor.md", "key of `to_label[]`", ToLabel, ()),

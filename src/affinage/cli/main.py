@@ -23,6 +23,7 @@ from affinage.cli.env import env
 from affinage.cli.evaluate import evaluate
 from affinage.cli.exclude import exclude
 from affinage.cli.export import export
+from affinage.cli.feedback import feedback
 from affinage.cli.include import include
 from affinage.cli.layers import layers
 from affinage.cli.models import models
@@ -41,7 +42,19 @@ from affinage.errors import AffinageError
 MISTAKE, INTERRUPTED = 2, 130
 
 PANELS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Model": (train, doctor, study, predict, evaluate, export, serve, monitor, show, augmentations),
+    "Model": (
+        train,
+        doctor,
+        study,
+        predict,
+        evaluate,
+        export,
+        serve,
+        monitor,
+        feedback,
+        show,
+        augmentations,
+    ),
     "Data": (collect, counts, audit, sample, exclude, include, relabel, split),
     "About": (bench, bench_bundle, models, recipes, layers, env, demo),
 }

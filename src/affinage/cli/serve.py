@@ -38,7 +38,9 @@ def serve(
     threads: Annotated[
         int | None, typer.Option(metavar="N", help="That compute.", show_default="one per processor")
     ] = None,
-    batch: Annotated[int, typer.Option(metavar="N", help="Images computed together, at most.")] = 8,
+    batch: Annotated[
+        int, typer.Option(metavar="N", help="Images computed together, at most; 0 measures it.")
+    ] = 0,
     linger_ms: Annotated[
         float, typer.Option(metavar="MS", help="How long an image may wait for others.")
     ] = 0.0,

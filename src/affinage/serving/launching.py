@@ -1,6 +1,7 @@
 """The application on a socket: patient with no one, and gone without leaving a request unanswered."""
 
 import asyncio
+import signal
 from typing import Any
 
 import uvicorn
@@ -56,4 +57,11 @@ def launch(app: FastAPI, *, host: str, port: int, grace: float) -> None:
         timeout_graceful_shutdown=max(1, round(grace)),
         h11_max_incomplete_event_size=32_768,
     )
-    uvicorn.Server(config).run()
+    server = uvicorn.Server(config)
+    # uvicorn sends itself the signal again once all is answered: then it is the end, not a failure.
+    before = {one: signal.signal(one, lambda *_: None) for one in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        server.run()
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)

@@ -17,7 +17,8 @@ class Limits:
         seconds: From the first byte of a body to its answer; a slower one is given up.
         waiting: Images that may wait for an answer; one more is refused with 503 and Retry-After.
         held: Bytes of all bodies together, in MB; a body more is refused likewise.
-        batch: Images that are computed together at most.
+        batch: Images that are computed together at most; 0 where the start of the server measures what
+            is fastest here: on some processors several at once take longer each than one.
         linger_ms: How long an image may wait for others to be computed with, milliseconds.
     """
 
@@ -28,7 +29,7 @@ class Limits:
     seconds: float = 10.0
     waiting: int = 64
     held: int = 256
-    batch: int = 8
+    batch: int = 0
     linger_ms: float = 0.0
 
     @property

@@ -1,6 +1,7 @@
 """Drift while serving: every full window is judged in a thread of its own, one at a time."""
 
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +21,9 @@ from affinage.store.bundle import BundleFolder
 
 _FORMAT = 1
 
+SHARE = 0.03
+"""Of one processor that judging may cost, on average; windows that come faster are passed over."""
+
 
 class Watched:
     """Collects what was answered and judges each full window against the bundle's baseline.
@@ -35,7 +39,7 @@ class Watched:
         self._path, self._window, self._rate, self._counters = bundle, window, rate, counters
         self._lock = threading.Lock()
         self._gathered: list[Served] = []
-        self._number, self._judging = 0, False
+        self._number, self._judging, self._rest_until = 0, False, 0.0
         self._last: dict[str, Any] = {
             "format": _FORMAT,
             "windows": 0,
@@ -54,8 +58,8 @@ class Watched:
             if len(self._gathered) < self._window:
                 return
             full, self._gathered = self._gathered[: self._window], self._gathered[self._window :]
-            if self._judging:
-                return  # Windows come faster than they are judged: this one is passed over.
+            if self._judging or time.monotonic() < self._rest_until:
+                return  # Windows come faster than judging may cost: this one is passed over.
             self._judging = True
             self._number += 1
             number = self._number
@@ -67,6 +71,7 @@ class Watched:
             return dict(self._last, gathered=len(self._gathered))
 
     def _judge(self, served: list[Served], number: int) -> None:
+        begun = time.thread_time()
         try:
             found = self._found(served, number)
             alarm = found["alarm"]
@@ -80,6 +85,7 @@ class Watched:
         finally:
             with self._lock:
                 self._judging = False
+                self._rest_until = time.monotonic() + (time.thread_time() - begun) / SHARE
         with self._lock:
             self._last = {"format": _FORMAT, "windows": number, "window": self._window, **found}
 
