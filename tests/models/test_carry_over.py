@@ -107,6 +107,23 @@ def test_what_depends_on_the_inputs_size_begins_anew_and_is_named(trained):
     assert "backbone.dense.weight" in carried.summary
 
 
+def test_a_cut_backbone_and_the_whole_one_share_what_both_have():
+    cut = ("model.head.pooling=mean_deviation", "model.head.layers=2,3")
+    whole, middle = model_of(3, backbone="resnet18"), model_of(3, *cut, backbone="resnet18", seed=5)
+    to_middle = carry_over(whole.state_dict(), OLD, middle, OLD)
+    assert torch.equal(
+        middle.state_dict()["backbone.network.conv1.weight"],
+        whole.state_dict()["backbone.conv1.weight"],
+    )
+    assert to_middle.fresh == ("head.weight", "head.bias")
+    assert to_middle.kept == ()
+    back = model_of(3, backbone="resnet18", seed=7)
+    to_whole = carry_over(middle.state_dict(), OLD, back, OLD)
+    assert 0 < to_whole.weights < to_whole.of
+    state, first = back.state_dict(), whole.state_dict()
+    assert all(name in to_whole.fresh or torch.equal(state[name], first[name]) for name in state)
+
+
 def test_another_network_is_refused(trained):
     with pytest.raises(ModelError, match="fits this backbone"):
         carry_over(trained.state_dict(), OLD, model_of(3, backbone="resnet18"), OLD)

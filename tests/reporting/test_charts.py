@@ -127,3 +127,17 @@ def test_a_row_without_images_is_drawn():
 
 def test_a_matrix_tells_its_worst_confusion():
     assert "class 0 called class 1: 1" in matrix_chart(matrix(3), identity="m")
+
+
+@pytest.mark.parametrize("values", [(100.0, 100.0), (3.0, 100.0), (97.0, 100.0)])
+def test_no_axis_of_shares_goes_beyond_all(values):
+    scale = linear_scale(values, start=0, end=1, largest=100.0)
+    assert scale.high == 100.0
+    assert max(scale.ticks) <= 100.0
+    chart = Chart(
+        title="",
+        x="epoch",
+        y="accuracy, %",
+        lines=(Line(name="a", points=((0.0, 100.0), (1.0, 100.0))),),
+    )
+    assert "110" not in line_chart(chart, identity="x")

@@ -115,6 +115,21 @@ def test_a_training_goes_on_from_a_trained_model(trained, digits, tmp_path):
     assert "the run run" in run.record.model.weights
 
 
+def test_another_head_on_the_run_s_network_says_what_was_carried_over(trained, digits, tmp_path):
+    run = affinage.train(
+        digits, data=tmp_path / "data", output=tmp_path / "run", start=trained.path, stages="finetune",
+        settings=["finetune.steps=1", "model.head.pooling=mean_deviation", "model.head.layers=2,3"],
+        reporter=Silent(),
+    )  # fmt: skip
+    finding = next(one for one in run.record.findings if one.code == "carried-over")
+    assert "0 labels kept" in finding.subject
+    assert "model.head.pooling was backbone and is mean_deviation." in finding.evidence
+    card, before = run.record.model, trained.record.model
+    assert (
+        card.preprocessing.width == before.preprocessing.width == 64
+    )  # Of the run, not the default.
+
+
 def test_more_classes_begin_at_nothing_and_old_rows_stay(trained, digits, tmp_path):
     more = tmp_path / "more"
     shutil.copytree(digits, more)

@@ -5,24 +5,16 @@ from typing import Annotated
 
 import typer
 
+from affinage.cli.recipe_options import recipe_option, set_option
+
 
 def augmentations(
     source: Annotated[
         list[Path], typer.Argument(metavar="SOURCE", help="Images, as for `affinage train`.")
     ],
     *,
-    recipe: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="A recipe in YAML.", show_default=False)
-    ] = None,
-    setting: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="One setting, such as augment.rotation=20; may be repeated.",
-            show_default=False,
-        ),
-    ] = None,
+    recipe: Annotated[Path | None, recipe_option()] = None,
+    setting: Annotated[list[str] | None, set_option("augment.rotation=20")] = None,
     run: Annotated[
         Path | None,
         typer.Option(

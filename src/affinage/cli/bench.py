@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from affinage.cli.recipe_options import recipe_option, set_option
+
 if TYPE_CHECKING:
     from affinage.records.bench import Bench
 
@@ -12,21 +14,8 @@ if TYPE_CHECKING:
 def bench(
     source: Annotated[Path, typer.Argument(metavar="SOURCE", help="A folder of images.")],
     *,
-    recipe: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RECIPE", help="A recipe: its network and settings.", show_default=False
-        ),
-    ] = None,
-    setting: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="One setting, such as compute.threads=4; may be repeated.",
-            show_default=False,
-        ),
-    ] = None,
+    recipe: Annotated[str | None, recipe_option("Its network and settings are measured")] = None,
+    setting: Annotated[list[str] | None, set_option("compute.threads=4")] = None,
     images: Annotated[
         int, typer.Option(metavar="N", help="Images to measure at most, spread over the source.")
     ] = 192,

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from affinage.cli.recipe_options import recipe_option
+
 if TYPE_CHECKING:
     from rich.text import Text
 
@@ -34,10 +36,7 @@ def doctor(
         bool,
         typer.Option("--preflight", help="TARGET is a source of images: check before training."),
     ] = False,
-    recipe: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Recipe of the pre-flight.", show_default=False),
-    ] = None,
+    recipe: Annotated[str | None, recipe_option("Of the pre-flight")] = None,
     keep: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Save what was seen, to be judged again later.",

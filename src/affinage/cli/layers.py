@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from affinage.cli.recipe_options import set_option
+
 
 def layers(
     recipe: Annotated[
@@ -16,15 +18,7 @@ def layers(
         ),
     ] = None,
     *,
-    setting: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="One setting, such as model.backbone=three_conv; may be repeated.",
-            show_default=False,
-        ),
-    ] = None,
+    setting: Annotated[list[str] | None, set_option("model.backbone=three_conv")] = None,
     classes: Annotated[
         int | None,
         typer.Option(

@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from affinage.cli.recipe_options import recipe_option, set_option
 from affinage.cli.started import STARTED
 
 _RECIPE = "The recipe"
@@ -82,23 +83,9 @@ def train(
             show_default=False,
         ),
     ] = None,
-    recipe: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="A recipe in YAML, or the name of a shipped one.",
-            rich_help_panel=_RECIPE,
-        ),
-    ] = None,
+    recipe: Annotated[Path | None, recipe_option(panel=_RECIPE)] = None,
     setting: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            help="One setting, such as optimizer.lr=3e-4; may be repeated. See --settings.",
-            rich_help_panel=_RECIPE,
-            show_default=False,
-        ),
+        list[str] | None, set_option("optimizer.lr=3e-4", more="See --settings.", panel=_RECIPE)
     ] = None,
     stages: Annotated[
         str | None,

@@ -9,6 +9,9 @@ from affinage.errors import ModelError
 from affinage.models.classifier import Classifier
 from affinage.records.carried_over import CarriedOver
 
+CUT = "backbone.network."
+"""Where a backbone's tensors stand if its maps are taken from the middle (`model.head.layers`)."""
+
 LAST = ("head.weight", "head.bias", "head.last.weight", "head.last.bias")
 
 
@@ -20,7 +23,8 @@ def carry_over(
 ) -> CarriedOver:
     """Put a trained model's weights into a new one, in place, and return what was carried over.
 
-    A tensor is carried where name and shape are the same. Of the head's last layer, the rows of
+    A tensor is carried where name and shape are the same; a backbone that is cut for maps of its middle, and
+    the whole one, are the same network as far as both go. Of the head's last layer, the rows of
     labels that both know are carried to where the new model has them; rows of new labels are 0.
     Where the head gives several numbers for each label, those of number k stand at k * labels + label.
 
@@ -34,6 +38,8 @@ def carry_over(
         ModelError: If nothing of the backbone fits: it is another network.
     """
     state = model.state_dict()
+    cut = any(name.startswith(CUT) for name in state)
+    old_state = {_named(name, cut=cut): tensor for name, tensor in old_state.items()}
     last = [name for name in state if name in LAST]
     taken = {
         name: tensor
@@ -43,8 +49,7 @@ def carry_over(
     if not any(name.startswith("backbone.") and tensor.ndim > 1 for name, tensor in taken.items()):
         raise ModelError(
             "No layer of the trained model fits this backbone.",
-            remedy="Go on with the run's own model.backbone and its settings, or leave --from out. "
-            "From a run of another task, name its head too: model.head.pooling and model.head.layers.",
+            remedy="Go on with the run's own model.backbone, or leave --from out.",
         )
     rows = _rows(old_classes, new_classes)
     kept = {
@@ -56,6 +61,13 @@ def carry_over(
         kept = {}
     model.load_state_dict({**state, **taken, **kept}, strict=True)
     return _report(model, old_state, old_classes, new_classes, set(taken), set(kept))
+
+
+def _named(name: str, *, cut: bool) -> str:
+    """Return where a tensor of a backbone stands in a model that is cut, or in one that is not."""
+    if cut and name.startswith("backbone.") and not name.startswith(CUT):
+        return name.replace("backbone.", CUT, 1)
+    return name if cut else name.replace(CUT, "backbone.", 1)
 
 
 def _rows(old: Sequence[str], new: Sequence[str]) -> dict[int, int]:

@@ -35,7 +35,7 @@ class CarriedOver:
             parts.append(f"{len(self.dropped)} were dropped ({_some(self.dropped)})")
         text = f"{self.weights:,} of {self.of:,} weights were carried over; {', '.join(parts)}."
         if self.fresh:
-            text += f" Begun anew: {_some(self.fresh)}."
+            text += f" Not carried over: {_some(self.fresh)}."
         if self.left:
             text += f" Left behind: {_some(self.left)}."
         return text

@@ -180,7 +180,10 @@ def _findings(run: RunRecord) -> tuple[Block, ...]:
         return (Text(paragraphs=("Nothing was found that its owner should know.",)),)
     if not any(" DATA" in finding.remedy for finding in run.findings):
         return (Findings(items=run.findings),)
-    stands = f"DATA in a command stands for the data set's folder, {label(run.data)}."
+    stands = (
+        "DATA in a command stands for the path of the data set's folder, whose name is "
+        f"“{label(run.data)}”."
+    )
     return (Findings(items=run.findings), Text(paragraphs=(stands,)))
 
 

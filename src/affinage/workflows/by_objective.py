@@ -17,7 +17,7 @@ from affinage.training.objective_head import (
     fit_objective,
     plain_losses,
 )
-from affinage.workflows.work import FeatureHead, FittedHead, Learnt, Outputs
+from affinage.workflows.work import FeatureHead, FittedHead, Learnt, Outputs, folded
 
 DRAWS = 1000
 
@@ -29,10 +29,7 @@ def fit_by_objective(recipe: Recipe, objective: Objective, learnt: Learnt) -> Fi
         learnt.targets,
         objective,
         penalties=recipe.features.penalties,
-        folds=recipe.features.folds,
-        seed=recipe.seed,
-        ids=learnt.images,
-        groups=learnt.groups,
+        **folded(recipe, learnt),
     )
     head = fit_objective(learnt.features, learnt.targets, objective, penalty=choice.penalty)
     start = head
@@ -82,10 +79,13 @@ def choose_by_loss(
         if better
         else "Fine-tuning did not help, so the head on frozen features was kept"
     )
-    low, high = gain.low or 0.0, gain.high or 0.0
+    value, low, high = (round(end or 0.0, 3) + 0.0 for end in (gain.value, gain.low, gain.high))
+    way = "higher" if value < 0 else "lower"
+    ends = (low, high) if value >= 0 else (-high, -low)
     return better, (
         f"{verdict}: on {gain.n} validation images its {what} is {losses[1].mean():.3f} against "
-        f"{losses[0].mean():.3f} (lower by {gain.value or 0.0:.3f}, 95 % interval {low:+.3f} to {high:+.3f})."
+        f"{losses[0].mean():.3f} ({way} by {abs(value):.3f}, 95 % interval {ends[0]:+.3f} to "
+        f"{ends[1]:+.3f})."
     )
 
 

@@ -23,7 +23,15 @@ from affinage.records.signals import Point
 from affinage.records.task import CLASSIFY, Task
 from affinage.training.stopping import Scores
 from affinage.workflows.by_objective import cross_validated
-from affinage.workflows.work import FeatureHead, FittedHead, Learnt, Lesson, Measured, Outputs
+from affinage.workflows.work import (
+    FeatureHead,
+    FittedHead,
+    Learnt,
+    Lesson,
+    Measured,
+    Outputs,
+    folded,
+)
 
 
 class Classifying:
@@ -167,10 +175,7 @@ def _logistic(recipe: Recipe, learnt: Learnt) -> FittedHead:
         learnt.targets,
         classes,
         penalties=recipe.features.penalties,
-        folds=recipe.features.folds,
-        seed=recipe.seed,
-        groups=learnt.groups,
-        ids=learnt.images,
+        **folded(recipe, learnt),
     )
     head = fit_linear(learnt.features, learnt.targets, classes, penalty=choice.penalty)
     return FittedHead(
@@ -185,10 +190,7 @@ def _support_vectors(recipe: Recipe, learnt: Learnt) -> FittedHead:
         learnt.targets,
         classes,
         costs=recipe.features.costs,
-        folds=recipe.features.folds,
-        seed=recipe.seed,
-        ids=learnt.images,
-        groups=learnt.groups,
+        **folded(recipe, learnt),
     )
     head = fit_svm(learnt.features, learnt.targets, classes, cost=choice.cost, seed=recipe.seed)
     points = tuple(

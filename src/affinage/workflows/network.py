@@ -22,6 +22,7 @@ from affinage.models.sift_words import SiftWords
 from affinage.models.weights import Weights
 from affinage.records.carried_over import CarriedOver
 from affinage.records.finding import Finding
+from affinage.records.recipe import Recipe
 from affinage.records.run import ModelCard
 from affinage.store.run_folder import RunFolder
 from affinage.training.checkpoint import load_tensors
@@ -153,7 +154,9 @@ def _carried(
     model = stack(backbone, classes=work.lesson.objective.outputs)
     said = carry_over(load_tensors(folder.model, "model"), card.classes, model, data.classes)
     session.findings.extend(
-        one for one in _findings(folder, said, data) if one not in session.findings
+        one
+        for one in _findings(folder, said, data, _other_head(folder, session.recipe))
+        if one not in session.findings
     )
     weights = Weights(
         origin="run",
@@ -193,12 +196,29 @@ def _trained(run: Path) -> tuple[RunFolder, ModelCard]:
     return folder, folder.model_card()
 
 
-def _findings(run: RunFolder, said: CarriedOver, data: TrainingData) -> list[Finding]:
+def _other_head(run: RunFolder, recipe: Recipe) -> tuple[str, ...]:
+    """Return how the head differs from that of the run it goes on from: its rows then mean something else."""
+    before, now = run.recipe().model.head, recipe.model.head
+    return tuple(
+        f"model.head.{name} was {_plain(getattr(before, name))} and is {_plain(getattr(now, name))}."
+        for name in type(now).model_fields
+        if getattr(before, name) != getattr(now, name)
+    )
+
+
+def _plain(value: object) -> str:
+    return ",".join(map(str, value)) or "empty" if isinstance(value, tuple) else str(value)
+
+
+def _findings(
+    run: RunFolder, said: CarriedOver, data: TrainingData, other_head: tuple[str, ...]
+) -> list[Finding]:
     found = [
         Finding(
             code="carried-over",
             severity="note",
             subject=f"The training goes on from the run '{run.name}'. {said.summary}",
+            evidence=other_head,
         )
     ]
     before = run.data()

@@ -39,6 +39,7 @@ def read_settings(
     flags: Mapping[str, Any] | None = None,
     *,
     given: Iterable[str] = (),
+    start: Recipe | None = None,
 ) -> ReadRecipe:
     """Return a recipe with settings laid over it, and what of it these have made idle.
 
@@ -49,6 +50,7 @@ def read_settings(
         settings: Laid over it: `key=value` each, or a mapping.
         flags: Laid over both: by name, None for those that were not given.
         given: Settings that belong to the recipe: left out, not refused, where those over it make them idle.
+        start: Of the run that a training goes on from: its model holds where the recipe says nothing of it.
 
     Raises:
         RecipeError: If anything in it cannot be used, or would change nothing; all of it at once.
@@ -58,7 +60,10 @@ def read_settings(
         if isinstance(settings, Mapping)
         else list(settings)
     )
-    read = read_recipe(_document(recipe), [*laid, *_flags(flags or {})], given=given)
+    document, over = _document(recipe), [*laid, *_flags(flags or {})]
+    if start is not None:
+        document = _with_model(document or {}, over, start)
+    read = read_recipe(document, over, given=given)
     if read.recipe.goal:
         parse_goal(read.recipe.goal, task_named(read.recipe.task))
     return read
@@ -70,6 +75,25 @@ def _document(recipe: Recipe | str | Path | Mapping[str, Any] | None) -> Mapping
     if isinstance(recipe, (str, Path)):
         return document_of(_read_text(Path(recipe)))
     return recipe
+
+
+def _with_model(
+    document: Mapping[str, Any], over: Iterable[str], start: Recipe
+) -> Mapping[str, Any]:
+    """Return a document with another recipe's model under it, unless it asks for another backbone."""
+    own = document.get("model", {})
+    asked = [one.partition("=")[2].strip() for one in over if one.startswith("model.backbone=")]
+    backbone = asked[-1] if asked else dict(own).get("backbone", start.model.backbone)
+    if backbone != start.model.backbone:
+        return document
+    return {**document, "model": _laid_over(start.model.model_dump(mode="json"), own)}
+
+
+def _laid_over(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested settings with others laid over them."""
+    merged = {**under, **over}
+    both = [name for name in under if isinstance(over.get(name), Mapping)]
+    return merged | {name: _laid_over(under[name], over[name]) for name in both}
 
 
 def _flags(flags: Mapping[str, Any]) -> list[str]:

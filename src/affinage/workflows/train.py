@@ -12,7 +12,6 @@ from affinage.errors import DataError, ModelError, RecipeError, RunError
 from affinage.models.build import check_name
 from affinage.models.parts import Parts, require_parts
 from affinage.models.process import usable_cores
-from affinage.records.networks import ModelSettings
 from affinage.records.recipe import Recipe
 from affinage.store.dataset_folder import DatasetFolder
 from affinage.store.mlflow_run import kept_address
@@ -106,8 +105,8 @@ def train(
         "task": task, "split.group": group, "stages": stages, "budget": budget, "goal": goal,
         "seed": seed, "split.closed_set": closed_set, "force": force,
     }  # fmt: skip
-    asked_for = read_settings(recipe, settings, flags)
-    resolved = _as_the_start(asked_for.recipe, start)
+    asked_for = read_settings(recipe, settings, flags, start=_recipe_of(start))
+    resolved = asked_for.recipe
     if parts is None or parts.model is None:
         check_name(resolved.model.backbone)
     clock = Clock(resolved.budget, started=started)
@@ -219,19 +218,17 @@ def _session(
     )
 
 
-def _as_the_start(recipe: Recipe, start: str | Path | None) -> Recipe:
-    """Return the recipe with the model's settings of the run to go on from, where it has none.
+def _recipe_of(start: str | Path | None) -> Recipe | None:
+    """Return the recipe of the run to go on from, if there is one.
 
     Raises:
         RunError: If that is no finished run.
     """
     if start is None:
-        return recipe
+        return None
     before = RunFolder(Path(start))
     before.model_card()
-    if recipe.model != ModelSettings():
-        return recipe
-    return recipe.model_copy(update={"model": before.recipe().model})
+    return before.recipe()
 
 
 def _resume(

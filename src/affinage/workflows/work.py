@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict
 
 import polars as pl
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from affinage.heads.linear import LinearHead
 from affinage.heads.nearest import NearestHead
 from affinage.records.any_evaluation import AnyEvaluation
 from affinage.records.prediction import Prediction
+from affinage.records.recipe import Recipe
 from affinage.records.run import Calibration
 from affinage.records.signals import Point
 from affinage.records.task import Task
@@ -42,6 +43,22 @@ class Learnt:
     images: Sequence[str]
     groups: NDArray[Any] | None
     classes: tuple[str, ...]
+
+
+class Folded(TypedDict):
+    """How a head's penalty is judged: by images of the training part that are held out in turn."""
+
+    folds: int
+    seed: int
+    ids: Sequence[str]
+    groups: NDArray[Any] | None
+
+
+def folded(recipe: Recipe, learnt: Learnt) -> Folded:
+    """Return how penalties and costs are judged, the same for every head."""
+    return Folded(
+        folds=recipe.features.folds, seed=recipe.seed, ids=learnt.images, groups=learnt.groups
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

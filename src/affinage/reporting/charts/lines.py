@@ -126,7 +126,8 @@ def _scales(chart: Chart, points: list[tuple[float, float]], frame: _Frame) -> t
         if chart.log_x
         else linear_scale(xs, start=frame.left, end=frame.right, tight=True)
     )
-    return across, linear_scale(ys, start=frame.bottom, end=frame.top)
+    whole = 100.0 if chart.y.endswith("%") else None
+    return across, linear_scale(ys, start=frame.bottom, end=frame.top, largest=whole)
 
 
 def _grid(across: Scale, up: Scale, frame: _Frame) -> str:

@@ -39,7 +39,13 @@ class Scale:
 
 
 def linear_scale(
-    values: Iterable[float], *, start: float, end: float, most: int = 5, tight: bool = False
+    values: Iterable[float],
+    *,
+    start: float,
+    end: float,
+    most: int = 5,
+    tight: bool = False,
+    largest: float | None = None,
 ) -> Scale:
     """Return an axis with round ticks that holds all values.
 
@@ -51,6 +57,7 @@ def linear_scale(
         end: Place of the high end.
         most: About how many ticks.
         tight: Ends at the values instead of at ticks, as fits time.
+        largest: Value that none can exceed: the axis does not either.
     """
     known = list(values) or [0.0, 1.0]
     low, high = min(known), max(known)
@@ -59,9 +66,11 @@ def linear_scale(
     if high - low <= 1e-12 * max(abs(low), abs(high)):
         room = abs(low) * 0.1 or 1.0
         low, high = (low - room, high + room) if low < 0 else (max(0.0, low - room), high + room)
-    step = nice_step((high - low) / max(1, most - 1))
+    bound = math.inf if largest is None or max(known) > largest else largest
+    step = nice_step((min(high, bound) - low) / max(1, most - 1))
     if not tight:
         low, high = math.floor(low / step + 1e-9) * step, math.ceil(high / step - 1e-9) * step
+    high = min(high, bound)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     ticks = tuple(index * step for index in range(first, last + 1))
     return Scale(
