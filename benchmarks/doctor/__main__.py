@@ -1,4 +1,4 @@
-"""`python -m benchmarks.doctor run|score|fit --store FOLDER`: run what is missing; judge; fit confidences."""
+"""`python -m benchmarks.doctor run|score|fit|prove --store FOLDER`: run; judge; fit confidences; prove."""
 
 import argparse
 import gzip
@@ -7,10 +7,13 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from affinage.records.plain import from_plain, to_plain
 from affinage.records.signals import Signals, signals_from_json, signals_to_json
+from affinage.store.files import read_json, write_json
 from benchmarks.__main__ import samples
 from benchmarks.doctor.as_logs import as_log
 from benchmarks.doctor.cases import Case, faulty, healthy
+from benchmarks.doctor.proving import Proof, examine, figures
 from benchmarks.doctor.running import run
 from benchmarks.doctor.scoring import fitted, judge, lines
 
@@ -18,7 +21,7 @@ from benchmarks.doctor.scoring import fitted, judge, lines
 def main() -> None:
     """Run one shard, or print the figures."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.doctor")
-    parser.add_argument("what", choices=("run", "score", "fit"))
+    parser.add_argument("what", choices=("run", "score", "fit", "prove"))
     parser.add_argument(
         "--store", type=Path, required=True, help="folder of signals, one file per case"
     )
@@ -34,6 +37,8 @@ def main() -> None:
     ]
     if arguments.what == "run":
         _run(cases, arguments.store, arguments.seconds)
+    elif arguments.what == "prove":
+        _prove(cases, arguments.store, arguments.seconds)
     elif arguments.what == "fit":
         stored = [
             case for case in cases if not case.scored and _file(arguments.store, case).exists()
@@ -61,6 +66,29 @@ def _run(cases: list[Case], store: Path, seconds: float) -> None:
             json.dump(signals_to_json(signals), file)
         _file(store, case).with_suffix(".part").rename(_file(store, case))
     print("all cases are stored")
+
+
+def _prove(cases: list[Case], store: Path, seconds: float) -> None:
+    """Prove what is missing for so many seconds, then print the rates over all that is stored."""
+    import torch
+
+    torch.set_num_threads(1)
+    store.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + seconds
+    places = {case: store / f"{case.name}.proof.json" for case in cases}
+    for case in sorted(cases, key=lambda case: case.name):
+        if time.monotonic() > deadline:
+            break
+        if not places[case].exists():
+            write_json(places[case], to_plain(examine(case, samples(), store / "images")))
+    stored = [(case, place) for case, place in places.items() if place.exists()]
+    for part in ("tuning", "scored"):
+        own = [
+            from_plain(Proof, read_json(place))
+            for case, place in stored
+            if case.scored == (part == "scored")
+        ]
+        print(f"\n{part}", *figures(own), sep="\n")
 
 
 def _file(store: Path, case: Case) -> Path:

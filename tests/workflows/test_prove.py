@@ -10,7 +10,10 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from affinage.diagnosis.diagnose import diagnose
 from affinage.metrics.paired_runs import paired_mean
-from affinage.watching.trials import Change, Opened, hits, pool_of
+from affinage.watching.changes import Change
+from affinage.watching.copies import Opened
+from affinage.watching.pools import pool_of
+from affinage.watching.trials import hits
 from affinage.watching.watch import watch
 from affinage.workflows.prove import STEPS, _compared, prove
 from small_trainings import Net, run

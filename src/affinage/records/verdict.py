@@ -50,6 +50,7 @@ class Outcome:
         said: What was done and what came of it, or why nothing could be done.
         effect: Gain of the changed training over the unchanged one, with its interval.
         worthwhile: The gain from which on the finding counts as the cause.
+        by_showing: Whether a fact was looked at again, and is so or not so; no effect is claimed then.
         seconds: What the experiment took.
     """
 
@@ -57,6 +58,7 @@ class Outcome:
     said: str
     effect: Estimate | None = None
     worthwhile: float = 0.0
+    by_showing: bool = False
     seconds: float = 0.0
 
 

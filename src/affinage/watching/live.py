@@ -22,6 +22,10 @@ class Live:
         forward: From a network (`main` or a copy of it) and a batch to its outputs.
         criterion: From outputs and targets to the mean loss; None where it is not known.
         norm_starts: Moving mean and variance of every BatchNorm before the first step, by path.
+        start: Weights and buffers of `main` before the first step, by name; None where they would have
+            filled too much memory.
+        modes: Whether each module of `main` was in training mode during steps, by path.
+        rates: Learning rates of the last optimizer before its first step, by group.
     """
 
     roots: dict[str, nn.Module]
@@ -32,3 +36,6 @@ class Live:
     forward: Callable[[nn.Module, Any], Tensor]
     criterion: Callable[[Tensor, Tensor], Tensor] | None
     norm_starts: dict[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    start: dict[str, Tensor] | None = None
+    modes: dict[str, bool] = field(default_factory=dict)
+    rates: tuple[float, ...] = ()

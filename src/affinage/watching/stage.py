@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from torch import nn
+from torch import Tensor, nn
 
 from affinage.watching.curves import Curves
 from affinage.watching.inputs import InputTally
@@ -12,6 +12,9 @@ from affinage.watching.outputs import OutputTally
 from affinage.watching.series import SeriesBook
 from affinage.watching.targets import LabelOrder, TargetTally
 from affinage.watching.weights import OptimizerTally
+
+_MOST_BYTES = 200_000_000
+"""Of weights that are kept as they were at the start."""
 
 
 @dataclass(slots=True)
@@ -23,6 +26,7 @@ class Stage:
         used: Those among them that computed in training steps.
         trained: Those among them through which gradients may flow.
         pretrained: Whether the networks had been trained before it.
+        starts: Weights and buffers before the first step, by the network's name, where memory allows.
         modes: Mode of every module in its last training step.
         layer_order: Layers in the order in which they compute.
         backwards: How often gradients were computed.
@@ -32,6 +36,7 @@ class Stage:
     used: dict[str, nn.Module] = field(default_factory=dict)
     trained: dict[str, nn.Module] = field(default_factory=dict)
     pretrained: bool | None = None
+    starts: dict[str, dict[str, Tensor]] = field(default_factory=dict)
     modes: dict[nn.Module, bool] = field(default_factory=dict)
     layer_order: list[str] = field(default_factory=list)
     backwards: int = 0
@@ -55,6 +60,12 @@ class Stage:
             name += "'"
         self.called[name] = root
         return name
+
+    def keep_start(self, name: str, root: nn.Module) -> None:
+        """Keep a network's weights as they are before the first step, for experiments from the same start."""
+        state = root.state_dict() if name not in self.starts else {}
+        if 0 < sum(value.nbytes for value in state.values()) <= _MOST_BYTES:
+            self.starts[name] = {key: value.detach().clone() for key, value in state.items()}
 
     def modules(self) -> dict[str, nn.Module]:
         """Return all modules of the networks that computed in training steps, by path."""

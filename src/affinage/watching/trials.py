@@ -3,86 +3,36 @@
 import copy
 import math
 import time
-from collections.abc import Callable
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
-from affinage.watching.layers import NORMS
+from affinage.watching.changes import Change
+from affinage.watching.copies import copied, set_modes
 from affinage.watching.live import Live
-from affinage.watching.passes import images_in, targets_in
+from affinage.watching.pools import Pool, classes_of_pool
 
-_IMAGES = 1000
-_SECONDS = 5.0
-_ENDS = {"softmax", "sigmoid", "relu", "relu_", "tanh"}
+_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """What is different in the changed training.
+class Plan:
+    """How a copy is trained.
 
     Attributes:
-        rate: Factor on all learning rates.
-        shuffle: Whether images are drawn in random order; None = as they come.
-        zero: Whether gradients are set to zero before each step.
-        decay: Factor on weight decay.
-        dropout: Whether dropout acts.
-        clip: Largest norm of the gradient; 0 = none.
-        resting: Layers that are kept in evaluation mode, with the statistics that they had at first.
-        open_output: Whether an activation at the very end is left out.
-        scale: What every image goes through first.
+        change: What is different.
+        seed: Of the order of the images, and of whatever begins anew.
+        steps: Taken.
+        deadline: On the monotonic clock, after which no step begins.
     """
 
-    rate: float = 1.0
-    shuffle: bool = False
-    zero: bool = True
-    decay: float = 1.0
-    dropout: bool = True
-    clip: float = 0.0
-    resting: tuple[str, ...] = ()
-    open_output: bool = False
-    scale: Callable[[Tensor], Tensor] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pool:
-    """Training images in the order in which the loader gave them, with their targets."""
-
-    images: Tensor
-    targets: Tensor
-    batch: int
-
-
-@dataclass(slots=True)
-class _Plan:
     change: Change
     seed: int
     steps: int
     deadline: float
-
-
-def pool_of(live: Live) -> Pool | None:
-    """Return up to 1,000 training images; None where the loader does not give images with targets."""
-    loader = live.loaders.get("train")
-    deadline, images, targets = time.monotonic() + _SECONDS, [], []
-    try:
-        for batch in loader if loader is not None else ():
-            x = images_in(batch)
-            y = targets_in(batch, len(x)) if x is not None else None
-            if x is None or y is None:
-                return None
-            images.append(x)
-            targets.append(y)
-            if sum(map(len, images)) >= _IMAGES or time.monotonic() > deadline:
-                break
-        if not images:
-            return None
-        return Pool(images=torch.cat(images), targets=torch.cat(targets), batch=len(images[0]))
-    except Exception:  # noqa: BLE001 - a loader of anyone's may raise anything.
-        return None
 
 
 def hits(live: Live, pool: Pool, *, training: bool, change: Change) -> list[bool] | None:
@@ -96,174 +46,145 @@ def hits(live: Live, pool: Pool, *, training: bool, change: Change) -> list[bool
     """
     if live.main is None:
         return None
-    network = copy.deepcopy(live.main)
-    _restore(network, live, change.resting)
-    right: list[bool] = []
-    torch.manual_seed(0)
-    for x, y in zip(
-        torch.split(pool.images, pool.batch), torch.split(pool.targets, pool.batch), strict=True
-    ):
-        _set_modes(network, change, training=training)
-        with torch.no_grad():
-            outputs = network(change.scale(x) if change.scale else x)
-        classes = y.argmax(1) if y.ndim == 2 and y.shape[1] == outputs.shape[-1] else y
-        if outputs.ndim != 2 or outputs.shape[1] < 2 or classes.ndim != 1:
-            return None
-        right += (outputs.argmax(1) == classes).tolist()
-    return right
+    outputs = outputs_of(live, pool, training=training, change=change)
+    return right(outputs, pool)
 
 
-def accuracy_after(
-    live: Live, pool: Pool, change: Change, *, seed: int, steps: int, deadline: float
-) -> float:
-    """Train a copy for some steps and return the share of the pool that it gets right afterwards.
-
-    For targets that are no classes: 1 / (1 + squared error / variance of the targets), which is 0.5 for
-    always saying their mean and 1 where all are met.
-    """
+def outputs_of(live: Live, pool: Pool, *, training: bool, change: Change) -> Tensor:
+    """Return what a copy of the network as it is now gives for every image."""
     network = copy.deepcopy(live.main)
     assert network is not None
-    torch.manual_seed(seed)
-    with torch.enable_grad():
-        if not live_is_pretrained(live):
-            _begin_anew(network)
-        if change.open_output:
-            network = Opened(network)
-        _train(network, live, pool, _Plan(change, seed, steps, deadline))
-    _set_modes(network, change, training=False)
-    with torch.no_grad():
-        images = change.scale(pool.images) if change.scale else pool.images
-        outputs = torch.cat([network(x) for x in torch.split(images, 64)])
-    y = pool.targets
-    classes = y.argmax(1) if y.ndim == 2 and y.shape[1] == outputs.shape[-1] and _one_hot(y) else y
-    if outputs.ndim == 2 and outputs.shape[1] > 1 and classes.ndim == 1:
-        return float((outputs.argmax(1) == classes).float().mean())
-    wanted = y.flatten().float()
-    loss = float(
-        (outputs.flatten().float() - wanted).square().mean() / wanted.var().clamp_min(1e-9)
-    )
-    return 1.0 / (1.0 + loss) if math.isfinite(loss) else 0.0
-
-
-def _restore(network: nn.Module, live: Live, names: tuple[str, ...]) -> None:
-    """Give resting layers the statistics that they would have kept."""
     modules = dict(network.named_modules())
-    for name in names:
+    for name in change.resting:
         start, module = live.norm_starts.get(name), modules.get(name)
         if start is not None and module is not None:
             module.get_buffer("running_mean").copy_(start[0])
             module.get_buffer("running_var").copy_(start[1])
+    torch.manual_seed(0)
+    found = []
+    for x in torch.split(pool.images, pool.batch):
+        set_modes(network, live, change, training=training)
+        with torch.no_grad():
+            found.append(network(change.scale(x) if change.scale else x))
+    return torch.cat(found)
 
 
-def _one_hot(y: Tensor) -> bool:
-    return bool(((y == 0) | (y == 1)).all()) and bool((y.sum(1) == 1).all())
+def right(outputs: Tensor, pool: Pool) -> list[bool] | None:
+    """Return which outputs name the right class; None where targets are no classes."""
+    classes = classes_of_pool(pool, outputs.shape[-1]) if outputs.ndim == 2 else None
+    return None if classes is None else (outputs.argmax(1) == classes).tolist()
 
 
-def _begin_anew(network: nn.Module) -> None:
-    for module in network.modules():
-        reset = getattr(module, "reset_parameters", None)
-        if callable(reset):
-            reset()
+def trained_copy(live: Live, pool: Pool, plan: Plan) -> nn.Module:
+    """Return a copy that was trained for some steps, in evaluation mode."""
+    with torch.enable_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Of the training's own making: it had them before.
+        network, optimizers = copied(live, pool, plan.change, seed=plan.seed)
+        _train(network, optimizers, live, pool, plan)
+    set_modes(network, live, plan.change, training=False)
+    return network
 
 
-def live_is_pretrained(live: Live) -> bool:
-    """Return whether weights must be kept: frozen ones are there, or a backbone names its pretraining."""
-    assert live.main is not None
-    frozen = any(not p.requires_grad for p in live.main.parameters())
-    return frozen or any(hasattr(m, "pretrained_cfg") for m in live.main.modules())
+def accuracy_after(
+    live: Live, pool: Pool, change: Change, *, seed: int, steps: int, deadline: float,
+    on: Pool | None = None, balanced: bool = False,
+) -> float:  # fmt: skip
+    """Train a copy for some steps and return how well it does afterwards.
 
-
-class Opened(nn.Module):
-    """A network without the activation at its very end, be it a layer or a function that it calls.
-
-    Attributes:
-        network: With the activation.
-        found: Whether the last output was that of an activation.
+    Args:
+        live: The watched training.
+        pool: Images to train on.
+        change: What is different.
+        seed: Of the order of the images.
+        steps: To take.
+        deadline: After which no step begins.
+        on: Images to score; None = those of the pool.
+        balanced: Whether every class counts alike.
     """
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-        self.found = False
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Return what the last activation was given; the output itself where there is none."""
-        with _LastActivation() as last:
-            outputs: Tensor = self.network(images)
-        self.found = last.given is not None and last.gave is outputs
-        return last.given if self.found and last.given is not None else outputs
+    plan = Plan(change=change, seed=seed, steps=steps, deadline=deadline)
+    network = trained_copy(live, pool, plan)
+    return score(network, on if on is not None else pool, change, balanced=balanced)
 
 
-class _LastActivation(TorchFunctionMode):
-    """Remembers what the latest activation was given, and what it gave."""
+def score(network: nn.Module, pool: Pool, change: Change, *, balanced: bool = False) -> float:
+    """Return the share of images that a network gets right.
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.given: Tensor | None = None
-        self.gave: Tensor | None = None
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        if getattr(func, "__name__", "") in _ENDS and args and isinstance(args[0], Tensor):
-            self.given, self.gave = args[0], result
-        return result
-
-
-def can_be_opened(live: Live, pool: Pool) -> bool:
-    """Return whether the network ends in an activation that can be left out."""
-    if live.main is None:
-        return False
-    opened = Opened(copy.deepcopy(live.main)).eval()
+    For targets that are no classes: 1 / (1 + squared error / variance of the targets), which is 0.5 for
+    always saying their mean and 1 where all are met.
+    """
     with torch.no_grad():
-        opened(pool.images[:2])
-    return opened.found
+        images = change.scale(pool.images) if change.scale else pool.images
+        outputs = torch.cat([network(x) for x in torch.split(images, _AT_ONCE)])
+    found = right(outputs, pool)
+    if found is None:
+        return _closeness(outputs, pool.targets)
+    if not balanced:
+        return sum(found) / len(found)
+    classes = classes_of_pool(pool, outputs.shape[-1])
+    assert classes is not None
+    hit = torch.tensor(found).float()
+    return float(torch.stack([hit[classes == c].mean() for c in torch.unique(classes)]).mean())
 
 
-def _train(network: nn.Module, live: Live, pool: Pool, plan: _Plan) -> None:
-    change, optimizer = plan.change, _optimizer(network, live, plan.change)
-    generator = torch.Generator().manual_seed(plan.seed)
-    n, order, at = len(pool.images), torch.arange(len(pool.images)), 0
+def _closeness(outputs: Tensor, targets: Tensor) -> float:
+    wanted, given = targets.flatten().float(), outputs.flatten().float()
+    if wanted.shape != given.shape:
+        return 0.0
+    loss = float((given - wanted).square().mean() / wanted.var().clamp_min(1e-9))
+    return 1.0 / (1.0 + loss) if math.isfinite(loss) else 0.0
+
+
+def _train(
+    network: nn.Module, optimizers: tuple[Any, ...], live: Live, pool: Pool, plan: Plan
+) -> None:
+    change, generator = plan.change, torch.Generator().manual_seed(plan.seed)
+    batch, n = change.batch or pool.batch, len(pool.images)
+    order, at = torch.arange(n), n
     for step in range(plan.steps):
         if time.monotonic() > plan.deadline:
             return
-        if at >= n or step == 0:
-            order = torch.randperm(n, generator=generator) if change.shuffle else torch.arange(n)
-            at = 0
-        rows = order[at : at + pool.batch]
-        at += pool.batch
-        if len(rows) < 2:
+        if at >= n:
+            order, at = _order(pool, change, generator), 0
+        rows = order[at : at + batch]
+        at += batch
+        if len(rows) < min(2, n):
             continue
-        _set_modes(network, change, training=True)
-        x = pool.images[rows]
+        set_modes(network, live, change, training=True)
         if change.zero:
-            optimizer.zero_grad()
-        assert live.criterion is not None
-        loss = live.criterion(network(change.scale(x) if change.scale else x), pool.targets[rows])
-        loss.backward()  # type: ignore[no-untyped-call]
+            for optimizer in optimizers:
+                optimizer.zero_grad()
+        _add_gradients(network, live, pool.rows(rows), change)
         if change.clip:
             nn.utils.clip_grad_norm_(network.parameters(), change.clip)
-        optimizer.step()
+        for optimizer in optimizers:
+            _at_step(optimizer, change, step)
+            optimizer.step()
 
 
-def _optimizer(network: nn.Module, live: Live, change: Change) -> Any:
-    original = live.optimizers[-1]
-    defaults = dict(original.defaults)
-    group = original.param_groups[-1]
-    rate = float(group.get("initial_lr", defaults.get("lr", group["lr"])))
-    decay = float(group.get("weight_decay") or 0.0) * change.decay
-    settings = {
-        key: value
-        for key, value in defaults.items()
-        if key in {"momentum", "betas", "eps", "nesterov", "alpha", "dampening"}
-        and value is not None
-    }
-    trained = [p for p in network.parameters() if p.requires_grad]
-    return type(original)(trained, lr=rate * change.rate, weight_decay=decay, **settings)
+def _order(pool: Pool, change: Change, generator: torch.Generator) -> Tensor:
+    n = len(pool.images)
+    if change.balance and pool.targets.ndim == 1:
+        _, classes, counts = torch.unique(pool.targets, return_inverse=True, return_counts=True)
+        return torch.multinomial(1.0 / counts[classes], n, replacement=True, generator=generator)
+    return torch.randperm(n, generator=generator) if change.shuffle else torch.arange(n)
 
 
-def _set_modes(network: nn.Module, change: Change, *, training: bool) -> None:
-    network.train(training)
-    for name, module in network.named_modules():
-        resting = name in change.resting and isinstance(module, NORMS)
-        if resting or (not change.dropout and type(module).__name__.startswith("Dropout")):
-            module.eval()
+def _add_gradients(network: nn.Module, live: Live, batch: Pool, change: Change) -> None:
+    assert live.criterion is not None
+    size = change.chunk or len(batch.images)
+    for x, y in zip(torch.split(batch.images, size), torch.split(batch.targets, size), strict=True):
+        if len(x) < 2 <= len(batch.images):
+            continue
+        outputs = network(change.scale(x) if change.scale else x)
+        if change.aligned and outputs.numel() == y.numel():
+            outputs = outputs.reshape(y.shape)
+        loss = live.criterion(outputs, y) * (len(x) / len(batch.images))
+        if loss.requires_grad:
+            loss.backward()  # type: ignore[no-untyped-call]
+
+
+def _at_step(optimizer: Any, change: Change, step: int) -> None:
+    if change.rates:
+        factor = change.rates[min(step, len(change.rates) - 1)]
+        for group in optimizer.param_groups:
+            group["lr"] = group["affinage_rate"] * factor

@@ -156,16 +156,22 @@ def _check(model: Any) -> None:
 
 def _live(watcher: Watcher) -> Live:
     stage, loaders = watcher.stage, loaders_of(watcher)
-    trained = list(stage.trained.values())
+    name, main = next(iter(stage.trained.items())) if len(stage.trained) == 1 else ("", None)
+    tallies = list(stage.optimizers.values())
     return Live(
         roots=dict(stage.called),
-        main=trained[0] if len(trained) == 1 else None,
+        main=main,
         loaders=loaders,
-        optimizers=tuple(tally.optimizer for tally in stage.optimizers.values()),
+        optimizers=tuple(tally.optimizer for tally in tallies),
         batches={part: sample_of(loader) for part, loader in loaders.items()},
         forward=_forward,
         criterion=stage.objectives.criterion(),
         norm_starts=dict(stage.norms.starts),
+        start=stage.starts.get(name),
+        modes={path: stage.modes[m] for path, m in main.named_modules() if m in stage.modes}
+        if main is not None
+        else {},
+        rates=tallies[-1].rates if tallies else (),
     )
 
 

@@ -186,6 +186,7 @@ class Watcher:
         if not self.stage.norms.starts:
             self.stage.pretrained = looks_pretrained(self.stage.called)
         self.stage.norms.begin(dict(root.named_modules(prefix=name)))
+        self.stage.keep_start(name, root)
 
     @unharmed
     def pass_ended(self, root: nn.Module, result: Any) -> None:

@@ -16,8 +16,8 @@ from affinage.records.signals import Signals
 from affinage.records.verdict import Outcome, Verdict
 from affinage.store.dataset_folder import DatasetFolder
 from affinage.store.run_folder import RunFolder
+from affinage.workflows.outcomes import WORTHWHILE, marked, unconfirmed
 from affinage.workflows.prescribe import changed_recipe
-from affinage.workflows.prove import WORTHWHILE, marked, unconfirmed
 from affinage.workflows.reporter import Silent
 from affinage.workflows.train import train
 

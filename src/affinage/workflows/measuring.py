@@ -1,0 +1,279 @@
+"""Experiments on scores of validation: what is measured is the score that the fault harms."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from statistics import median
+
+import torch
+from torch import Tensor
+
+from affinage.diagnosis.reading import finite, majority
+from affinage.metrics.intervals import paired_difference
+from affinage.metrics.paired_runs import paired_mean
+from affinage.records.signals import Signals
+from affinage.records.verdict import Outcome
+from affinage.watching.changes import Change
+from affinage.watching.copies import live_is_pretrained
+from affinage.watching.live import Live
+from affinage.watching.pools import Pool
+from affinage.watching.showing import Scene, batches_waited_for, matched_labels
+from affinage.watching.trials import (
+    Plan,
+    accuracy_after,
+    hits,
+    right,
+    trained_copy,
+)
+from affinage.workflows.outcomes import WORTHWHILE, marked, unconfirmed
+
+_MOST_STEPS = 400
+_BATCHES = 20
+_STARVED = 0.25
+"""Share of the time that waiting must take to count; assumed."""
+_WORSE = 0.25
+"""Share of the best loss by which a later one must lie above it to count: as in the rule."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """What a measurement has at hand."""
+
+    live: Live
+    train: Pool
+    validation: Pool | None
+    signals: Signals
+    deadline: float
+    pairs: int
+
+    def scene(self) -> Scene:
+        """Return what there is to look at."""
+        return Scene(live=self.live, train=self.train, validation=self.validation)
+
+
+Measure = Callable[[Bench], Outcome]
+
+
+def as_training_is_scaled(bench: Bench) -> Outcome:
+    """Scale validation images as training images are, channel by channel."""
+    if bench.validation is None:
+        return unconfirmed("there are no validation images at hand")
+    to_training = _moved(bench.validation.images, bench.train.images)
+    as_is, changed = (
+        hits(bench.live, bench.validation, training=False, change=change)
+        for change in (Change(), Change(scale=to_training))
+    )
+    if as_is is None or changed is None:
+        return unconfirmed("targets are no classes, so there is no accuracy to compare")
+    return marked(
+        paired_difference(changed, as_is), WORTHWHILE,
+        f"The same {len(as_is)} validation images score {sum(as_is) / len(as_is):.3f} as they are and "
+        f"{sum(changed) / len(changed):.3f} when scaled as training images are",
+    )  # fmt: skip
+
+
+def _moved(images: Tensor, wanted: Tensor) -> Callable[[Tensor], Tensor]:
+    axes = [axis for axis in range(images.ndim) if axis != 1]
+    own = images.mean(axes, keepdim=True), images.std(axes, keepdim=True).clamp_min(1e-9)
+    goal = wanted.mean(axes, keepdim=True), wanted.std(axes, keepdim=True)
+    return lambda x: (x - own[0]) / own[1] * goal[1] + goal[0]
+
+
+def by_matched_labels(bench: Bench) -> Outcome:
+    """Match the numbers of the classes on half of validation, and score the other half."""
+    found = matched_labels(bench.scene())
+    if found is None:
+        return unconfirmed("targets are no classes, or there are no validation images at hand")
+    as_is, changed = found
+    return marked(
+        paired_difference(changed, as_is), WORTHWHILE,
+        f"The numbers of the classes were matched on half of the validation images; the other {len(as_is)} "
+        f"score {sum(as_is) / len(as_is):.3f} as they are and {sum(changed) / len(changed):.3f} matched",
+    )  # fmt: skip
+
+
+def in_both_modes(bench: Bench) -> Outcome:
+    """Score the same training images in training mode and in evaluation mode."""
+    training, resting = (
+        hits(bench.live, bench.train, training=mode, change=Change()) for mode in (True, False)
+    )
+    if training is None or resting is None:
+        return unconfirmed("targets are no classes, so there is no accuracy to compare")
+    n = len(training)
+    better, worse = (resting, training) if sum(resting) >= sum(training) else (training, resting)
+    return marked(
+        paired_difference(better, worse), WORTHWHILE,
+        f"The same {n} training images score {sum(training) / n:.3f} in training mode and "
+        f"{sum(resting) / n:.3f} in evaluation mode",
+    )  # fmt: skip
+
+
+def trained_on(bench: Bench) -> Outcome:
+    """Train a copy on from where the training ended, for as many steps again."""
+    steps = min(bench.signals.steps or 0, _MOST_STEPS)
+    before = hits(bench.live, _judged(bench), training=False, change=Change())
+    if before is None or bench.live.criterion is None or not steps:
+        return unconfirmed("there is no accuracy to compare, or the loss is not known")
+    plan = Plan(change=Change(onward=True), seed=0, steps=steps, deadline=bench.deadline)
+    network = trained_copy(bench.live, bench.train, plan)
+    after = right(_outputs(network, _judged(bench)), _judged(bench)) or before
+    which = "validation" if bench.validation is not None else "training"
+    return marked(
+        paired_difference(after, before), WORTHWHILE,
+        f"A copy was trained for {steps} more steps: the same {len(before)} {which} images score "
+        f"{sum(before) / len(before):.3f} before and {sum(after) / len(after):.3f} after them",
+    )  # fmt: skip
+
+
+def _judged(bench: Bench) -> Pool:
+    return bench.validation if bench.validation is not None else bench.train
+
+
+def _outputs(network: torch.nn.Module, pool: Pool) -> Tensor:
+    with torch.no_grad():
+        return torch.cat([network(x) for x in torch.split(pool.images, 64)])
+
+
+def since_its_best(bench: Bench) -> Outcome:
+    """Train anew up to the best epoch and up to the end; compare the losses of validation."""
+    curve, live = bench.signals.curve("loss", "validation"), bench.live
+    if bench.validation is None or live.criterion is None or live.start is None or not curve:
+        return unconfirmed(
+            "validation images, the loss or the weights at the start are not at hand"
+        )
+    best = min(curve, key=lambda p: p.value).epoch
+    total = bench.signals.steps or 0
+    at_best = round(total * best / max(curve[-1].epoch, 1e-9))
+    pairs = []
+    for seed in range(bench.pairs):
+        losses = [
+            _loss(trained_copy(live, bench.train, plan), bench)
+            for steps in (at_best, total)
+            for plan in [Plan(change=Change(), seed=seed, steps=steps, deadline=bench.deadline)]
+        ]
+        if any(not math.isfinite(loss) for loss in losses):
+            return unconfirmed("a loss of validation is not a number")
+        if _late(bench):
+            break
+        pairs.append(losses)
+    if len(pairs) < 2:
+        return unconfirmed("fewer than two pairs of trainings fitted into the time")
+    first, last = (sum(column) / len(pairs) for column in zip(*pairs, strict=True))
+    return marked(
+        paired_mean([b - a for a, b in pairs]), _WORSE * first,
+        f"{len(pairs)} trainings anew: the loss of validation is {first:.3g} after {at_best} steps (the best "
+        f"epoch) and {last:.3g} after all {total}",
+    )  # fmt: skip
+
+
+def _loss(network: torch.nn.Module, bench: Bench) -> float:
+    assert bench.live.criterion is not None
+    assert bench.validation is not None
+    with torch.no_grad():
+        return float(
+            bench.live.criterion(_outputs(network, bench.validation), bench.validation.targets)
+        )
+
+
+def _late(bench: Bench) -> bool:
+    return time.monotonic() > bench.deadline
+
+
+def against_validation(bench: Bench) -> Outcome:
+    """Train on half of validation and score the other half: can these labels be learnt from images at all?
+
+    Where they can, and training's cannot be carried over to the same images, it is training's labels (or
+    its images) that are of another kind.
+    """
+    if bench.validation is None or bench.live.criterion is None or live_is_pretrained(bench.live):
+        return unconfirmed("there are no validation images at hand, or the loss is not known")
+    n, steps = len(bench.validation.images), min(bench.signals.steps or 0, _MOST_STEPS)
+    even = torch.arange(n) % 2 == 0
+    own, rest = bench.validation.rows(even), bench.validation.rows(~even)
+    scores = []
+    for seed in range(bench.pairs):
+        pair = [
+            accuracy_after(
+                bench.live, replace(pool, batch=bench.train.batch), Change(), seed=seed, steps=steps,
+                deadline=bench.deadline, on=rest,
+            )
+            for pool in (bench.train, own)
+        ]  # fmt: skip
+        if _late(bench):
+            break
+        scores.append(pair)
+    if len(scores) < 2:
+        return unconfirmed("fewer than two pairs of trainings fitted into the time")
+    first, other = (sum(column) / len(scores) for column in zip(*scores, strict=True))
+    return marked(
+        paired_mean([b - a for a, b in scores]), WORTHWHILE,
+        f"{len(scores)} pairs of trainings of {steps} steps: half of the validation images score {first:.3f} "
+        f"after training on the {len(bench.train.images)} training images, {other:.3f} after training on the "
+        f"{len(own.images)} other validation images",
+    )  # fmt: skip
+
+
+def with_other_seeds(bench: Bench) -> Outcome:
+    """Train anew from other starts: is validation above what ignoring the image gives in any of them?"""
+    base, pool = majority(bench.signals, "validation"), bench.validation
+    if base is None or pool is None or bench.live.criterion is None:
+        return unconfirmed("there are no validation images at hand, or the loss is not known")
+    if live_is_pretrained(bench.live):
+        return unconfirmed("pretrained weights cannot begin anew")
+    live, steps = replace(bench.live, start=None), min(bench.signals.steps or 0, _MOST_STEPS)
+    found = []
+    for seed in range(bench.pairs):
+        found.append(
+            accuracy_after(
+                live,
+                bench.train,
+                Change(),
+                seed=seed,
+                steps=steps,
+                deadline=bench.deadline,
+                on=pool,
+            )
+        )
+        if _late(bench):
+            found.pop()
+            break
+    if len(found) < 2:
+        return unconfirmed("fewer than two trainings fitted into the time")
+    below = paired_mean([base[0] + 2 * WORTHWHILE - value for value in found])
+    outcome = marked(
+        below, WORTHWHILE,
+        f"{len(found)} trainings anew from other starts score {sum(found) / len(found):.3f} on "
+        f"{len(pool.images)} validation images, where ignoring them gives {base[0]:.3f}; "
+        f"to {base[0] + 2 * WORTHWHILE:.3f} are missing",
+    )  # fmt: skip
+    words = {"proved": "it was no bad luck", "refuted": "it was bad luck"}
+    end = words.get(outcome.mark, "this cannot be told yet")
+    return replace(outcome, said=f"{outcome.said.rsplit('; ', 1)[0]}; {end}.")
+
+
+def from_memory(bench: Bench) -> Outcome:
+    """Wait for batches with nothing else to do, beside the time that a step computes."""
+    computing = finite(bench.signals.series_of("computing_seconds"))[1:]
+    waited = batches_waited_for(bench.scene(), count=_BATCHES)[1:]
+    if len(computing) < 2 or len(waited) < 2:
+        return unconfirmed("fewer than two batches were timed")
+    step = median(computing)
+    return marked(
+        paired_mean([w / max(w + step, 1e-9) for w in waited]), _STARVED,
+        f"{len(waited)} batches were waited for, {sum(waited) / len(waited):.3g} s each beside {step:.3g} s "
+        f"of computing: batches from memory would save this share of the time",
+    )  # fmt: skip
+
+
+MEASURES: dict[str, Measure] = {
+    "data-starved": from_memory,
+    "label-order-mismatch": by_matched_labels,
+    "memorising": against_validation,
+    "modes-measured-differently": in_both_modes,
+    "no-better-than-baseline": with_other_seeds,
+    "not-converged": trained_on,
+    "overfitting": since_its_best,
+    "parts-scaled-differently": as_training_is_scaled,
+}
+"""By finding."""
