@@ -156,7 +156,7 @@ async def measured(
     each = (cpu(server) - before) / done
     print(f"server, 16 clients  {rate:7.1f} images/s   {1000 * each:6.2f} CPU ms an image")
     print(f"of the engine       {rate / engine[0]:7.2f} by wall, the client's share included;"
-          f" {engine[1] / each:.2f} by CPU; of the engine from files {files_too[1] / each:.2f} by CPU")  # fmt: skip
+          f" {engine[1] / each:.2f} by CPU; from files {files_too[1] / each:.2f} by CPU")  # fmt: skip
     for name, paced in (("evenly paced", True), ("random arrivals", False)):
         waited = await open_loop(pictures, 0.7 * rate, seconds, paced=paced)
         p95 = float(np.quantile(waited, 0.95))
