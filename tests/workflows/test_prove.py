@@ -1,6 +1,7 @@
 """What the doctor found is put to the test on copies of real small trainings."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,11 +11,16 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from affinage.diagnosis.diagnose import diagnose
 from affinage.metrics.paired_runs import paired_mean
+from affinage.records.finding import Finding
+from affinage.records.verdict import Verdict
 from affinage.watching.changes import Change
-from affinage.watching.copies import Opened
+from affinage.watching.copies import Opened, copied
 from affinage.watching.pools import pool_of
+from affinage.watching.showing import SHOWS
 from affinage.watching.trials import hits
 from affinage.watching.watch import watch
+from affinage.workflows.experiments import _MADE, changes_for
+from affinage.workflows.measuring import MEASURES
 from affinage.workflows.prove import STEPS, _compared, prove
 from small_trainings import Net, run
 
@@ -159,3 +165,149 @@ def test_a_short_training_that_learnt_nothing_refutes_nothing():
     assert _compared([(0.1, 0.101), (0.1, 0.1)], STEPS[1]).mark == "refuted"
     assert _compared([(0.99, 0.99), (0.98, 0.98)], STEPS[0]).mark == "refuted"
     assert _compared([(0.1, 0.9), (0.2, 0.95)], STEPS[0]).mark in {"proved", "undecided"}
+
+
+def deep_sigmoids():
+    layers = [nn.Flatten(), nn.Linear(64, 32)]
+    for _ in range(5):
+        layers += [nn.Sigmoid(), nn.Linear(32, 32)]
+    return nn.Sequential(*layers, nn.Sigmoid(), nn.Linear(32, 10))
+
+
+def said_of(code, seen, where=(), **settings):
+    """Put one finding to the test, whether or not the doctor found it."""
+    finding = Finding(code=code, severity="warning", subject="", remedy="")
+    verdict = Verdict(code=code, answer="finding", said="", finding=finding, where=where)
+    (proved,) = prove((verdict,), seen.live, seen.signals, **{"pairs": 3, **settings})
+    return proved.outcome
+
+
+def test_experiments_begin_where_the_training_began(digits):
+    torch.manual_seed(3)
+    network = Net()
+    start = copy.deepcopy(network.state_dict())
+    seen = watched(digits[0], network=network, epochs=1)
+    begun, _ = copied(seen.live, pool_of(seen.live), Change(), seed=0)
+    assert all(torch.equal(start[name], value) for name, value in begun.state_dict().items())
+
+
+def test_a_rate_of_zero_is_proved_to_be_a_cause(digits):
+    seen = watched(digits[0], rate=0.0, epochs=1)
+    told = said_of("nothing-trainable", seen, ("all layers",))
+    assert (told.mark, told.by_showing) == ("proved", False), told.said
+
+
+def test_sigmoids_in_a_row_are_proved_to_be_a_cause(digits):
+    torch.manual_seed(0)
+    network = deep_sigmoids()
+    told = said_of("vanishing-gradient", watched(digits[0], network=network, rate=0.1, epochs=6))
+    assert told.mark == "proved", told.said
+
+
+def test_weights_left_out_of_the_optimizer_are_shown_to_stay(digits):
+    torch.manual_seed(0)
+    network = Net()
+    optimizer = torch.optim.SGD(network.fc.parameters(), lr=0.05)
+    loader = DataLoader(digits[0], 32, shuffle=True, generator=torch.Generator().manual_seed(0))
+    with watch(network, optimizer=optimizer, train_loader=loader) as seen:
+        run(network, optimizer, loader, [], epochs=3)
+    left = said_of("parameters-not-in-optimizer", seen, ("conv",))
+    assert left.mark == "proved", left.said
+    held = said_of("parameters-without-gradient", seen, ("fc.weight",))
+    assert (held.mark, held.by_showing) == ("refuted", True), held.said
+
+
+@pytest.fixture(scope="module")
+def parted(digits):
+    images, labels = digits[0].tensors
+    return TensorDataset(images[:200], labels[:200]), TensorDataset(images[200:], labels[200:])
+
+
+def watched_with(train, validation, *, network=None, epochs=6, rate=0.05):
+    torch.manual_seed(0)
+    network = network or Net()
+    optimizer = torch.optim.SGD(network.parameters(), lr=rate, momentum=0.9)
+    loader = DataLoader(train, 32, shuffle=True, generator=torch.Generator().manual_seed(0))
+    other = DataLoader(validation, 50)
+    with watch(network, optimizer=optimizer, train_loader=loader, val_loader=other) as seen:
+        run(network, optimizer, loader, other, epochs=epochs)
+    return seen
+
+
+def test_validation_in_another_scale_is_proved_to_cost_its_score(parted):
+    images, labels = parted[1].tensors
+    told = said_of(
+        "parts-scaled-differently", watched_with(parted[0], TensorDataset(images - 3, labels))
+    )
+    assert told.mark == "proved", told.said
+    assert said_of("parts-scaled-differently", watched_with(*parted)).mark == "refuted"
+
+
+def test_classes_in_another_order_are_matched_on_half_and_scored_on_the_rest(parted):
+    images, labels = parted[1].tensors
+    shifted = watched_with(parted[0], TensorDataset(images, (labels + 1) % 10))
+    told = said_of("label-order-mismatch", shifted)
+    assert told.mark == "proved", told.said
+    assert told.effect.n == 100
+    assert said_of("label-order-mismatch", watched_with(*parted)).mark == "refuted"
+
+
+def test_shared_images_are_shown_and_distinct_ones_refuted(parted):
+    (x, y), (v, w) = parted[0].tensors, parted[1].tensors
+    leaky = TensorDataset(torch.cat((x, v[:50])), torch.cat((y, w[:50])))
+    told = said_of("split-leak", watched_with(leaky, parted[1], epochs=1))
+    assert (told.mark, told.by_showing, told.effect) == ("proved", True, None)
+    assert told.said.startswith("50 of 200 validation images")
+    assert said_of("split-leak", watched_with(*parted, epochs=1)).mark == "refuted"
+
+
+def test_an_absent_class_is_counted_again(parted):
+    x, y = parted[0].tensors
+    told = said_of(
+        "class-not-in-training",
+        watched_with(TensorDataset(x[y != 3], y[y != 3]), parted[1], epochs=1),
+    )
+    assert told.mark == "proved"
+    assert "by index 3" in told.said
+    assert said_of("class-not-in-training", watched_with(*parted, epochs=1)).mark == "refuted"
+
+
+def test_torn_labels_are_told_from_a_task_that_cannot_be_learnt(parted):
+    x, y = parted[0].tensors
+    torn = TensorDataset(x, y[torch.randperm(len(y), generator=torch.Generator().manual_seed(0))])
+    told = said_of("memorising", watched_with(torn, parted[1], epochs=12), pairs=3)
+    assert told.mark == "proved", told.said
+    assert said_of("memorising", watched_with(*parted, epochs=12)).mark != "proved"
+
+
+def test_a_network_without_activations_is_shown_to_be_one_linear_map(digits):
+    linear = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.Linear(32, 10))
+    told = said_of("no-activation-between-layers", watched(digits[0], network=linear, epochs=1))
+    assert told.mark == "proved", told.said
+    bent = watched(digits[0], epochs=1)
+    assert said_of("no-activation-between-layers", bent).mark == "refuted"
+
+
+def test_tiny_batches_are_compared_at_the_same_steps_and_images(digits):
+    seen = watched(TensorDataset(*(t[:64] for t in digits[0].tensors)), epochs=1)
+    fed = replace(seen.signals.feeding[0], batch_size=2)
+    finding = Finding(code="batchnorm-tiny-batches", severity="warning", subject="", remedy="")
+    verdict = Verdict(code=finding.code, answer="finding", said="", finding=finding)
+    before, after = changes_for(verdict, seen.live, replace(seen.signals, feeding=(fed,)))
+    assert (before.batch, before.chunk) == (8, 2)
+    assert (after.batch, after.chunk) == (8, 0)
+
+
+@pytest.mark.parametrize("code", sorted(set(SHOWS) | set(MEASURES) | set(_MADE)))
+def test_no_experiment_fails_or_changes_a_healthy_training(code, healthy):
+    before = {name: value.clone() for name, value in healthy.live.main.state_dict().items()}
+    where = ("fc",)
+    told = said_of(code, healthy, where, pairs=2, seconds=3.0)
+    assert "could not be tried" not in told.said, told.said
+    after = healthy.live.main.state_dict()
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+
+
+@pytest.fixture(scope="module")
+def healthy(parted):
+    return watched_with(*parted, epochs=4)
