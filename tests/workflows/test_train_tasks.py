@@ -115,6 +115,19 @@ def test_a_training_goes_on_from_a_trained_model(trained, digits, tmp_path):
     assert "the run run" in run.record.model.weights
 
 
+def test_shares_of_counts_are_not_asked_whether_they_are_exact(cells, tmp_path):
+    run = affinage.train(
+        cells, data=tmp_path / "data", output=tmp_path / "run", task="count", stages="features",
+        settings=[*TINY, "count.columns=RBC,Platelets", "count.target=frequency"], reporter=Silent(),
+    )  # fmt: skip
+    test = run.evaluation["test"]
+    assert 0 <= test.per_class["RBC"].mae.value < 1
+    assert test.per_class["RBC"].exact.value is None
+    assert test.baselines["RBC"].median.within_one.value is None
+    assert (test.confusion, test.intervals, test.interval) == ({}, {}, None)
+    assert "What is counted as what" not in run.report.read_text()
+
+
 def test_another_head_on_the_run_s_network_says_what_was_carried_over(trained, digits, tmp_path):
     run = affinage.train(
         digits, data=tmp_path / "data", output=tmp_path / "run", start=trained.path, stages="finetune",

@@ -1,7 +1,7 @@
 """Scores of counts on one part, with intervals and baselines."""
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -103,6 +103,49 @@ def evaluate_counts(
         interval=coverage if margins else None,
         intervals=_intervals(said, truth, margins, classes) if margins else {},
     )
+
+
+def without_whole_numbers(evaluation: CountEvaluation) -> CountEvaluation:
+    """Return the evaluation of shares: nothing in it asks whether a rounded number is right.
+
+    Every share rounds to 0 or 1, so that exact ones, those within one and confusions would say nothing.
+    """
+    return replace(
+        evaluation,
+        **_unasked(evaluation),
+        all_exact=_unknown(evaluation.n),
+        per_class={
+            name: replace(scores, **_unasked(evaluation))
+            for name, scores in evaluation.per_class.items()
+        },
+        baselines={
+            name: CountRivals(
+                **{
+                    rule: replace(getattr(rivals, rule), **_unasked(evaluation))
+                    for rule in ("mean", "median", "mode")
+                }
+            )
+            for name, rivals in evaluation.baselines.items()
+        },
+        gains={
+            name: CountGains(
+                **{
+                    rule: replace(getattr(gains, rule), exact=_unknown(evaluation.n))
+                    for rule in ("mean", "median", "mode")
+                }
+            )
+            for name, gains in evaluation.gains.items()
+        },
+        confusion={},
+    )
+
+
+def _unasked(evaluation: CountEvaluation) -> dict[str, Estimate]:
+    return {"within_one": _unknown(evaluation.n), "exact": _unknown(evaluation.n)}
+
+
+def _unknown(n: int) -> Estimate:
+    return Estimate(value=None, low=None, high=None, n=n)
 
 
 def _check_sizes(part: str, table: Table, images: int, paths: int, classes: int) -> None:

@@ -130,7 +130,7 @@ def _table(table: Table) -> RenderableType:
             Words(name.replace(", ", "\n") if right else name),
             justify="right" if right else "left",
             overflow="fold",
-            min_width=_least(table, index) if right else None,
+            min_width=_least(table, index) if right else _longest_word(table, index),
         )
     for row in table.rows:
         grid.add_row(*(Words(one_line(cell)) for cell in row))
@@ -142,6 +142,12 @@ def _table(table: Table) -> RenderableType:
 def _least(table: Table, index: int) -> int:
     """Return the width of a column's widest number: a number is not to be broken."""
     return min(_WIDEST_NUMBER, max((len(row[index]) for row in table.rows), default=1))
+
+
+def _longest_word(table: Table, index: int) -> int:
+    """Return the width of a column's longest word, that it may stay whole beside many numbers."""
+    words = [word for row in table.rows for word in one_line(row[index]).split()]
+    return min(_WIDEST_NUMBER, max(map(len, words), default=1))
 
 
 def _gallery(gallery: Gallery) -> RenderableType:

@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from affinage.evaluation.count import evaluate_counts
+from affinage.evaluation.count import evaluate_counts, without_whole_numbers
 from affinage.evaluation.count_intervals import count_intervals, fit_margins
 from affinage.heads.linear import LinearHead
 from affinage.records.count_evaluation import CountEvaluation
@@ -75,6 +75,8 @@ class Counting:
 
     def calibrate(self, outputs: Outputs, targets: NDArray[Any]) -> Calibration:
         """Return the margins of the counts' intervals, which validation asks for."""
+        if self._recipe.count.target != "count":
+            return Calibration(largest=self._largest)
         coverage = self._recipe.count.interval
         truth = self._truth(targets)
         margins = fit_margins(self._expected(outputs), truth, coverage=coverage)
@@ -84,7 +86,7 @@ class Counting:
         self, measured: Measured, outputs: Outputs, calibration: Calibration
     ) -> CountEvaluation:
         """Return errors of the counts and their companions, beside the baselines."""
-        return evaluate_counts(
+        found = evaluate_counts(
             part=measured.name,
             expected=self._expected(outputs),
             counts=self._truth(measured.targets),
@@ -97,6 +99,7 @@ class Counting:
             margins=calibration.margins,
             coverage=calibration.coverage,
         )
+        return found if self._recipe.count.target == "count" else without_whole_numbers(found)
 
     def table(self, measured: Measured, outputs: Outputs, calibration: Calibration) -> pl.DataFrame:
         """Return counts: image, part, and for each class `count:` (true), `expected:`, `low:`, `high:`."""
