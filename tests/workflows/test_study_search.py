@@ -7,12 +7,12 @@ import affinage
 from affinage.errors import RecipeError
 from affinage.records.study import Job
 from affinage.studies.narrowing import lies_in
-from affinage.studies.searching import searched_points
+from affinage.studies.searching import searched_points, space_of_try
 from affinage.workflows.reporter import Silent
 from affinage.workflows.study_heads import HeadTrials
 
 GIVEN = {
-    "vary": ["features.head=logistic,nearest"], "nuisance": ["features.penalties=1e-4..30"],
+    "vary": ["images_per_class=12,4"], "nuisance": ["features.penalties=1e-4..30"],
     "points": 8, "repeats": 4, "search_points": 5, "reporter": Silent(),
 }  # fmt: skip
 
@@ -43,8 +43,9 @@ def test_the_leading_arm_is_searched_in_the_narrowed_space(searched):
     assert found.tried == 5
     best = max(arm.confirmed.value for arm in searched.answer.arms)
     assert searched.answer.arms[found.arm].confirmed.value == best
-    for point in searched_points(record.question):
-        assert lies_in(found.space, record.design[point])
+    for number, point in enumerate(searched_points(record.question)):
+        here = space_of_try(number, found.space, record.question.nuisance)
+        assert lies_in(here, record.design[point])
 
 
 def test_the_winner_is_scored_on_seeds_that_chose_nothing(searched):

@@ -30,7 +30,7 @@ def searched(study: StudyRecord, said: Answer, shown: Figures) -> list[Section]:
                 for one, wide in zip(found.space, study.question.nuisance, strict=True)
             ),
             caption="The search looked around the best quarter of exploration, and beyond a bound that cut "
-            "the optimum off.",
+            "the optimum off; every other try anywhere in the ranges.",
         ),
         _finalists(found, shown),
         *_course(study, found, shown),

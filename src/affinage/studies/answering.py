@@ -22,7 +22,7 @@ from affinage.records.study import (
     Settings,
     Span,
 )
-from affinage.studies.asking import setting, word
+from affinage.studies.asking import CLASSES, IMAGES_PER_CLASS, setting, word
 from affinage.studies.bounds import crowded_bound, widened
 from affinage.studies.curves import curves_of
 from affinage.studies.design import place_of
@@ -95,7 +95,11 @@ def searched_answer(seen: Seen, said: Answer, found: Exploited) -> Answer:
     score = f"{scored(one, metric)} on {seeds}, n = {one.n:,}" if one.n else "not scored anew"
     best = f"Best of {found.tried} searched: {settings}: {score}{_lucky(found.luck, metric)}."
     alone = len(seen.question.arms) == 1
-    flags = " ".join(f"--set {setting(key, value)}" for key, value in found.settings)
+    flags = " ".join(
+        f"--set {setting(key, value)}"
+        for key, value in found.settings
+        if key not in (IMAGES_PER_CLASS, CLASSES)
+    )
     final = f"Train with the best, and look at the test part once: affinage train SOURCE {flags}"
     failed = sum(trial.state == "failed" for trial in seen.ended.values())
     return replace(

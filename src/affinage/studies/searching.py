@@ -22,6 +22,17 @@ STARTUP = 5
 """Settings that must have been seen before the next is chosen by what was seen."""
 
 
+EVERYWHERE = 2
+"""One in so many tries looks in the whole space: exploration may have been unlucky where the best is."""
+
+
+def space_of_try(
+    number: int, narrow: tuple[Nuisance, ...], whole: tuple[Nuisance, ...]
+) -> tuple[Nuisance, ...]:
+    """Return where the try of a number, from 0, looks: in the narrowed space, or now and then anywhere."""
+    return whole if number % EVERYWHERE == EVERYWHERE - 1 else narrow
+
+
 def pruner_of(search: Search | None) -> BasePruner:
     """Return what ends a worse setting early.
 
