@@ -2,9 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from affinage.bundle.reader import BundleReader
@@ -61,6 +63,30 @@ def baseline_part(
         outputs=np.concatenate(outputs),
         targets=np.stack([targets[item.image] for item in chosen]),
     )
+
+
+def as_judged(
+    part: BaselinePart, predictions: pl.DataFrame, labels: tuple[str, ...]
+) -> BaselinePart:
+    """Return validation with the outputs that the run itself judged, made before it learnt these images.
+
+    Args:
+        part: The validation part, as the kept model sees it.
+        predictions: Of the run: columns image, part and `p:LABEL` for each label.
+        labels: In the order of the outputs.
+
+    Returns:
+        The part as it is where the table has no probabilities, or lacks an image.
+    """
+    columns = [f"p:{label}" for label in labels]
+    if not {"image", "part", *columns} <= set(predictions.columns):
+        return part
+    rows = predictions.filter(pl.col("part") == "validation").unique("image", keep="first")
+    found = dict(zip(rows["image"].to_list(), rows.select(columns).rows(), strict=True))
+    if any(image not in found for image in part.images):
+        return part
+    outputs = np.array([found[image] for image in part.images], dtype=np.float32)
+    return replace(part, outputs=outputs)
 
 
 def measured(pixels: NDArray[np.uint8], data: bytes) -> tuple[float, ...]:

@@ -16,7 +16,7 @@ from affinage.bundle.passes import Pass, open_pass
 from affinage.bundle.reader import BundleReader
 from affinage.bundle.timing import measure_speed
 from affinage.errors import ModelError
-from affinage.exporting.baseline import baseline_part
+from affinage.exporting.baseline import as_judged, baseline_part
 from affinage.exporting.card import licence_note, lost_in_words, model_card
 from affinage.exporting.formats import (
     FILES,
@@ -269,7 +269,12 @@ class _Export:
             )
             for name, items in (("train", self.data.train), ("validation", self.data.validation))
         }
-        return Baseline(train=parts["train"], validation=parts["validation"])
+        validation = parts["validation"]
+        if self.data.split.carved:
+            # The kept head was refitted on validation too: there it is surer than on any new image.
+            before = self.trained.folder.predictions()
+            validation = as_judged(validation, before, self.draft.reading.labels)
+        return Baseline(train=parts["train"], validation=validation)
 
     def _speed(self, folder: BundleFolder, bundle: Bundle, baseline: Baseline) -> Speed:
         return measure_speed(
