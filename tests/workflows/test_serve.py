@@ -1,10 +1,14 @@
+import contextlib
 import json
 import shutil
+import signal
+import socket
 import struct
 import subprocess
 import sys
 import threading
 import time
+import urllib.request
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -337,3 +341,37 @@ with TestClient(create_server({str(bundle)!r}, ServeSettings()), base_url="http:
 
 def test_a_page_is_part_of_the_package():
     assert (Path(__file__).parents[2] / "src/affinage/serving/page.html").is_file()
+
+
+def test_signals_exchange_the_bundle_and_end_the_server_without_a_failure(bundle):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "affinage", "serve", str(bundle), "--port", str(port)]
+    server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        wait_until_ready(port, server)
+        server.send_signal(signal.SIGHUP)
+        end = time.monotonic() + 30
+        while 'affinage_exchanges_total{outcome="done"} 1.0' not in read(port, "/metrics"):
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(30) == 0
+    finally:
+        server.kill()
+
+
+def read(port, path):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+        return answer.read().decode()
+
+
+def wait_until_ready(port, server):
+    end = time.monotonic() + 60
+    while time.monotonic() < end and server.poll() is None:
+        with contextlib.suppress(OSError):
+            read(port, "/ready")
+            return
+        time.sleep(0.1)
+    pytest.fail("the server did not come up")
