@@ -1,7 +1,7 @@
 """Exports, measured: are answers kept for many networks, and what does int8 cost and gain?
 
-python -m benchmarks.export parity SET NETWORK...   random weights (Lite0-2: trained), fitted head
-python -m benchmarks.export int8 SET [NETWORK]      a run on SET, fp32 and int8 on its test part
+python -m benchmarks.export parity SET NETWORK...   random weights (Lite0-2: trained), a random head
+python -m benchmarks.export int8 SET [RUN]          a run on SET, fp32 and int8 on its test part
 
 Each line of `export.jsonl` says how many answers change, what is lost (paired, with its interval), and
 the ratios of size and of processor time between fp32 and int8 in ONNX Runtime, image by image in turn.
@@ -11,55 +11,117 @@ import json
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import torch
 
 import affinage
+from affinage.bundle.answers import answer
+from affinage.bundle.passes import onnx_pass
 from affinage.bundle.reader import BundleReader, open_bundle
+from affinage.exporting.frame import VIEW, looked_into, with_frame
+from affinage.exporting.graph import TENSOR, onnx_graph
+from affinage.exporting.parity import Original, prove
+from affinage.imaging.batches import Item
+from affinage.imaging.hashing import content_id
+from affinage.metrics.classification import softmax
 from affinage.metrics.intervals import paired_difference
+from affinage.models.build import build_backbone, stack
+from affinage.models.classifier import Classifier
+from affinage.records.bundle import FEATURES, OUTPUTS, Bundle, Origin, Parity, Reading
+from affinage.records.networks import ModelSettings
+from affinage.store.bundle import BundleFolder
 from affinage.workflows.reporter import Silent
 
 HERE = Path(__file__).resolve().parent
 DATA = HERE.parents[1] / "shared" / "data"
 TURNS = 60
+IMAGES = 100
+LABELS = tuple(f"class {number}" for number in range(10))
 
 
-def run_on(name: str, network: str, folder: Path) -> affinage.Run:
-    """Train a head on frozen features: the exported numbers are of the whole network all the same."""
-    trained = network.startswith("tf_efficientnet_lite")
+def run_on(name: str, folder: Path) -> affinage.Run:
+    """Train a head on frozen features."""
     return affinage.train(
-        DATA / name, data=folder / "data", output=folder / f"{network}-run",
+        DATA / name, data=folder / "data", output=folder / "run",
         settings={
-            "model.backbone": network, "model.pretrained": trained, "stages": ["features"],
-            "compute.threads": 1,
+            "stages": ["features"], "compute.threads": 1,
         },
         reporter=Silent(),
     )  # fmt: skip
 
 
 def parity(name: str, networks: list[str]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        for network in networks:
-            run = run_on(name, network, Path(folder))
-            start = time.process_time()
-            done = affinage.export(run.path, into=Path(folder) / network, speed=False)
-            write(
-                {
-                    "benchmark": "export parity", "set": name, "network": network,
-                    "images": done.parity.images, "changed": done.parity.changed_top1,
-                    "max_abs_difference": done.parity.max_abs_difference,
-                    "cpu_seconds": round(time.process_time() - start, 1),
-                }
-            )  # fmt: skip
+    paths = sorted(path for path in (DATA / name / "test").rglob("*") if path.is_file())[::2][
+        :IMAGES
+    ]
+    items = [Item(image=content_id(path.read_bytes()), path=path) for path in paths]
+    for network in networks:
+        start = time.process_time()
+        model = random_head(network)
+        graph = onnx_graph(model, partial(torch.softmax, dim=1))
+        record = record_of(model)
+        whole = with_frame(graph, model.preprocessing)
+        names = (FEATURES, OUTPUTS, VIEW, TENSOR)
+        reader = BundleReader(
+            BundleFolder(Path(name)),
+            record,
+            onnx_pass(whole.SerializeToString(), threads=1, any_size=True),
+        )
+        look = onnx_pass(looked_into(whole, names), threads=1, any_size=True, names=names)
+        original = Original(
+            model=model, labels=LABELS,
+            answer=lambda row, read=record.reading: answer(read, softmax(row[None])[0]),
+        )  # fmt: skip
+        found = prove(original, reader, look, items).parity
+        write(
+            {
+                "benchmark": "export parity", "set": name, "network": network,
+                "images": found.images, "changed": found.changed_top1,
+                "max_abs_difference": found.max_abs_difference,
+                "cpu_seconds": round(time.process_time() - start, 1),
+            }
+        )  # fmt: skip
 
 
-def int8(name: str, network: str = "tf_efficientnet_lite0") -> None:
+def random_head(network: str) -> Classifier:
+    """Return a network with a random head: trained weights for Lite0-2, else random ones."""
+    settings = ModelSettings(
+        backbone=network, pretrained=network.startswith("tf_efficientnet_lite")
+    )
+    model = stack(build_backbone(settings), classes=len(LABELS)).eval()
+    kind = model.preprocessing
+    noise = torch.randint(0, 256, (4, kind.height, kind.width, 3), dtype=torch.uint8)
+    with torch.no_grad():
+        spread = model.features(noise).std(dim=0).mean().clamp(min=1e-6)
+        model.last.weight.normal_(
+            std=float(1 / spread / model.head.in_features**0.5),
+            generator=torch.Generator().manual_seed(0),
+        )
+    return model
+
+
+def record_of(model: Classifier) -> Bundle:
+    return Bundle(
+        model_format="onnx", precision="fp32", model_file="model.onnx", any_size=True,
+        preprocessing=model.preprocessing, features=model.head.in_features,
+        reading=Reading(task="classify", labels=LABELS, kind="probability"),
+        origin=Origin(
+            run="", created="", affinage="", data="", backbone="", weights="", licence="",
+            parameters=0, train=0, validation=0, test=0,
+        ),
+        parity=Parity(images=0, changed_top1=0, max_abs_difference={}, stages=(), against=""),
+    )  # fmt: skip
+
+
+def int8(name: str, run: str | None = None) -> None:
     with tempfile.TemporaryDirectory() as text:
         folder = Path(text)
-        run = run_on(name, network, folder)
+        place = Path(run) if run else run_on(name, folder).path
         for precision in ("fp32", "int8"):
-            affinage.export(run.path, into=folder / precision, precision=precision, speed=False)
+            affinage.export(place, into=folder / precision, precision=precision, speed=False)
         exact, small = (open_bundle(folder / one, threads=1) for one in ("fp32", "int8"))
         tested = sorted(path for path in (DATA / name / "test").rglob("*") if path.is_file())
         right = [
@@ -72,7 +134,8 @@ def int8(name: str, network: str = "tf_efficientnet_lite0") -> None:
         sizes = [reader.folder.models(reader.record)[0].stat().st_size for reader in (exact, small)]
         write(
             {
-                "benchmark": "export int8", "set": name, "network": network, "n": len(tested),
+                "benchmark": "export int8", "set": name, "n": len(tested),
+                "network": exact.record.origin.backbone,
                 "accuracy_fp32": float(right[0].mean()), "accuracy_int8": float(right[1].mean()),
                 "gained": [gained.value, gained.low, gained.high],
                 "size_ratio": sizes[1] / sizes[0], "times_faster": times_faster(exact, small),

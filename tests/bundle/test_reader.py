@@ -13,6 +13,12 @@ from affinage.errors import DataError, ImageError, RunError
 from affinage.workflows.reporter import Silent
 from real_digits import SMALL
 
+SCRATCH = (
+    "model.backbone=three_conv",
+    "model.pretrained=false",
+    "finetune.unfreeze=all",
+    "finetune.batchnorm=adapt",
+)
 NEVER = ("torch", "polars", "pydantic", "cv2", "scipy", "timm", "simplejpeg")
 
 
@@ -20,8 +26,9 @@ NEVER = ("torch", "polars", "pydantic", "cv2", "scipy", "timm", "simplejpeg")
 def run(digits, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     return affinage.train(
-        digits, data=folder / "data", output=folder / "run", stages=("features",),
-        settings=SMALL, reporter=Silent(),
+        digits, data=folder / "data", output=folder / "run", stages=("finetune",),
+        settings=[*SMALL, *SCRATCH],
+        reporter=Silent(),
     )  # fmt: skip
 
 

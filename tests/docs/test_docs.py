@@ -17,6 +17,7 @@ from affinage.models.catalogue import Entry
 from affinage.records.audit import AuditResult
 from affinage.records.augmentation import AugmentationsResult, AugmentationTrial
 from affinage.records.box import ClassCounts, CountsResult
+from affinage.records.bundle import Bundle, Latency, Loss, Parity, Quantised, Speed
 from affinage.records.decision import Decision, DecisionResult, NumberedDecision
 from affinage.records.evaluation import Evaluation, Look
 from affinage.records.feedback import FeedbackAdded, FeedbackCompared
@@ -31,6 +32,7 @@ from affinage.records.split import SplitResult
 from affinage.records.study import StudyRecord
 from affinage.workflows.collect import CollectResult
 from affinage.workflows.evaluate import EvaluationResult
+from affinage.workflows.export import ExportResult
 from affinage.workflows.sample import Sample, SampledImage
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -228,6 +230,13 @@ def test_the_json_of_a_run_is_documented_key_by_key():
         ("exclude.md", "key", DecisionResult, ("format", "command")),
         ("exclude.md", "key of `decision`", Decision, ()),
         ("include.md", "key of `decisions[]`", NumberedDecision, ()),
+        ("export.md", "key", ExportResult, ("format", "command")),
+        ("export.md", "key of `bundle`", Bundle, ()),
+        ("export.md", "key of `parity`", Parity, ()),
+        ("export.md", "key of `loss`", Loss, ()),
+        ("export.md", "key of `quantised`", Quantised, ()),
+        ("bench-bundle.md", "key", Speed, ("format", "command")),
+        ("bench-bundle.md", "key of `latencies[]`", Latency, ()),
         ("split.md", "key", SplitResult, ("format", "command")),
         ("feedback.md", "key", FeedbackAdded, ("format", "command")),
         ("feedback.md", "key of the comparison", FeedbackCompared, ("format", "command")),
@@ -277,7 +286,7 @@ def test_the_citation_has_the_version_and_the_licence_of_the_package():
 
 @each_document
 def test_documents_speak_of_the_product_only(document):
-    text = document.read_text()
+    text = document.read_text().replace("Ort::Session", "")  # A class of ONNX Runtime in C++.
     assert not re.search(r"\b(sessions?|agents?|prompts?)\b", QUOTED.sub("", text), re.IGNORECASE)
     assert not re.search(r"(?<![\w.…])/(home|root|tmp|work|usr|mnt|Users)/", text)
 

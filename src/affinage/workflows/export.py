@@ -1,6 +1,8 @@
 """The verb `export`: a run becomes a bundle, with the proof that it answers as the trained model."""
 
+import contextlib
 import json
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +17,7 @@ import affinage
 from affinage.bundle.passes import Pass, open_pass
 from affinage.bundle.reader import BundleReader
 from affinage.bundle.timing import measure_speed
-from affinage.errors import ModelError
+from affinage.errors import AffinageError, ModelError
 from affinage.exporting.baseline import as_judged, baseline_part
 from affinage.exporting.card import licence_note, lost_in_words, model_card
 from affinage.exporting.formats import (
@@ -156,9 +158,10 @@ class _Export:
         free = resizes(self.draft.model_format, network)
         draft = replace(self.draft, any_size=free, quantised=quantised)
         path = folder.path / draft.model_file
-        look = write_model(path, draft, network, note=_note(draft))
-        reader = BundleReader(folder, draft, self._opened(folder, draft))
-        proof = self._prove(reader, look)
+        with _told_if_it_does_not_run():
+            look = write_model(path, draft, network, note=_note(draft))
+            reader = BundleReader(folder, draft, self._opened(folder, draft))
+            proof = self._prove(reader, look)
         bundle = replace(draft, parity=proof.parity, loss=self._loss(proof))
         baseline = self._baseline(reader)
         if self.speed and bundle.model_format != "torch":
@@ -284,6 +287,21 @@ class _Export:
             threads=self.trained.engine.threads,
             progress=partial(self.told.phase, "timing"),
         )
+
+
+@contextlib.contextmanager
+def _told_if_it_does_not_run() -> Iterator[None]:
+    """Tell what a runtime says of a model that it cannot take, without its traceback."""
+    try:
+        yield
+    except (AffinageError, OSError, MemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001 - Runtimes have exceptions of their own.
+        why = " ".join(str(error).split())[:300]
+        raise ModelError(
+            f"The exported model does not run: {why} No bundle was written.",
+            remedy="Fix the shape with --batch 1, or use another --format.",
+        ) from None
 
 
 def _place(
