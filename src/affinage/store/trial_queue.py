@@ -261,10 +261,11 @@ def distribution(one: Nuisance) -> BaseDistribution:
 
 def _holding(one: BaseDistribution, value: Value) -> BaseDistribution:
     """Return a distribution that holds a value: a search may go beyond a bound that cut the optimum off."""
-    if isinstance(one, CategoricalDistribution) or not isinstance(value, (int, float)):
-        return one
-    low, high = one.low, one.high  # type: ignore[attr-defined]
-    return type(one)(min(low, value), max(high, value), log=one.log)  # type: ignore[attr-defined]
+    if isinstance(one, IntDistribution) and isinstance(value, int):
+        return IntDistribution(min(one.low, value), max(one.high, value), log=one.log)
+    if isinstance(one, FloatDistribution) and isinstance(value, (int, float)):
+        return FloatDistribution(min(one.low, value), max(one.high, value), log=one.log)
+    return one
 
 
 def _kept(value: Any) -> Value:
