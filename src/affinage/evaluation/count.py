@@ -110,42 +110,33 @@ def without_whole_numbers(evaluation: CountEvaluation) -> CountEvaluation:
 
     Every share rounds to 0 or 1, so that exact ones, those within one and confusions would say nothing.
     """
+    unknown = Estimate(value=None, low=None, high=None, n=evaluation.n)
+
+    def rival(one: CountRival) -> CountRival:
+        return replace(one, within_one=unknown, exact=unknown)
+
+    def gain(one: CountGain) -> CountGain:
+        return replace(one, exact=unknown)
+
     return replace(
         evaluation,
-        **_unasked(evaluation),
-        all_exact=_unknown(evaluation.n),
+        within_one=unknown,
+        exact=unknown,
+        all_exact=unknown,
         per_class={
-            name: replace(scores, **_unasked(evaluation))
+            name: replace(scores, within_one=unknown, exact=unknown)
             for name, scores in evaluation.per_class.items()
         },
         baselines={
-            name: CountRivals(
-                **{
-                    rule: replace(getattr(rivals, rule), **_unasked(evaluation))
-                    for rule in ("mean", "median", "mode")
-                }
-            )
-            for name, rivals in evaluation.baselines.items()
+            name: CountRivals(mean=rival(one.mean), median=rival(one.median), mode=rival(one.mode))
+            for name, one in evaluation.baselines.items()
         },
         gains={
-            name: CountGains(
-                **{
-                    rule: replace(getattr(gains, rule), exact=_unknown(evaluation.n))
-                    for rule in ("mean", "median", "mode")
-                }
-            )
-            for name, gains in evaluation.gains.items()
+            name: CountGains(mean=gain(one.mean), median=gain(one.median), mode=gain(one.mode))
+            for name, one in evaluation.gains.items()
         },
         confusion={},
     )
-
-
-def _unasked(evaluation: CountEvaluation) -> dict[str, Estimate]:
-    return {"within_one": _unknown(evaluation.n), "exact": _unknown(evaluation.n)}
-
-
-def _unknown(n: int) -> Estimate:
-    return Estimate(value=None, low=None, high=None, n=n)
 
 
 def _check_sizes(part: str, table: Table, images: int, paths: int, classes: int) -> None:
