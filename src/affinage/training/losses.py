@@ -220,7 +220,7 @@ def _of_each(setting: _Setting) -> tuple[int, Loss, Callable[[Tensor], Tensor]]:
     )
 
     def apart(raw: Tensor) -> Tensor:
-        return raw.unflatten(1, (made.parts, classes))  # Not by len: exports take any number.
+        return raw.reshape(-1, made.parts, classes)  # Not len(raw): exports take any number.
 
     return (
         made.parts,
