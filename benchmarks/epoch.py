@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from affinage.models.process import usable_cores
 from benchmarks.loader import photographs
 from benchmarks.venvs import Peer, python_of, versions_of
 
@@ -119,7 +120,7 @@ def write_list(file: Path, paths: list[Path]) -> Path:
 def epoch(samples: Path) -> dict[str, Any]:
     """Measure the networks that are missing, each way in turn, and give medians and ratios of all."""
     count = int(os.environ.get("AFFINAGE_EPOCH_IMAGES", "64"))
-    threads = len(os.sched_getaffinity(0))
+    threads = usable_cores()
     for own in (name for name in NETWORKS if name not in kept_networks(count, threads)):
         found = _measured(samples, own, count, threads)
         line = {"network": own, "images": count, "threads": threads, "speeds": found}

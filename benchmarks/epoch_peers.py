@@ -13,6 +13,7 @@ Affinage's own are epoch; first, features of all images by an engine and the hea
 same with what the first one kept.
 """
 
+import importlib
 import json
 import os
 import resource
@@ -361,6 +362,10 @@ def processor_seconds():
 
 def main():
     peer, listed, threads = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+    given = os.sched_getaffinity(0)
+    if peer != "keras":
+        importlib.import_module("affinage.models.build" if peer == "affinage" else "torch")
+    os.sched_setaffinity(0, given)  # Loading torch takes all processors, whatever was given.
     rows = [line.split("\t") for line in listed.read_text().splitlines()]
     works = PEERS[peer]([(path, int(label)) for path, label in rows], threads)
     print("ready", flush=True)

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from affinage.models.process import usable_cores
 from benchmarks.epoch import (
     Process,
     Speed,
@@ -35,7 +36,7 @@ ENGINES = ("openvino-bf16", "torch-bf16", "torch")
 
 def frozen_epochs(samples: Path) -> dict[str, Any]:
     """Measure the two ways of Affinage and of each peer, in turn, and give medians and ratios."""
-    threads, engine = len(os.sched_getaffinity(0)), _engine()
+    threads, engine = usable_cores(), _engine()
     found: dict[tuple[str, str], list[Speed]] = {}
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
