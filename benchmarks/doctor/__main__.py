@@ -27,6 +27,7 @@ def main() -> None:
     )
     parser.add_argument("--seconds", type=float, default=240.0, help="time after which a run ends")
     parser.add_argument("--only", choices=("faulty", "healthy"), help="one kind of cases")
+    parser.add_argument("--networks", help="only cases of these, commas between: mlp,deep_sigmoid")
     parser.add_argument("--part", choices=("tuning", "scored"), help="one part of the figures")
     parser.add_argument("--logs", action="store_true", help="judge each run by its CSV log alone")
     parser.add_argument("--wrong", action="store_true", help="list wrong findings")
@@ -35,6 +36,8 @@ def main() -> None:
         *(faulty() if arguments.only != "healthy" else []),
         *(healthy() if arguments.only != "faulty" else []),
     ]
+    if arguments.networks:
+        cases = [case for case in cases if case.network in arguments.networks.split(",")]
     if arguments.what == "run":
         _run(cases, arguments.store, arguments.seconds)
     elif arguments.what == "prove":

@@ -9,6 +9,8 @@ from benchmarks.doctor.networks import SCRATCH
 
 SCORED_SETS = {"flowers12", "cifar10"}
 SCORED_NETWORKS = {"conv_plain"}
+_LATER = {"standard"}
+_USUAL = 320
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,11 +35,13 @@ class Case:
     imbalance: bool = False
     clip: float = 0.0
     accumulate: int = 1
+    standard: bool = False
 
     @property
     def name(self) -> str:
-        """The file under which it is stored."""
-        return hashlib.sha256(repr(sorted(asdict(self).items())).encode()).hexdigest()[:16]
+        """The file under which it is stored; settings that came later count only where they are set."""
+        told = {k: v for k, v in asdict(self).items() if v or k not in _LATER}
+        return hashlib.sha256(repr(sorted(told.items())).encode()).hexdigest()[:16]
 
     @property
     def scored(self) -> bool:
@@ -67,7 +71,7 @@ def faulty() -> list[Case]:
     return cases
 
 
-def healthy(count: int = 320) -> list[Case]:
+def healthy(count: int = _USUAL + 20) -> list[Case]:
     """Return healthy trainings that are hard: few images, high rates, noise, imbalance, few epochs."""
     cases = []
     for k in range(count):
@@ -95,6 +99,7 @@ def healthy(count: int = 320) -> list[Case]:
                 imbalance=bits[12] % 5 == 0,
                 clip=(0.0, 1.0)[bits[13] % 2],
                 accumulate=(1, 1, 1, 2)[bits[14] % 4],
+                standard=k >= _USUAL and not pretrained,
             )
         )
     return cases

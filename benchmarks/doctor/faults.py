@@ -63,8 +63,12 @@ FAULTS: dict[str, Fault] = {
     "labels torn from images": _fault(
         "memorising", networks=("mlp",), settings={"epochs": 60, "images": 250}
     ),
-    "class missing from training": _fault("class-not-in-training"),
-    "other shares of classes": _fault("class-shares-differ"),
+    "class missing from training": _fault(
+        "class-not-in-training", also=frozenset({"class-shares-differ"})
+    ),
+    "other shares of classes": _fault(
+        "class-shares-differ", also=frozenset({"class-not-in-training"})
+    ),
     "weight decay too strong": _fault("weight-decay-too-strong"),
     "dropout too strong": _fault("too-much-dropout underfitting", networks=("mlp", "conv_norm")),
     "head starts too large": _fault("first-loss-too-high"),
@@ -86,6 +90,11 @@ FAULTS: dict[str, Fault] = {
         settings={"epochs": 60, "images": 120, "rate": 2e-3},
     ),
     "too small a network": _fault("underfitting", networks=("bottleneck",), settings={"epochs": 25}),
-    "rare classes": _fault("rare-classes-lost class-not-in-training", data=("digits", "malaria")),
+    "rare classes": _fault(
+        "rare-classes-lost class-not-in-training", data=("digits", "malaria"),
+        also=frozenset({"class-shares-differ"}),
+    ),
     "detached": _fault("parameters-without-gradient", networks=("conv_plain", "conv_norm")),
+    "statistics of all parts": _fault("statistics-of-all-parts"),
+    "noise that no seed governs": _fault("results-change-with-seed-kept"),
 }  # fmt: skip

@@ -26,9 +26,18 @@ class Changing(Dataset[tuple[Tensor, Tensor]]):
     """Images with random noise, or that come slowly, or again and again."""
 
     def __init__(
-        self, data: TensorDataset, *, noise: float = 0.0, seconds: float = 0.0, only: int = 0
-    ) -> None:
+        self, data: TensorDataset, *, noise: float = 0.0, seconds: float = 0.0, only: int = 0,
+        unseeded: float = 0.0,
+    ) -> None:  # fmt: skip
         self.data, self.noise, self.seconds, self.only = data, noise, seconds, only
+        self.unseeded = unseeded
+
+    @property
+    def generator(self) -> torch.Generator:
+        """A generator that the system's entropy begins, whatever seeds are set."""
+        generator = torch.Generator()
+        generator.seed()
+        return generator
 
     def __len__(self) -> int:
         return len(self.data)
@@ -37,6 +46,8 @@ class Changing(Dataset[tuple[Tensor, Tensor]]):
         x, y = self.data[index % self.only if self.only else index]
         if self.seconds:
             time.sleep(self.seconds)
+        if self.unseeded:
+            x = x + self.unseeded * torch.randn(x.shape, generator=self.generator)
         return x + self.noise * torch.randn_like(x) if self.noise else x, y
 
 
@@ -129,7 +140,18 @@ def prepared(case: Case, data: Images) -> Images:
         x[:: 2 if strong else 5] = 0.5
     elif fault == "labels torn from images":
         y = y[torch.randperm(len(y))]
-    elif fault == "class missing from training":
+    x, y, v, w = _chosen(case, x, y, v, w)
+    if fault == "statistics of all parts" or case.standard:
+        x, v = _standardised(x, v, by=torch.cat((x, v)) if fault else x)
+    return Images(x, y, v, w)
+
+
+def _chosen(
+    case: Case, x: Tensor, y: Tensor, v: Tensor, w: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return the images whose classes the case keeps."""
+    fault = case.fault
+    if fault == "class missing from training":
         keep = y != 0
         x, y = x[keep], y[keep]
     elif fault in {"other shares of classes", "rare classes"} or case.imbalance:
@@ -138,7 +160,12 @@ def prepared(case: Case, data: Images) -> Images:
         if fault != "other shares of classes":
             keep = (w == 0) | (torch.rand(len(w)) < (0.1 if fault else 0.3))
             v, w = v[keep], w[keep]
-    return Images(x, y, v, w)
+    return x, y, v, w
+
+
+def _standardised(*parts: Tensor, by: Tensor) -> tuple[Tensor, ...]:
+    mean, std = by.mean((0, 2, 3), keepdim=True), by.std((0, 2, 3), keepdim=True)
+    return tuple((part - mean) / std for part in parts)
 
 
 def network_of(case: Case, data: Images) -> nn.Module:
@@ -220,6 +247,8 @@ def loaders(case: Case, data: Images) -> tuple[Any, Any]:
         train = Changing(train, only=16 if case.level == 1 else 64)
     if fault == "slow loader":
         train = Changing(train, seconds=0.003 if case.level == 1 else 0.001)
+    if fault == "noise that no seed governs":
+        train = Changing(train, unseeded=0.1 if case.level == 1 else 0.02)
     generator = torch.Generator().manual_seed(case.seed)
     batch = 2 if fault == "batches of two" else case.batch
     shuffle = fault != "sorted images"

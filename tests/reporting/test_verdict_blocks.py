@@ -40,9 +40,9 @@ def test_what_was_not_checked_says_why():
 def test_how_sure_a_finding_is_says_on_what_that_rests():
     verdict = diagnose(SICK["nothing-trainable"])[0]
     assert sureness(replace(verdict, confidence=0.9, cases=7)).startswith(
-        "confidence 90%, fitted on 7 "
+        "confidence 90%: fitted on 7 "
     )
-    assert "none was of this code" in sureness(replace(verdict, confidence=0.9, cases=0))
+    assert "none was of this kind" in sureness(replace(verdict, confidence=0.9, cases=0))
     assert sureness(replace(verdict, confidence=None)) == ""
 
 

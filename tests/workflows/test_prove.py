@@ -25,6 +25,10 @@ from affinage.workflows.prove import STEPS, _compared, prove
 from small_trainings import Net, run
 
 
+AMPLE = 3600.0
+"""Seconds: what experiments may take is no question of these tests, and machines can be busy."""
+
+
 @pytest.fixture(scope="module")
 def digits():
     data = load_digits()
@@ -46,6 +50,7 @@ def watched(data, *, shuffle=True, rate=0.05, zero=True, network=None, epochs=4)
 
 
 def outcomes(seen, **settings):
+    settings = {"seconds": AMPLE, **settings}
     verdicts = prove(diagnose(seen.signals), seen.live, seen.signals, **settings)
     return {v.code: v.outcome for v in verdicts if v.outcome}
 
@@ -178,7 +183,9 @@ def said_of(code, seen, where=(), **settings):
     """Put one finding to the test, whether or not the doctor found it."""
     finding = Finding(code=code, severity="warning", subject="", remedy="")
     verdict = Verdict(code=code, answer="finding", said="", finding=finding, where=where)
-    (proved,) = prove((verdict,), seen.live, seen.signals, **{"pairs": 3, **settings})
+    (proved,) = prove(
+        (verdict,), seen.live, seen.signals, **{"pairs": 3, "seconds": AMPLE, **settings}
+    )
     return proved.outcome
 
 
@@ -302,7 +309,7 @@ def test_tiny_batches_are_compared_at_the_same_steps_and_images(digits):
 def test_no_experiment_fails_or_changes_a_healthy_training(code, healthy):
     before = {name: value.clone() for name, value in healthy.live.main.state_dict().items()}
     where = ("fc",)
-    told = said_of(code, healthy, where, pairs=2, seconds=3.0)
+    told = said_of(code, healthy, where, pairs=2)
     assert "could not be tried" not in told.said, told.said
     after = healthy.live.main.state_dict()
     assert all(torch.equal(value, after[name]) for name, value in before.items())

@@ -8,12 +8,16 @@ import typer
 from affinage.cli.recipe_options import recipe_option
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.text import Text
 
     from affinage.records.diagnosis import Diagnosis
     from affinage.records.verdict import Verdict
 
 _COLOURS = {"blocking": "bold red", "warning": "bold yellow", "note": "bold"}
+_MANY = 5
+"""Questions that one reason left unchecked, from which on it is told without being asked for."""
 
 
 def doctor(
@@ -51,6 +55,10 @@ def doctor(
         typer.Option(metavar="FILE", help="Write the recipe of a run with what was proved (implies --prove).",
                      show_default=False),
     ] = None,
+    everything: Annotated[
+        bool,
+        typer.Option("--all", help="List also each question that is fine or could not be checked."),
+    ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print all verdicts as JSON.")] = False,
     fail_on: Annotated[
         str | None,
@@ -97,36 +105,71 @@ def doctor(
     if json:
         show_json(doctor_json(diagnosis, fixes=fixes))
     else:
-        _show(diagnosis)
+        _show(diagnosis, everything=everything)
         if fix is not None:
             _show_fixes(fixes, fix)
     exit_on_findings(fail_on, diagnosis.findings)
 
 
-def _show(diagnosis: "Diagnosis") -> None:
+def _show(diagnosis: "Diagnosis", *, everything: bool) -> None:
     from rich.text import Text
 
     from affinage.cli.console import show
 
     signals = diagnosis.signals
     seen = f"{signals.steps} steps seen" if signals.steps else f"{len(signals.points)} points read"
-    show(Text(f"\n{signals.name or 'training'}: {seen}", style="bold"))
+    show(Text(f"\n{signals.name or 'training'}: {seen}; {_counted(diagnosis)}", style="bold"))
     if signals.ended == "cut":
         show(Text("The script was cut by --minutes; it is judged as far as it came."))
     if signals.ended == "failed":
         show(Text(f"The script failed: {signals.error}", style="bold red"))
-    found = [v for v in diagnosis.verdicts if v.answer == "finding"]
-    for verdict in found:
-        show(_told(verdict))
-    if not found:
+    for verdict in diagnosis.verdicts:
+        if verdict.answer == "finding":
+            show(_told(verdict))
+    if not diagnosis.findings:
         show(Text("Nothing wrong was found.", style="bold green"))
+    for line in _listed(diagnosis) if everything else _rest(diagnosis):
+        show(line)
+
+
+def _counted(diagnosis: "Diagnosis") -> str:
+    """Return how many findings there are of each severity: `1 warning, 2 notes`."""
+    grades = [finding.severity for finding in diagnosis.findings]
+    counts = [(grades.count(grade), grade) for grade in ("blocking", "warning", "note")]
+    words = [
+        f"{n} {grade}{'s' if n > 1 and grade != 'blocking' else ''}" for n, grade in counts if n
+    ]
+    return ", ".join(words) or "nothing wrong found"
+
+
+def _rest(diagnosis: "Diagnosis") -> "Iterator[Text]":
+    """Yield what was not found in two lines, and why most of the unchecked could not be."""
+    from collections import Counter
+
+    from rich.text import Text
+
+    answers = Counter(verdict.answer for verdict in diagnosis.verdicts)
+    unchecked = Counter(v.said for v in diagnosis.verdicts if v.answer == "unchecked")
+    text = f"\n{answers['fine']} other questions were checked and are fine"
+    if unchecked:
+        text += f"; {answers['unchecked']} could not be checked"
+    yield Text(f"{text}. --all lists them.", style="dim")
+    reason, times = unchecked.most_common(1)[0] if unchecked else ("", 0)
+    if times >= _MANY:
+        yield Text(f"{times} of those could not because {reason}.", style="dim")
+
+
+def _listed(diagnosis: "Diagnosis") -> "Iterator[Text]":
+    """Yield every question that is fine or could not be checked, with what was looked at or why not."""
+    from rich.text import Text
+
     for answer, title in (("fine", "Checked and fine"), ("unchecked", "Could not be checked")):
         verdicts = [v for v in diagnosis.verdicts if v.answer == answer]
         if verdicts:
-            show(Text(f"\n{title} ({len(verdicts)})", style="bold"))
-            because = "because " if answer == "unchecked" else ""
-            for verdict in verdicts:
-                show(Text(f"  {verdict.code}: {because}{verdict.said}", style="dim"))
+            yield Text(f"\n{title} ({len(verdicts)})", style="bold")
+        because = "because " if answer == "unchecked" else ""
+        for verdict in verdicts:
+            yield Text(f"  {verdict.code}: {because}{verdict.said}", style="dim")
 
 
 def _show_fixes(fixes: tuple[str, ...], file: Path) -> None:
@@ -156,7 +199,9 @@ def _told(verdict: "Verdict") -> "Text":
     for line in finding.evidence:
         text.append(f"  {line}\n", style="default")
     for other in verdict.alternatives:
-        text.append(f"  It could also be: {other.explanation} {other.against}\n", style="default")
+        text.append(
+            f"  It could also be {other.explanation}; but {other.against}.\n", style="default"
+        )
     if verdict.explained_by:
         text.append(
             f"  Probably a consequence of: {', '.join(verdict.explained_by)}\n", style="dim"

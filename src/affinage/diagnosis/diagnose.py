@@ -9,6 +9,9 @@ from affinage.records.finding import Finding
 from affinage.records.signals import Signals
 from affinage.records.verdict import Verdict
 
+_NONE_THERE = {"batchnorms": "the network has no BatchNorm"}
+"""What an empty field says: it was looked for, and there is none."""
+
 _RANKS = {"blocking": 0, "warning": 1, "note": 2}
 
 
@@ -25,6 +28,8 @@ def diagnose(signals: Signals, *, rules: tuple[Rule, ...] = RULES) -> tuple[Verd
 def ask(rule: Rule, signals: Signals) -> Verdict:
     """Return one rule's answer."""
     for name in rule.needs:
+        if getattr(signals, name) == () and name in _NONE_THERE:
+            return Verdict(code=rule.code, answer="fine", said=_NONE_THERE[name])
         if getattr(signals, name) in (None, ()):
             return Verdict(code=rule.code, answer="unchecked", said=signals.why_missing(name))
     answer = rule.judge(signals)

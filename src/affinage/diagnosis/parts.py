@@ -29,7 +29,9 @@ def leak(signals: Signals) -> Answered:
     share = worst.shared / worst.n
     return Found(
         subject=f"{worst.shared} of {worst.n} {worst.second} images looked at are in training too.",
-        evidence=(f"told by {worst.by}", *worst.examples),
+        evidence=(f"told by {worst.by}; such as {', '.join(worst.examples)}",)
+        if worst.examples
+        else (f"told by {worst.by}",),
         remedy="Remove them from training, or split again by content: `affinage split SOURCE`.",
         grade="fact",
         where=(worst.second,),

@@ -57,12 +57,14 @@ def sureness(verdict: Verdict) -> str:
     """Return how sure a finding is, and what that rests on; empty where nothing is known of it."""
     if verdict.confidence is None:
         return ""
+    findings = "finding" if verdict.cases == 1 else "findings"
     rests = (
-        f"fitted on {verdict.cases} such findings in trainings whose fault is known"
+        f"fitted on {verdict.cases} such {findings} in trainings whose fault is known"
         if verdict.cases
-        else "that of all findings in trainings whose fault is known; none was of this code"
+        else "the share of all findings that were right in trainings whose fault is known (none was of "
+        "this kind)"
     )
-    return f"confidence {verdict.confidence:.0%}, {rests}"
+    return f"confidence {verdict.confidence:.0%}: {rests}"
 
 
 def _beside(verdict: Verdict) -> tuple[Block, ...]:

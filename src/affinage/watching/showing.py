@@ -19,11 +19,14 @@ from affinage.watching.passes import images_in, targets_in
 from affinage.watching.pools import Pool, classes_of_pool
 from affinage.watching.seeds import same_under_seed
 from affinage.watching.trials import Plan, outputs_of, right, trained_copy
+from affinage.watching.wholes import tensor_of
 
 _SECONDS = 10.0
 _STEPS = 10
 _EXACT = 1e-4
 _ONE_APART = 1.0
+_STANDARD = 1e-3
+_BOTH: tuple[Part, ...] = ("train", "validation")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -378,6 +381,27 @@ def idle_schedule(scene: Scene) -> Fact | None:
     )
 
 
+def standardised_together(scene: Scene) -> Fact | None:
+    """Compute mean and deviation again, of both parts and of training alone."""
+    sets = {part: tensor_of(getattr(scene.live.loaders.get(part), "dataset", None))
+            for part in _BOTH}  # fmt: skip
+    train, other = sets["train"], sets["validation"]
+    if train is None or other is None or train.shape[1:] != other.shape[1:]:
+        return None
+    own, both = (_off(images) for images in (train, torch.cat((train, other))))
+    return Fact(
+        holds=both <= _STANDARD < own,
+        said=f"mean and deviation were computed again: all {len(train) + len(other)} images of both parts "
+        f"are {both:.4f} off 0 and 1, the {len(train)} training images alone {own:.4f}",
+    )
+
+
+def _off(images: Tensor) -> float:
+    values = images.double().transpose(0, 1).flatten(1)
+    by_channel = max(float(values.mean(1).abs().max()), float((values.std(1) - 1).abs().max()))
+    return min(by_channel, max(abs(float(values.mean())), abs(float(values.std()) - 1)))
+
+
 SHOWS: dict[str, Show] = {
     "accuracy-on-counts": near_misses,
     "augmentation-in-evaluation": changing_images,
@@ -397,6 +421,7 @@ SHOWS: dict[str, Show] = {
     "same-order-every-epoch": same_beginning,
     "schedule-idle": idle_schedule,
     "split-leak": shared_images,
+    "statistics-of-all-parts": standardised_together,
     "validation-is-training": shared_images,
 }
 """By finding; each may say that it is not so."""

@@ -123,7 +123,6 @@ _MADE: dict[str, Made] = {
     "rare-classes-lost": _always(Change(balance=True)),
     "saturated-units": _SIGMOIDS,
     "too-much-dropout": _always(Change(dropout=False)),
-    "underfitting": _always(Change(plain=True)),
     "unshuffled-training": _always(Change(), Change(shuffle=False)),
     "vanishing-gradient": _SIGMOIDS,
     "weight-decay-too-strong": _always(Change(decay=0.0)),

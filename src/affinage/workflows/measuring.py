@@ -135,6 +135,23 @@ def _outputs(network: torch.nn.Module, pool: Pool) -> Tensor:
         return torch.cat([network(x) for x in torch.split(pool.images, 64)])
 
 
+def with_a_larger_network(bench: Bench) -> Outcome:
+    """Train two dense layers of 256 units on the same images for as many steps."""
+    steps = min(bench.signals.steps or 0, _MOST_STEPS)
+    before = hits(bench.live, bench.train, training=False, change=Change())
+    if before is None or bench.live.criterion is None or not steps:
+        return unconfirmed("there is no accuracy to compare, or the loss is not known")
+    plan = Plan(change=Change(plain=True), seed=0, steps=steps, deadline=bench.deadline)
+    network = trained_copy(bench.live, bench.train, plan)
+    after = right(_outputs(network, bench.train), bench.train) or before
+    return marked(
+        paired_difference(after, before), WORTHWHILE,
+        f"A larger network, two dense layers of 256 units, was trained for {steps} steps: the same "
+        f"{len(before)} training images score {sum(before) / len(before):.3f} in this network and "
+        f"{sum(after) / len(after):.3f} in the larger one",
+    )  # fmt: skip
+
+
 def since_its_best(bench: Bench) -> Outcome:
     """Train anew up to the best epoch and up to the end; compare the losses of validation."""
     curve, live = bench.signals.curve("loss", "validation"), bench.live
@@ -275,5 +292,6 @@ MEASURES: dict[str, Measure] = {
     "not-converged": trained_on,
     "overfitting": since_its_best,
     "parts-scaled-differently": as_training_is_scaled,
+    "underfitting": with_a_larger_network,
 }
 """By finding."""
