@@ -160,10 +160,13 @@ def kept_networks(count: int, threads: int, file: Path = KEPT) -> dict[str, dict
     }
 
 
-def _figures(found: dict[tuple[str, str], list[Speed]], count: int, threads: int) -> dict[str, Any]:
+def _figures(found: dict[str, dict[str, list[Speed]]], count: int, threads: int) -> dict[str, Any]:
     figures: dict[str, Any] = {}
     for own, others in NETWORKS.items():
-        mine = median(found[own, "affinage"])
+        if own not in found:
+            figures[own] = "not enough data to say: not measured yet"
+            continue
+        mine = median(found[own]["affinage"])
         figures[f"affinage, {own}, images/s (by processor second)"] = per_second(mine)
         for peer, (theirs, goal) in others.items():
             speed = median(found[own][peer])
