@@ -102,6 +102,17 @@ def test_images_without_a_class_are_listed_by_reason():
     assert found(row)["unlabelled-images"].evidence == ("1 in no class folder: x.png",)
 
 
+def test_rows_that_collect_left_out_are_no_images_without_a_class():
+    row = {"status": "excluded", "image": None, "label": "a", "path": ""}
+    one, other = "blocked: huh.example", "not sampled: 2,000 images of its class are enough"
+    told = found({**row, "reason": one}, {**row, "reason": other}, {**row, "reason": other})
+    assert "unlabelled-images" not in told
+    finding = told["not-collected"]
+    assert (finding.severity, finding.images) == ("note", ())
+    assert finding.subject.startswith("3 rows of the table left out on purpose")
+    assert finding.evidence == (f"2 × {other}", f"1 × {one}")
+
+
 def test_a_class_of_nine_is_small_and_one_of_ten_is_not():
     assert found(*[{"label": "c"}] * 9)["small-classes"].evidence == ("'c': 9 images",)
     assert "small-classes" not in found(*[{"label": "c"}] * 10)

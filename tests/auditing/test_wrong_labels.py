@@ -3,12 +3,13 @@
 from dataclasses import replace
 
 import numpy as np
+import polars as pl
 import pytest
 from sklearn.datasets import load_digits
 from threadpoolctl import threadpool_limits
 
 from affinage.auditing.evidence import Evidence, gather
-from affinage.auditing.wrong_labels import judge_labels, wrong_labels
+from affinage.auditing.wrong_labels import _speechless, judge_labels, wrong_labels
 from affinage.auditing.wrong_labels_noise import Noise, fit_noise
 from affinage.auditing.wrong_labels_views import (
     LARGEST_BLOCK,
@@ -167,6 +168,60 @@ def test_neighbours_are_the_nearest_outside_the_block(digits):
 def test_pairs_and_groups_tie_images_together_through_others():
     blocks = tie(8, [(0, 1), (6, 1)], [None, "a", None, "b", "b", None, None, "a"])
     assert [block.tolist() for block in blocks] == [[0, 1, 6, 7], [3, 4]]
+
+
+def grouped(evidence: Evidence, groups: list[str], pairs: tuple[Pair, ...] = ()) -> Evidence:
+    images = evidence.images.with_columns(pl.Series("site", groups))
+    return replace(evidence, images=images, group="site", near=pairs)
+
+
+def test_groups_chained_by_near_duplicates_do_not_silence_all(digits):
+    evidence, wrong = spoilt(digits, 0.1)
+    sites = [str(number % 6) for number in range(COUNT)]
+    chain = tuple(
+        Pair(first="", second="", first_id=digits.ids[at], second_id=digits.ids[at + 1])
+        for at in range(0, 12)
+    )
+    # 300 images: larger blocks are cut at 500, and the rest would speak.
+    half = np.arange(COUNT) < 300
+    few = replace(
+        grouped(evidence, sites, chain),
+        images=grouped(evidence, sites).images.filter(half),
+        features=evidence.features[half],
+        labels=evidence.labels[half],
+    )
+    hits = wrong[[int(image) for image in found(few).ids]]
+    assert hits.mean() >= 0.85
+    assert hits.sum() >= 0.8 * wrong[half].sum()
+
+
+@pytest.mark.parametrize("classes", [4, 10])
+def test_a_class_that_comes_from_one_source_is_not_accused(digits, classes):
+    some = digits.labels < classes
+    few = replace(
+        grouped(digits, [str(label) for label in digits.labels]),
+        features=digits.features[some],
+        labels=digits.labels[some],
+    )
+    few = replace(few, images=few.images.filter(some), classes=digits.classes[:classes])
+    assert sum(len(finding.ids) for finding in wrong_labels(few)) <= 0.01 * some.sum()
+
+
+def test_a_group_still_does_not_vouch_for_itself(digits):
+    blocks = _speechless(
+        grouped(digits, [str(number % 6) for number in range(COUNT)]), np.ones(COUNT, bool)
+    )
+    assert sorted(map(len, blocks)) == [100] * 6
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+@pytest.mark.parametrize("together", [True, False])
+def test_views_that_tell_nothing_doubt_nothing(classes, together):
+    random = np.random.default_rng(0)
+    features, labels = random.normal(size=(200, 64)), random.integers(0, classes, 200)
+    blocks = [np.arange(200)] if together else []
+    judged = judge_labels(features, labels, classes, blocks=blocks)
+    assert not (judged.wrong > 0.5).any()
 
 
 def test_blocks_follow_a_selection():

@@ -9,7 +9,7 @@ from affinage.auditing.exposure import blank_images, bright_images, dark_images
 from affinage.auditing.greyness import grey_among_colour
 from affinage.auditing.group_gap import group_gap
 from affinage.auditing.groups import suggested_group
-from affinage.auditing.labels import label_variants, unlabelled_images
+from affinage.auditing.labels import label_variants, not_collected, unlabelled_images
 from affinage.auditing.layout import folders_look_like_parts, ignored_files
 from affinage.auditing.near_findings import leaks_across_parts, near_conflicts, near_duplicates
 from affinage.auditing.off_topic import off_topic
@@ -29,6 +29,7 @@ CHECKS: tuple[Check, ...] = (
     classes_without_images,
     conflicting_labels,
     unlabelled_images,
+    not_collected,
     folders_look_like_parts,
     label_variants,
     leaks_across_parts,

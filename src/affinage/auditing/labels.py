@@ -1,4 +1,4 @@
-"""Labels that are missing, or written in several ways."""
+"""Labels that are missing or written in several ways, and rows that were never fetched."""
 
 from collections.abc import Iterator
 
@@ -44,20 +44,41 @@ def label_variants(evidence: Evidence) -> Iterator[Finding]:
 
 def unlabelled_images(evidence: Evidence) -> Iterator[Finding]:
     """Yield images that nothing says the class or the part of, by reason."""
-    rows = evidence.manifest.table.filter(pl.col("status") == "excluded", pl.col("image").is_null())
-    reasons = rows.group_by("reason").agg(pl.col("path").sort()).sort("reason")
+    rows = _without_image(evidence).filter(pl.col("path") != "")
     if rows.height:
         yield Finding(
             code="unlabelled-images",
             severity="warning",
             subject=f"{count(rows.height, 'image')} left out, without a class or a part.",
             evidence=lines(
-                (
-                    f"{len(paths):,} {reason}: {first(paths)}"
-                    for reason, paths in reasons.iter_rows()
-                ),
+                (f"{len(paths):,} {reason}: {first(paths)}" for reason, paths in _by_reason(rows)),
                 shown=2 * SHOWN,
             ),
             remedy="Move them into their class's folder (or fill in the table), or delete them.",
             images=tuple(rows["path"].sort().to_list()),
         )
+
+
+def not_collected(evidence: Evidence) -> Iterator[Finding]:
+    """Yield the rows that `affinage collect` left out on purpose: they have no file, so no path."""
+    rows = _without_image(evidence).filter(pl.col("path") == "")
+    if rows.height:
+        reasons = sorted(_by_reason(rows), key=lambda pair: (-len(pair[1]), pair[0]))
+        yield Finding(
+            code="not-collected",
+            severity="note",
+            subject=f"{count(rows.height, 'row')} of the table left out on purpose when it was"
+            " collected; nothing was kept of them.",
+            evidence=lines((f"{len(paths):,} × {reason}" for reason, paths in reasons)),
+            remedy="Nothing is needed. To have them after all: give the collect command once more"
+            " with another --per-class or --block.",
+        )
+
+
+def _without_image(evidence: Evidence) -> pl.DataFrame:
+    return evidence.manifest.table.filter(pl.col("status") == "excluded", pl.col("image").is_null())
+
+
+def _by_reason(rows: pl.DataFrame) -> Iterator[tuple[str, list[str]]]:
+    reasons = rows.group_by("reason").agg(pl.col("path").sort()).sort("reason")
+    yield from reasons.iter_rows()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit
+from scipy.special import entr, expit, logit
 from threadpoolctl import threadpool_limits
 
 from affinage.auditing.evidence import Evidence
@@ -14,6 +14,7 @@ from affinage.auditing.words import count, share_in_words
 from affinage.auditing.wrong_labels_noise import Noise, fit_confusions, fit_noise
 from affinage.auditing.wrong_labels_views import (
     Block,
+    Geometry,
     among,
     geometry,
     left_out_scores,
@@ -34,6 +35,9 @@ ROUNDS = 2
 FEWEST_IMAGES, FEWEST_OF_CLASS = 50, 5
 """Below these nothing is said: of the data set, of a class."""
 
+MOST_OF_CLASS = 0.5
+"""Share of a class that may be held out together because it is of one group."""
+
 SHOWN = 10
 """Images and confusions that the evidence names."""
 
@@ -50,7 +54,7 @@ class LabelJudgement:
 
     Attributes:
         wrong: Probability that the label is wrong, shape (n,).
-        suggested: Likeliest class other than the label, shape (n,).
+        suggested: Likeliest class other than the label, shape (n,); the label where none is doubted.
     """
 
     wrong: NDArray[np.float64]
@@ -68,7 +72,7 @@ def wrong_labels(evidence: Evidence) -> Iterator[Finding]:
         return
     scores, cut = set_apart(evidence)
     heard = scores <= (np.inf if cut is None else cut.threshold)
-    blocks = among(tie(len(labels), near_rows(evidence), _groups(evidence)), heard)
+    blocks = among(_speechless(evidence, heard), heard)
     judged = judge_labels(evidence.features[heard], labels[heard], len(classes), blocks=blocks)
     wrong, suggested = np.zeros(len(labels)), labels.copy()
     wrong[heard], suggested[heard] = judged.wrong, judged.suggested
@@ -116,7 +120,8 @@ def judge_labels(
     Two views that have not seen an image's own label (ridge regression with its block left out,
     and votes of the nearest neighbours) give the chances of its true class; a model of how labels
     go wrong, fitted to all labels at once, turns them and the label into a posterior. The
-    log-odds of both rounds are averaged: the second ranks better, the first promises less.
+    log-odds of both rounds are averaged: the second ranks better, the first promises less. Where
+    the views tell the labels no better than the classes' shares do, no label is doubted.
 
     Args:
         features: Of a frozen backbone, finite, shape (n, d), n at least 3.
@@ -127,15 +132,7 @@ def judge_labels(
     with threadpool_limits(limits=1, user_api="blas"):
         where = geometry(features, blocks or [])
         targets = np.eye(classes)[labels]
-        votes = vote_logs(where, targets)
-        every = ~np.eye(classes, dtype=bool)
-        losses = [
-            fit_confusions(
-                np.stack([left_out_scores(where, targets, penalty=penalty), votes]), labels, every
-            ).loss
-            for penalty in PENALTIES
-        ]
-        penalty = PENALTIES[int(np.argmin(losses))]
+        penalty = _penalty(where, targets, labels)
         noise: Noise | None = None
         odds, logs = np.zeros(len(labels)), np.zeros(targets.shape)
         for _ in range(ROUNDS):
@@ -143,6 +140,8 @@ def judge_labels(
                 [left_out_scores(where, targets, penalty=penalty), vote_logs(where, targets)]
             )
             noise = fit_noise(views, labels, noise)
+            if not _tells(noise, labels, classes):
+                return LabelJudgement(wrong=np.zeros(len(labels)), suggested=labels)
             posterior = noise.posterior(views, labels)
             targets = np.exp(posterior)
             own = targets[np.arange(len(labels)), labels]
@@ -150,6 +149,50 @@ def judge_labels(
             logs += posterior
     logs[np.arange(len(labels)), labels] = -np.inf
     return LabelJudgement(wrong=expit(odds), suggested=logs.argmax(axis=1).astype(np.int64))
+
+
+def _penalty(where: Geometry, targets: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    """Return the ridge view's penalty that explains the labels best; see `PENALTIES`."""
+    votes, every = vote_logs(where, targets), ~np.eye(targets.shape[1], dtype=bool)
+    losses = [
+        fit_confusions(
+            np.stack([left_out_scores(where, targets, penalty=penalty), votes]), labels, every
+        ).loss
+        for penalty in PENALTIES
+    ]
+    return PENALTIES[int(np.argmin(losses))]
+
+
+def _tells(noise: Noise, labels: NDArray[np.int64], classes: int) -> bool:
+    """Return whether the views explain the labels better than the classes' shares alone.
+
+    A model that has learnt nothing may answer one class for all and call every other label wrong.
+    Its biases, weights and rate are paid for as in `fit_noise`.
+    """
+    shares = np.bincount(labels, minlength=classes) / len(labels)
+    parameters = classes + len(noise.weights)
+    price = parameters * np.log(len(labels)) / 2 / len(labels)
+    return bool(noise.loss + price < entr(shares).sum())
+
+
+def _speechless(evidence: Evidence, heard: NDArray[np.bool_]) -> list[Block]:
+    """Return the images that must not speak for one another: near-duplicates, and most groups.
+
+    A group that has most of a class, by itself or chained to others by near-duplicates, is let speak:
+    held out, it would leave nobody who knows the class, and every right label of it would be doubted.
+    """
+    n, labels, near = len(evidence.labels), evidence.labels, list(near_rows(evidence))
+    of_class = np.bincount(labels[heard], minlength=len(evidence.classes))
+    copies = tie(n, near)
+    blocks: list[Block] = []
+    for block in tie(n, near, _groups(evidence)):
+        inside = np.bincount(labels[block[heard[block]]], minlength=len(of_class))
+        if (inside <= MOST_OF_CLASS * of_class)[of_class >= FEWEST_OF_CLASS].all():
+            blocks.append(block)
+        else:
+            members = set(block.tolist())
+            blocks += [copy for copy in copies if members.issuperset(copy.tolist())]
+    return blocks
 
 
 def _groups(evidence: Evidence) -> list[object]:
