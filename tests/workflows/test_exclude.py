@@ -1,5 +1,6 @@
 import json
 
+import polars as pl
 import pytest
 
 from affinage.errors import DataError
@@ -91,6 +92,13 @@ def test_the_source_finds_its_data_set(data, tmp_path, elsewhere):
 def test_no_data_set_is_told(tmp_path):
     with pytest.raises(DataError, match=r"no manifest\.parquet"):
         exclude(tmp_path / "none", where="label=0")
+
+
+def test_a_manifest_that_another_program_wrote_is_told_as_that(data):
+    file = data.path / "manifest.parquet"
+    pl.read_parquet(file).write_parquet(file)
+    with pytest.raises(DataError, match="lacks the metadata"):
+        exclude(data.path, where="label=0")
 
 
 def test_a_finding_of_no_audit_is_told(data):

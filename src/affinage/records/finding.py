@@ -43,8 +43,8 @@ class Finding:
         ids: Image ids of all images that it speaks of, in the order in which `images` first names them.
         pairs: Where it speaks of pairs, all of them, the surest first.
         suggestions: Where it proposes other labels: (image id, label), the surest first.
-        hit_rate: Where it is a guess: how often such a guess is right, with what that was measured on
-            as `n`. None where it is a fact.
+        hit_rate: Where it is a guess: how often such a guess is right; `n` is the guesses that it was
+            computed for, or the cases that it was measured on. None where it is a fact.
         cost: Expected share of the data set's images that mislead a training or a score because of
             it, 0 to 1; findings of one severity are told in its order.
     """

@@ -63,8 +63,9 @@ def audit_report(
         tone=tone,
         sections=tuple(section for section in sections if section.blocks),
         footer="DATA in a command stands for the data set's folder. "
-        "A guess carries the rate at which guesses of its kind are right, and what that was "
-        "measured on. Intervals are 95 % intervals.",
+        "A guess carries the rate at which guesses of its kind are right. For wrong labels and off-topic "
+        "images it is computed from the data set itself, and n is how many are guessed; for others it "
+        "was measured on n cases. Intervals are 95 % intervals.",
     )
 
 

@@ -204,5 +204,5 @@ def guess(finding: Finding) -> str:
         return "A guess; not enough data to say how often such a guess is right."
     return (
         f"A guess: {estimated(rate)} of such guesses are right"
-        f" (95 % interval {interval(rate)}, measured on {rate.n:,})."
+        f" (95 % interval {interval(rate)}, n = {rate.n:,})."
     )

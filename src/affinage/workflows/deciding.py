@@ -56,6 +56,12 @@ def open_desk(data: str | Path, *, beside: Path | None = None) -> Desk:
     if not dataset.exists and Path(data).exists():
         dataset = DatasetFolder(default_data_folder([Path(data)], beside=beside or Path()))
     found = dataset.load_manifest()
+    if found is None and (Path(data) / "manifest.parquet").exists():
+        raise DataError(
+            f"'{data}' is no data set's folder: its manifest.parquet lacks the metadata that Affinage"
+            " writes, as if another program had written it.",
+            remedy="Put the old file back, or give the collect or audit command once more.",
+        )
     if found is None:
         raise DataError(
             f"'{data}' is no data set's folder: it has no manifest.parquet.",
