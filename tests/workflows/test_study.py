@@ -8,12 +8,16 @@ import pytest
 import affinage
 from affinage.cli.main import app
 from affinage.errors import DataError, RecipeError, RunError
+from affinage.records.study import Question
 from affinage.store.study_folder import StudyFolder
+from affinage.studies.asking import arms_of, nuisance_of
 from affinage.workflows.reporter import Silent
 from affinage.workflows.study_heads import HeadTrials
+from affinage.workflows.study_trials import recipe_of, with_idle
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "studies"
 HEADS = ["features.head=logistic,nearest"]
+PENALTIES = "features.penalties=1e-2..10"
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +124,7 @@ def test_a_trial_that_fails_is_kept_with_its_error_and_the_study_goes_on(digits,
         ({"vary": HEADS, "nuisance": ["features.head=svm,nearest"]}, "both varied and tuned"),
         ({"vary": HEADS, "nuisance": ["features.folds=1..5"]}, "features.folds"),
         ({"vary": HEADS, "metric": "mae"}, "mae"),
+        ({"vary": ["features.head=svm,nearest"], "nuisance": [PENALTIES]}, "change nothing"),
         ({"vary": HEADS, "repeats": 0}, "--repeats"),
         ({"vary": HEADS, "folds": 1}, "--folds"),
     ],
@@ -202,12 +207,52 @@ def test_tuning_alone_shows_how_much_of_its_best_was_luck(digits, here):
     assert "on 3 fresh seeds, n = 48" in study.answer.verdict
 
 
+@pytest.fixture(scope="module")
+def tuned(digits, here):
+    """A study that tunes one of its two heads, since the other has no penalty."""
+    return affinage.study(
+        digits, vary=HEADS, nuisance=[PENALTIES], points=4, repeats=2, search="tpe", search_points=2,
+        reporter=Silent(),
+    )  # fmt: skip
+
+
+def test_an_arm_is_not_tuned_by_what_would_change_nothing_for_it(tuned):
+    record = tuned.record
+    logistic, nearest = record.question.arms
+    assert [key for key, _ in nearest.idle] == ["features.penalties"]
+    assert logistic.idle == ()
+    explored = [t.job.arm for t in record.trials if not t.job.repeat and t.job.point < 4]
+    assert sorted(explored) == [0, 0, 0, 0, 1]  # Four equal trials of the nearest would be a waste.
+    assert record.answer.arms[1].best == ()
+    assert record.answer.failed == 0
+
+
+def test_the_page_says_which_arm_is_not_tuned_by_what_and_why(tuned):
+    text = StudyFolder(tuned.path).markdown.read_text()
+    assert "not tuned for nearest: features.penalties" in text
+    assert "features.head=nearest has no such penalty" in text
+
+
+def test_a_setting_that_another_tuned_one_makes_idle_is_left_out_of_that_trial():
+    asked = with_idle(
+        Question(
+            question="?", sources=("x",), arms=arms_of(["images_per_class=20,10"]),
+            nuisance=nuisance_of([PENALTIES, *HEADS]),
+        )
+    )  # fmt: skip
+    assert [arm.idle for arm in asked.arms] == [(), ()]  # It acts at some of the settings.
+    point = (("features.penalties", 0.1), ("features.head", "nearest"))
+    recipe = recipe_of(asked, asked.arms[0], point, seed=1)
+    assert recipe.features.head == "nearest"
+    assert recipe.features.penalties == type(recipe.features)().penalties
+
+
 def test_images_per_class_give_a_learning_curve_that_is_carried_on(digits, here):
     study = affinage.study(
         digits, vary=["images_per_class=12,6,3"], repeats=2, settings=["features.penalties=0.1"],
         reporter=Silent(),
     )  # fmt: skip
-    assert [one.size for one in study.answer.extrapolated] == [24, 48]
+    assert [one.size for one in study.answer.extrapolated if not one.of] == [24, 48]
     errors = [1 - arm.confirmed.value for arm in study.answer.arms]
     assert study.answer.extrapolated[0].error.value <= max(errors)
 

@@ -26,11 +26,16 @@ class ReadRecipe:
 
     Attributes:
         recipe: What is used.
-        left_out: A sentence for each setting of the document that another one had made idle.
+        idle: What another setting had made idle.
     """
 
     recipe: Recipe
-    left_out: tuple[str, ...] = ()
+    idle: tuple[Idle, ...] = ()
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """A sentence for each setting that was left out."""
+        return tuple(one.told for one in self.idle)
 
 
 def parse_recipe(document: Mapping[str, Any] | None = None, settings: Iterable[str] = ()) -> Recipe:
@@ -43,6 +48,7 @@ def read_recipe(
     settings: Iterable[str] = (),
     *,
     given: Iterable[str] = (),
+    spare: Iterable[str] = (),
 ) -> ReadRecipe:
     """Return the recipe of a YAML document with `key=value` settings laid over it, and what was left out.
 
@@ -53,6 +59,7 @@ def read_recipe(
         document: Nested settings as a YAML file gives them; None or empty for the defaults.
         settings: Such as `optimizer.lr=3e-4`; values are read as YAML. Later ones win.
         given: Settings that belong to the document.
+        spare: Names of settings that are left out, never refused, where they are idle.
 
     Raises:
         RecipeError: If anything is unknown, ill-typed or idle; all of it at once, each with the nearest name.
@@ -62,8 +69,8 @@ def read_recipe(
     merged = copy.deepcopy(base)
     wrong += [problem for one in laid if (problem := _lay_over(merged, one))]
     recipe = _validated(merged, wrong)
-    over = {one.partition("=")[0].strip() for one in laid}
-    left_out: list[str] = []
+    over = {one.partition("=")[0].strip() for one in laid} - set(spare)
+    left_out: list[Idle] = []
     for _ in range(_ROUNDS):  # What is left out may have been what another setting needed.
         idle = _idle_in(merged, recipe)
         if not idle:
@@ -71,11 +78,11 @@ def read_recipe(
         _refuse([one.sentence for one in idle if one.name in over and not one.need.told])
         alone = _idle_alone(base) if laid else {one.name for one in idle}
         _refuse([one.sentence for one in idle if one.name in alone and not one.need.told])
-        left_out += [one.told for one in idle]
+        left_out += idle
         for one in idle:
             _take_out(merged, one.name)
         recipe = _validated(merged, [])
-    return ReadRecipe(recipe=recipe, left_out=tuple(left_out))
+    return ReadRecipe(recipe=recipe, idle=tuple(left_out))
 
 
 _ROUNDS = 4

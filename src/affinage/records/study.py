@@ -23,10 +23,12 @@ class Arm:
     Attributes:
         name: Short, unique within the study, such as `svm` or `adam, 0.001`.
         settings: Scientific settings, such as (("features.head", "svm"),).
+        idle: Tuned settings that change nothing for it, as (name, why): it is not tuned by them.
     """
 
     name: str
     settings: Settings
+    idle: Settings = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

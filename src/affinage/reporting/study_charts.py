@@ -69,6 +69,8 @@ def slices(study: StudyRecord, shown: Figures) -> Iterator[Chart]:
             continue
         lines = []
         for index, arm in enumerate(arms):
+            if one.key in dict(arm.idle):
+                continue
             points = sorted(
                 (float(study.design[trial.job.point][place][1]), shown.plain(trial.score))  # type: ignore[arg-type]
                 for trial in study.trials
@@ -93,7 +95,7 @@ def parallel(study: StudyRecord, shown: Figures) -> Iterator[Parallel]:
         axes = [Axis(name="arm", labels=tuple(arm.name for arm in question.arms)), *axes]
     rows = []
     for trial in study.trials:
-        if trial.job.repeat or trial.score is None:
+        if trial.job.repeat or trial.score is None or question.arms[trial.job.arm].idle:
             continue
         values = [
             _number(study, place, value)
@@ -118,11 +120,13 @@ def pairs_map(study: StudyRecord, said: Answer, shown: Figures) -> Iterator[Shad
     """Yield maps over pairs of tuned parameters, for the arm that is best on fresh seeds."""
     question = study.question
     keys = [one.key for one in question.nuisance]
-    if len(keys) < 2:
-        return
     arm = said.exploited.arm if said.exploited is not None else _leading(said, shown)
+    idle = dict(question.arms[arm].idle)
+    acting = [key for key in keys if key not in idle]
+    if len(acting) < 2:
+        return
     ranked = [one.parameters for one in said.importance if len(one.parameters) == 2]
-    ranked = [pair for pair in ranked if set(pair) <= set(keys)] or [(keys[0], keys[1])]
+    ranked = [pair for pair in ranked if set(pair) <= set(acting)] or [(acting[0], acting[1])]
     name = f" of {question.arms[arm].name}" if len(question.arms) > 1 else ""
     for first, second in ranked[:MOST_MAPS]:
         across, up = keys.index(first), keys.index(second)

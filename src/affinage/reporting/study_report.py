@@ -79,7 +79,10 @@ def trials_csv(study: StudyRecord) -> str:
         table.writerow(
             [
                 study.question.arms[job.arm].name,
-                *(value for _, value in study.design[job.point]),
+                *(
+                    "" if key in dict(study.question.arms[job.arm].idle) else value
+                    for key, value in study.design[job.point]
+                ),
                 "confirm" if job.repeat else "explore",
                 job.repeat,
                 "" if trial.score is None else f"{trial.score:.6g}",
@@ -135,6 +138,11 @@ def _question(study: StudyRecord, shown: Figures) -> Iterator[Block]:
     )
     rows = [("compared", "; ".join(arm.name for arm in question.arms))]
     rows += [(f"tuned for each: {one.key}", _range(one)) for one in question.nuisance]
+    rows += [
+        (f"not tuned for {arm.name}: {key}", f"It would change nothing: {why}.")
+        for arm in question.arms
+        for key, why in arm.idle
+    ]
     rows += [
         ("fixed", ", ".join(question.fixed) or ("–" if is_past(study) else "the recipe's defaults"))
     ]
@@ -247,7 +255,11 @@ def _failed(study: StudyRecord) -> list[Section]:
     rows = tuple(
         (
             study.question.arms[trial.job.arm].name,
-            ", ".join(f"{key} = {value}" for key, value in study.design[trial.job.point])
+            ", ".join(
+                f"{key} = {value}"
+                for key, value in study.design[trial.job.point]
+                if key not in dict(study.question.arms[trial.job.arm].idle)
+            )
             or NOTHING,
             trial.error,
         )

@@ -28,6 +28,7 @@ def searched(study: StudyRecord, said: Answer, shown: Figures) -> list[Section]:
             rows=tuple(
                 (one.key, _range(wide), _range(one))
                 for one, wide in zip(found.space, study.question.nuisance, strict=True)
+                if one.key not in dict(study.question.arms[found.arm].idle)
             ),
             caption="The search looked around the best quarter of exploration, and beyond a bound that cut "
             "the optimum off; every other try anywhere in the ranges.",

@@ -25,7 +25,7 @@ from affinage.records.study import (
 from affinage.studies.asking import CLASSES, IMAGES_PER_CLASS, setting, word
 from affinage.studies.bounds import crowded_bound, widened
 from affinage.studies.curves import curves_of
-from affinage.studies.design import place_of
+from affinage.studies.design import acting, place_of
 from affinage.studies.importance import importances, in_bins
 from affinage.studies.judging import amount, judge, scored
 from affinage.studies.planning import Ended, Scores, best_points, differences
@@ -113,6 +113,13 @@ def searched_answer(seen: Seen, said: Answer, found: Exploited) -> Answer:
     )
 
 
+def unsearched_answer(question: Question, said: Answer, arm: int) -> Answer:
+    """Return the answer where nothing that was to be searched changes anything for the arm that leads."""
+    name = question.arms[arm].name
+    told = f"Nothing was searched: no tuned setting changes anything for '{name}', which leads."
+    return replace(said, verdict=f"{said.verdict} {told}", finished=True)
+
+
 def _lucky(luck: float | None, metric: Metric) -> str:
     """Return what of a best score was luck, in words; nothing where none was."""
     if luck is None or luck <= 0:
@@ -156,7 +163,7 @@ def _arm(seen: Seen, arm: int) -> ArmResult:
     seconds = [trial.seconds for trial in own.values() if trial.state == "complete"]
     return ArmResult(
         name=seen.question.arms[arm].name,
-        best=seen.points[best] if best is not None else (),
+        best=acting(seen.question.arms[arm], seen.points[best]) if best is not None else (),
         explored=explored.score if explored is not None else None,
         confirmed=confirmed,
         spread=float(np.std(means, ddof=1)) if len(means) > 1 else None,
@@ -199,6 +206,8 @@ def _bounds(seen: Seen) -> list[Finding]:
             continue
         crowded: dict[str, list[str]] = {}
         for arm, named in enumerate(seen.question.arms):
+            if one.key in dict(named.idle):
+                continue
             points, gains = explored(seen, arm)
             places = [place_of(one, _number(seen.points[point][place][1])) for point in points]
             side = crowded_bound(places, gains) if points else None
@@ -252,13 +261,15 @@ def _importance(seen: Seen) -> tuple[Importance, ...]:
     jobs = sorted(
         job
         for job, trial in seen.ended.items()
-        if _is_explored(seen, job) and trial.score is not None
+        if _is_explored(seen, job)
+        and trial.score is not None
+        and not question.arms[job.arm].idle  # Such settings cannot have moved its score.
     )
     if not question.nuisance or not jobs:
         return ()
     scores = np.array([seen.ended[job].score for job in jobs], dtype=np.float64)
     groups = {}
-    if len(question.arms) > 1:
+    if len({job.arm for job in jobs}) > 1:
         groups["arm"] = np.array([job.arm for job in jobs])
     for place, one in enumerate(question.nuisance):
         values = [seen.points[job.point][place][1] for job in jobs]

@@ -5,7 +5,7 @@ import math
 import numpy as np
 from scipy.stats import qmc
 
-from affinage.records.study import Choice, Nuisance, Settings, Span, Value
+from affinage.records.study import Arm, Choice, Nuisance, Question, Settings, Span, Value
 
 
 def nuisance_points(
@@ -34,6 +34,18 @@ def nuisance_points(
         tuple((one.key, value_at(one, float(u))) for one, u in zip(nuisance, row, strict=True))
         for row in drawn
     )
+
+
+def tuned_for(question: Question, arm: int) -> tuple[Nuisance, ...]:
+    """Return what an arm is tuned by: without what would change nothing for it."""
+    idle = dict(question.arms[arm].idle)
+    return tuple(one for one in question.nuisance if one.key not in idle)
+
+
+def acting(arm: Arm, settings: Settings) -> Settings:
+    """Return nuisance settings without those that change nothing for an arm."""
+    idle = dict(arm.idle)
+    return tuple((key, value) for key, value in settings if key not in idle)
 
 
 def value_at(one: Nuisance, place: float) -> Value:

@@ -73,7 +73,10 @@ def judge(
         arm=pair[0], against=pair[1], says=says, effect=effect, level=level, repeats=found.repeats,
         bootstrap=paired_bootstrap(table, seed=question.seed), more_repeats=repeats,
         more_images=images,
-        sentence=_sentence(says, names, effect, announced, metric, found.repeats, (repeats, images)),
+        sentence=_sentence(
+            says, names, effect, announced, metric, found.repeats, (repeats, images),
+            asked=question.smallest is not None,
+        ),
     )  # fmt: skip
 
 
@@ -132,6 +135,8 @@ def _sentence(
     metric: Metric,
     repeats: int,
     needed: tuple[int | None, int | None],
+    *,
+    asked: bool,
 ) -> str:
     name, against = names
     images = f", n = {effect.n:,}" if effect.n > 1 else ""
@@ -139,7 +144,7 @@ def _sentence(
     size = amount(announced.smallest, metric)
     match says:
         case "helps" | "hurts":
-            small = effect.value is not None and abs(effect.value) < announced.smallest
+            small = asked and effect.value is not None and abs(effect.value) < announced.smallest
             less = f"; less than the {size} that were to matter" if small else ""
             return f"'{name}' {says} against '{against}': {figures}{less}."
         case "no difference":

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from affinage.metrics.looks import level_at, planned_looks
 from affinage.metrics.paired import Crossed, crossed, detectable
 from affinage.records.study import Announced, Job, Question, Stage, Trial
+from affinage.studies.design import tuned_for
 from affinage.studies.scoring import METRICS
 
 PILOT_REPEATS = 3
@@ -51,13 +52,24 @@ def pilot_jobs(question: Question) -> tuple[Job, ...]:
 
 
 def explore_jobs(question: Question, announced: Announced) -> tuple[Job, ...]:
-    """Return exploration: every arm at every nuisance setting, on one seed; none without nuisance."""
+    """Return exploration: every arm at every nuisance setting, on one seed; none without nuisance.
+
+    An arm for which nothing that is tuned changes anything is tried once.
+    """
     if not question.nuisance:
         return ()
-    arms = range(len(question.arms))
+    tried = _explored(question, announced.points)
     return tuple(
-        Job(arm=arm, point=point, repeat=0) for point in range(announced.points) for arm in arms
+        Job(arm=arm, point=point, repeat=0)
+        for point in range(announced.points)
+        for arm, most in enumerate(tried)
+        if point < most
     )
+
+
+def _explored(question: Question, points: int) -> list[int]:
+    """Return at how many settings each arm is explored: at one where none of them acts."""
+    return [points if tuned_for(question, arm) else 1 for arm in range(len(question.arms))]
 
 
 def best_points(question: Question, ended: Ended) -> dict[int, int]:
@@ -114,7 +126,7 @@ def announce(question: Question, ended: Ended, scores: Scores) -> Announced:
         found = None  # No share differs by more than all.
     own = least if found is None else found
     smallest = min(own or ALWAYS_MATTERS, ALWAYS_MATTERS) if metric.share else own
-    explored = points if question.nuisance else 0
+    explored = sum(_explored(question, points)) if question.nuisance else 0
     return Announced(
         detectable=found,
         smallest=question.smallest if question.smallest is not None else smallest,
@@ -123,7 +135,7 @@ def announce(question: Question, ended: Ended, scores: Scores) -> Announced:
         repeats=repeats,
         looks=looks,
         trial_seconds=seconds,
-        seconds=spent + seconds * len(question.arms) * (explored + repeats),
+        seconds=spent + seconds * (explored + len(question.arms) * repeats),
     )
 
 

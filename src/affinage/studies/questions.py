@@ -96,7 +96,7 @@ def same_question(one: Question, other: Question) -> bool:
 
 def in_words(arms: Sequence[Arm], design: Design, sources: Sequence[str]) -> str:
     """Return a question in words, where nobody gave any."""
-    on = ", ".join(Path(source).name for source in sources)
+    on = ", ".join(_named(Path(source)) for source in sources)
     if len(arms) == 1:
         return f"What is the best setting on {on}?"
     if design == "add-one":
@@ -106,6 +106,11 @@ def in_words(arms: Sequence[Arm], design: Design, sources: Sequence[str]) -> str
     keys = ", ".join(key for key, _ in arms[0].settings)
     others = ", ".join(arm.name for arm in arms[1:4]) + (", …" if len(arms) > 4 else "")
     return f"{keys}: does {others} help against {arms[0].name} on {on}?"
+
+
+def _named(source: Path) -> str:
+    """Return what a source is called: a table has the name of its folder too, since many are labels.csv."""
+    return f"{source.parent.name}/{source.name}" if source.suffix else source.name
 
 
 def laid_over(given: Mapping[str, Any], file: Path | None) -> dict[str, Any]:

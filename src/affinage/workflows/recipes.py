@@ -39,6 +39,7 @@ def read_settings(
     flags: Mapping[str, Any] | None = None,
     *,
     given: Iterable[str] = (),
+    spare: Iterable[str] = (),
     start: Recipe | None = None,
 ) -> ReadRecipe:
     """Return a recipe with settings laid over it, and what of it these have made idle.
@@ -50,6 +51,7 @@ def read_settings(
         settings: Laid over it: `key=value` each, or a mapping.
         flags: Laid over both: by name, None for those that were not given.
         given: Settings that belong to the recipe: left out, not refused, where those over it make them idle.
+        spare: Names of settings that are left out, never refused, where they are idle.
         start: Of the run that a training goes on from: its model holds where the recipe says nothing of it.
 
     Raises:
@@ -63,7 +65,7 @@ def read_settings(
     document, over = _document(recipe), [*laid, *_flags(flags or {})]
     if start is not None:
         document = _with_model(document or {}, over, start)
-    read = read_recipe(document, over, given=given)
+    read = read_recipe(document, over, given=given, spare=spare)
     if read.recipe.goal:
         parse_goal(read.recipe.goal, task_named(read.recipe.task))
     return read

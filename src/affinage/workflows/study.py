@@ -27,7 +27,13 @@ from affinage.workflows.reporter import Lines, Reporter
 from affinage.workflows.study_bakeoff import begin_second_round, tell_second_round, weigh
 from affinage.workflows.study_data import labels_of, open_pool
 from affinage.workflows.study_exploit import exploit
-from affinage.workflows.study_trials import base_recipe, check_question, heads_only, runner_for
+from affinage.workflows.study_trials import (
+    base_recipe,
+    check_question,
+    heads_only,
+    runner_for,
+    with_idle,
+)
 from affinage.workflows.study_worker import Worker, record_of
 
 STUDIES = "affinage-studies"
@@ -151,6 +157,7 @@ def study(
     }  # fmt: skip
     asked = _question(laid_over(given, Path(file) if file is not None else None))
     check_question(asked)
+    asked = with_idle(asked)
     earlier = _answered_before(asked)
     if earlier is not None and not again:
         told.say(f"asked before, {earlier.asked()[:10]}: '{earlier.name}'. To run it anew: --again")

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -9,19 +10,23 @@ from numpy.typing import NDArray
 
 from affinage.errors import AffinageError, RecipeError
 from affinage.records.recipe import Recipe
+from affinage.records.recipe_text import ReadRecipe
 from affinage.records.study import Arm, Job, Question, Search, Settings
 from affinage.store.study_folder import StudyFolder
 from affinage.studies.asking import CLASSES, IMAGES_PER_CLASS, setting
 from affinage.studies.bake_off import check_bake_off
-from affinage.studies.design import value_at
+from affinage.studies.design import nuisance_points, value_at
 from affinage.studies.scoring import METRICS
-from affinage.workflows.recipes import resolve_recipe
+from affinage.workflows.recipes import read_settings, resolve_recipe
 from affinage.workflows.reporter import Reporter
 from affinage.workflows.study_data import Pool
 from affinage.workflows.study_heads import HeadTrials
 from affinage.workflows.study_runs import RunTrials
 
 HEAD_KEYS = ("features.", "model.backbone", IMAGES_PER_CLASS, CLASSES)
+SPOTS = 16
+"""Nuisance settings at which it is asked whether a tuned setting changes anything."""
+
 SEEDS = 1_000_003
 """Between the seeds of two questions on the same data: a prime, so that they do not meet."""
 
@@ -114,10 +119,47 @@ def recipe_of(question: Question, arm: Arm, point: Settings, *, seed: int) -> Re
     Raises:
         RecipeError: If the settings cannot be had together.
     """
+    return _read(question, arm, point, seed=seed).recipe
+
+
+def _read(question: Question, arm: Arm, point: Settings, *, seed: int) -> ReadRecipe:
+    """Return the recipe of an arm at a nuisance setting, and which of these change nothing for it."""
     own = (IMAGES_PER_CLASS, CLASSES)
     laid = [setting(key, value) for key, value in (*point, *arm.settings) if key not in own]
     stages = ["stages=features"] if heads_only(question) else []
-    return resolve_recipe(question.recipe, [*laid, *stages], {"seed": seed}, given=question.fixed)
+    return read_settings(
+        question.recipe, [*laid, *stages], {"seed": seed},
+        given=question.fixed, spare=[key for key, _ in point],
+    )  # fmt: skip
+
+
+def with_idle(question: Question) -> Question:
+    """Return a question whose arms know which tuned settings change nothing for them.
+
+    Raises:
+        RecipeError: If one changes nothing for any arm.
+    """
+    points = nuisance_points(question.nuisance, points=SPOTS, seed=0)
+    arms = tuple(replace(arm, idle=_idle_for(question, arm, points)) for arm in question.arms)
+    for one in question.nuisance:
+        told = [dict(arm.idle).get(one.key) for arm in arms]
+        if all(told):
+            raise RecipeError(
+                f"Tuning {one.key} would change nothing: {told[0]}.",
+                remedy="Leave it out, or vary what it is for.",
+            )
+    return replace(question, arms=arms)
+
+
+def _idle_for(question: Question, arm: Arm, points: tuple[Settings, ...]) -> Settings:
+    """Return the tuned settings that change nothing for an arm at any of these points, and why."""
+    why: dict[str, str] = {}
+    always = {key for key, _ in points[0]}
+    for point in points:
+        idle = {one.name: one.why for one in _read(question, arm, point, seed=0).idle}
+        always &= set(idle)
+        why |= idle
+    return tuple((key, why[key]) for key in sorted(always))
 
 
 def seed_of(question: Question, job: Job) -> int:
