@@ -8,6 +8,7 @@ import time
 
 import polars as pl
 import pytest
+import torch
 
 import affinage
 from affinage.errors import AffinageError, DataError, ModelError, RecipeError, RunError
@@ -163,6 +164,30 @@ def test_an_interrupted_run_ends_with_the_same_numbers(digits, tmp_path, monkeyp
     monkeypatch.undo()
     resumed = affinage.train(resume=tmp_path / "b" / "run", reporter=Silent())
     assert numbers(resumed) == numbers(whole)
+
+
+def test_a_run_goes_on_with_as_many_threads_as_it_began_with(digits, tmp_path, monkeypatch):
+    from affinage.training import finetune
+    from affinage.workflows import train as verb
+
+    seen = []
+    original = finetune.training_steps
+
+    def interrupted(*given, **named):
+        seen.append((named["threads"], torch.get_num_threads()))
+        if len(seen) == 1:
+            raise KeyboardInterrupt
+        return original(*given, **named)
+
+    before = torch.get_num_threads()
+    monkeypatch.setattr(finetune, "training_steps", interrupted)
+    monkeypatch.setattr(verb, "usable_cores", lambda: 3)
+    with pytest.raises(KeyboardInterrupt):
+        train(digits, tmp_path)
+    monkeypatch.setattr(verb, "usable_cores", lambda: 1)
+    affinage.train(resume=tmp_path / "run", reporter=Silent())
+    torch.set_num_threads(before)
+    assert set(seen) == {(3, 3)}
 
 
 def test_a_killed_run_ends_with_the_same_numbers(digits, tmp_path):

@@ -180,14 +180,18 @@ def _group_values(rows: pl.DataFrame, group: str) -> list[str]:
     ]
 
 
-def make_engine(recipe: Recipe) -> Engine:
+def make_engine(recipe: Recipe, *, threads: int | None = None) -> Engine:
     """Return how forward passes of this recipe are computed.
+
+    Args:
+        recipe: Settings.
+        threads: Of the run so far; None: as many as the recipe says, or as there are cores.
 
     Raises:
         ModelError: If the recipe's device is not there.
     """
     device, _ = choose_device(recipe.compute.device)
-    threads = recipe.compute.threads or usable_cores()
+    threads = threads or recipe.compute.threads or usable_cores()
     asked = recipe.compute.engine
     return Engine(
         device=device,

@@ -125,6 +125,7 @@ def train(
                     "parts": parts.names if parts is not None else {},
                     "mlflow": asked,
                     "left_out": list(asked_for.left_out),
+                    "threads": resolved.compute.threads or usable_cores(),
                 },
                 resolved,
             )
@@ -205,14 +206,16 @@ def _session(
     reporter: Reporter,
     processes: Processes,
 ) -> Session:
-    torch.set_num_threads(max(1, (recipe.compute.threads or usable_cores()) // processes.world))
+    # Sums depend on how many threads share them: a run goes on with as many as it began with.
+    threads: int = folder.state().get("threads") or recipe.compute.threads or usable_cores()
+    torch.set_num_threads(max(1, threads // processes.world))
     return Session(
         folder=folder,
         dataset=dataset,
         recipe=recipe,
         clock=clock,
         reporter=reporter,
-        engine=make_engine(recipe),
+        engine=make_engine(recipe, threads=threads),
         environment=env(recipe.compute.device),
         processes=processes,
     )
