@@ -208,7 +208,8 @@ class Running:
         self._download = download
         self._stopped = stopped
         self._error: BaseException | None = None
-        self._begun = threading.Event()
+        # Not the thread's own join: Ctrl-C within it marks the thread as ended before Python 3.13.
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="download")
         self._thread.start()
 
@@ -218,8 +219,7 @@ class Running:
         Raises:
             AffinageError: If it ended because something could not be written.
         """
-        self._thread.join(seconds)
-        if self._thread.is_alive():
+        if not self._ended.wait(seconds):
             return False
         if self._error is not None:
             raise self._error
@@ -228,7 +228,7 @@ class Running:
     def stop(self) -> None:
         """End soon, with everything that arrived written down."""
         self._stopped.set()
-        self._thread.join()
+        self._ended.wait()
 
     @property
     def download(self) -> Download:
@@ -241,6 +241,8 @@ class Running:
                 runner.run(self._download.run())
         except BaseException as error:  # noqa: BLE001 - Raised again by `wait`.
             self._error = error
+        finally:
+            self._ended.set()
 
 
 def _fast_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
