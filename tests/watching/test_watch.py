@@ -12,6 +12,7 @@ import affinage
 from affinage.diagnosis.diagnose import ask
 from affinage.diagnosis.rules import RULES
 from affinage.errors import RunError
+from affinage.watching.targets import encoding_of
 from affinage.watching.watch import watch
 from small_trainings import Net, run
 
@@ -287,3 +288,12 @@ def test_statistics_of_all_parts_are_told_from_those_of_training(digits, trainin
     assert (signals.whole.train_images, signals.whole.images) == (320, 480)
     answer = ask(RULE["statistics-of-all-parts"], signals).answer
     assert answer == ("finding" if of_all else "fine")
+
+
+def test_whole_numbers_that_fit_the_outputs_are_classes_whatever_the_loss():
+    outputs = torch.zeros(4, 10)
+    labels = torch.tensor([3, 9, 0, 1])
+    assert encoding_of(labels, outputs, "unknown") == "class indices"
+    assert encoding_of(labels + 8, outputs, "unknown") == "counts"
+    assert encoding_of(labels.float(), outputs, "mse_loss") == "counts"
+    assert encoding_of(labels, outputs[:, :1], "unknown") == "counts"

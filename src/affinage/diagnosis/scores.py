@@ -29,7 +29,7 @@ def accuracy_on_counts(signals: Signals) -> Answered:
     """Counts are judged by how often they are exactly right."""
     if signals.task not in {"count", "regress"}:
         return Fine("targets are classes") if signals.task else Unchecked("the task is not known")
-    places = [c.where for c in signals.comparisons or ()]
+    places = [c.where for c in signals.comparisons or () if c.of != "class indices"]
     named = any(p.series in {"accuracy", "acc"} for p in signals.points)
     if not places and not named:
         return Fine("no accuracy is computed of numbers")

@@ -2,6 +2,7 @@
 
 import copy
 import hashlib
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from affinage.records.training_facts import Part
 from affinage.watching.changes import Change
+from affinage.watching.copies import copied
 from affinage.watching.live import Live
 from affinage.watching.passes import images_in, targets_in
 from affinage.watching.pools import Pool, classes_of_pool
@@ -26,6 +28,8 @@ _STEPS = 10
 _EXACT = 1e-4
 _ONE_APART = 1.0
 _STANDARD = 1e-3
+_ALIKE = (0.4, 2.5)
+"""Ratios of spreads between which parts count as scaled alike: as in the rule."""
 _BOTH: tuple[Part, ...] = ("train", "validation")
 
 
@@ -185,24 +189,20 @@ def replaced(pool: Pool, images: Tensor) -> Pool:
 
 
 def weights_that_stay(scene: Scene) -> Fact | None:
-    """Train a copy as it was for some steps, and see which weights did not move."""
+    """Train a copy from the start for some steps, and see which weights did not move."""
     live = scene.live
     if live.main is None or live.criterion is None:
         return None
-    plan = Plan(
-        change=Change(onward=True), seed=0, steps=_STEPS, deadline=time.monotonic() + _SECONDS
-    )
+    begun, _ = copied(live, scene.train, Change(), seed=0)
+    plan = Plan(change=Change(), seed=0, steps=_STEPS, deadline=time.monotonic() + _SECONDS)
     after = dict(trained_copy(live, scene.train, plan).named_parameters())
-    own = {
-        name: p
-        for name, p in live.main.named_parameters()
-        if "all layers" in scene.where or any(_within(name, w) for w in scene.where)
-    }
-    still = [name for name, p in own.items() if torch.equal(p, after[name])]
-    moved = len(after) - sum(torch.equal(p, after[n]) for n, p in live.main.named_parameters())
+    still = {name for name, p in begun.named_parameters() if torch.equal(p, after[name])}
+    whole = "all layers" in scene.where
+    own = {name for name in after if whole or any(_within(name, w) for w in scene.where)}
+    moved = len(after) - len(still)
     return Fact(
-        holds=bool(own) and len(still) == len(own),
-        said=f"after {_STEPS} more steps of a copy, {len(still)} of these {len(own)} weight tensors are "
+        holds=bool(own) and own <= still and (whole or moved > 0),
+        said=f"after {_STEPS} steps of a copy, {len(own & still)} of these {len(own)} weight tensors are "
         f"the same to the last bit; {moved} of all {len(after)} moved",
     )
 
@@ -402,6 +402,40 @@ def _off(images: Tensor) -> float:
     return min(by_channel, max(abs(float(values.mean())), abs(float(values.std()) - 1)))
 
 
+def scaled_apart(scene: Scene) -> Fact | None:
+    """Compute mean and spread of all images at hand, beyond those that were looked at while training."""
+    if scene.validation is None:
+        return None
+    (mean, spread), (other, wide) = (
+        (float(x.mean()), float(x.std())) for x in (scene.train.images, scene.validation.images)
+    )
+    shift, ratio = abs(mean - other) / (spread or 1.0), wide / (spread or 1.0)
+    return Fact(
+        holds=shift >= 1.0 or not _ALIKE[0] < ratio < _ALIKE[1],
+        said=f"over {len(scene.train.images)} training and {len(scene.validation.images)} validation images, "
+        f"means lie {shift:.2f} deviations apart, and validation is spread {ratio:.3g} times as wide",
+    )
+
+
+def first_loss_again(scene: Scene) -> Fact | None:
+    """Measure the loss of a copy as it began, on other images than those of the first step."""
+    live, rest = scene.live, scene.train.rows(torch.arange(len(scene.train.images))[-_STEPS:])
+    if live.criterion is None or live.start is None:
+        return None
+    begun, _ = copied(live, scene.train, Change(), seed=0)
+    with torch.no_grad():
+        outputs = begun.eval()(rest.images)
+        loss = float(live.criterion(outputs, rest.targets))
+    if classes_of_pool(rest, outputs.shape[-1]) is None:
+        return None
+    chance = math.log(outputs.shape[1])
+    return Fact(
+        holds=not loss < 2.5 * chance + 1.0,
+        said=f"a copy as it began has a loss of {loss:.3g} on {len(rest.images)} other training images; "
+        f"knowing nothing gives {chance:.3g}",
+    )
+
+
 SHOWS: dict[str, Show] = {
     "accuracy-on-counts": near_misses,
     "augmentation-in-evaluation": changing_images,
@@ -409,6 +443,7 @@ SHOWS: dict[str, Show] = {
     "class-not-in-training": absent_classes,
     "class-shares-differ": other_shares,
     "constant-inputs": flat_images,
+    "first-loss-too-high": first_loss_again,
     "metric-rounded-too-late": equal_as_compared,
     "no-activation-between-layers": one_linear_map,
     "nothing-trainable": weights_that_stay,
@@ -416,6 +451,7 @@ SHOWS: dict[str, Show] = {
     "outputs-do-not-fit-classes": unused_outputs,
     "parameters-not-in-optimizer": weights_that_stay,
     "parameters-without-gradient": without_gradient,
+    "parts-scaled-differently": scaled_apart,
     "repeated-inputs": repeated_images,
     "results-change-with-seed-kept": beyond_the_seed,
     "same-order-every-epoch": same_beginning,

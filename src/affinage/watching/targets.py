@@ -100,6 +100,8 @@ def encoding_of(targets: Tensor, outputs: Tensor, loss: str) -> Encoding:
     floating = targets.is_floating_point()
     if not floating and (loss in _INDEX_LOSSES or targets.dtype == torch.bool):
         return "multi-hot" if targets.dtype == torch.bool and targets.ndim > 1 else "class indices"
+    if not floating and _fit_columns(targets, outputs):
+        return "class indices"
     numbers = targets.detach().flatten(1) if targets.ndim > 1 else targets.detach()[:, None]
     if bool((numbers < 0).any()) or not bool((numbers == numbers.round()).all()):
         return "probabilities" if _rows_sum_to_one(numbers) else "real"
@@ -108,6 +110,13 @@ def encoding_of(targets: Tensor, outputs: Tensor, loss: str) -> Encoding:
     if numbers.shape[1] == 1:
         return "class indices"
     return "one-hot" if _rows_sum_to_one(numbers) else "multi-hot"
+
+
+def _fit_columns(targets: Tensor, outputs: Tensor) -> bool:
+    """Return whether whole numbers, one per image, can each be the number of an output."""
+    if targets.ndim != 1 or outputs.ndim != 2 or outputs.shape[1] < 2 or not len(targets):
+        return False
+    return bool((targets >= 0).all()) and int(targets.max()) < outputs.shape[1]
 
 
 def classes_of(targets: Tensor, encoding: str) -> Tensor | None:

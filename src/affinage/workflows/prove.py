@@ -12,7 +12,7 @@ from affinage.watching.copies import can_be_opened
 from affinage.watching.live import Live
 from affinage.watching.pools import pool_of
 from affinage.watching.scaling import own_scale
-from affinage.watching.showing import SHOWS
+from affinage.watching.showing import SHOWS, Fact
 from affinage.watching.trials import accuracy_after, hits
 from affinage.workflows.experiments import BALANCED, Pair, changes_for
 from affinage.workflows.measuring import MEASURES, Bench
@@ -90,10 +90,12 @@ def _outcome(verdict: Verdict, bench: Bench | None) -> Outcome:
     if time.monotonic() > bench.deadline:
         return unconfirmed("the time for experiments was used up")
     try:
+        show = SHOWS.get(verdict.code)
+        fact = show(replace(bench.scene(), where=verdict.where)) if show is not None else None
+        if fact is not None and not fact.holds:
+            return shown(fact.said, holds=False)
         tried = _of_gap(verdict, bench) or _tried(verdict, bench)
-        if tried.mark == "proved":
-            return tried
-        return _shown(verdict, bench, tried)
+        return tried if tried.mark == "proved" or fact is None else _shown(fact, tried)
     except Exception as error:  # noqa: BLE001 - a network or loader of anyone's may raise anything.
         return unconfirmed(f"a copy could not be tried: {type(error).__name__}: {error}"[:200])
 
@@ -111,12 +113,8 @@ def _tried(verdict: Verdict, bench: Bench) -> Outcome:
     )
 
 
-def _shown(verdict: Verdict, bench: Bench, tried: Outcome) -> Outcome:
-    """Look at the fact itself where it is one; else return what trying it gave."""
-    show = SHOWS.get(verdict.code)
-    fact = show(replace(bench.scene(), where=verdict.where)) if show is not None else None
-    if fact is None:
-        return tried
+def _shown(fact: Fact, tried: Outcome) -> Outcome:
+    """Return that it is so, with what trying a change of it gave."""
     outcome = shown(fact.said, holds=fact.holds)
     if tried.effect is None:
         return outcome
@@ -182,16 +180,16 @@ def _learns_better(bench: Bench, changes: Pair, code: str) -> Outcome:
             return outcome
         outcome = _compared(scores, steps)
         a_pair = (time.monotonic() - begun) / len(scores)
-        longer = _FEWEST_LONG * a_pair * STEPS[-1] / STEPS[0]
+        longer = _FEWEST_LONG * a_pair * STEPS[-1] / steps
         if outcome.mark == "proved" or time.monotonic() + longer > bench.deadline:
             return outcome
     return outcome
 
 
-def _lengths(bench: Bench) -> tuple[int, ...]:
-    """Return for how many steps copies are trained: of a short training, no more than it had."""
+def _lengths(bench: Bench) -> tuple[int, int]:
+    """Return for how many steps copies are trained: at first, for no more than the training had."""
     own = max(bench.signals.steps or STEPS[0], _FEWEST_STEPS)
-    return (min(own, STEPS[0]), STEPS[1]) if own > STEPS[0] else (own, 2 * own)
+    return min(own, STEPS[0]), STEPS[1]
 
 
 def _paired_scores(bench: Bench, changes: Pair, code: str, steps: int) -> list[tuple[float, float]]:
