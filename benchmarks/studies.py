@@ -243,5 +243,12 @@ if __name__ == "__main__":
         print(json.dumps({"queue": queue()}, indent=1))
     if "same_questions" in wanted:
         print(json.dumps({"same_questions": same_questions(where)}, indent=1))
+    if "search" in wanted:
+        from benchmarks.head_search import measured
+
+        for name, images in (("flowers12", 720), ("cifar10", 2000)):
+            if name not in wanted and len(wanted) > 1:
+                continue
+            print(json.dumps({name: measured(where, name=name, images=images)}, indent=1))
     if "regret" in wanted:
         print(json.dumps({"regret": regret()}, indent=1))

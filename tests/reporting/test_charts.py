@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from affinage.records.report import Chart, Line, Matrix
+from affinage.records.report import Axis, Chart, Line, Matrix, Space
 from affinage.reporting.charts.lines import line_chart, spread
 from affinage.reporting.charts.matrix import matrix_chart
 from affinage.reporting.charts.scale import linear_scale, log_scale
+from affinage.reporting.charts.space import describe as describe_space
+from affinage.reporting.charts.space import space_chart
 
 CHARTS = {
     "no lines": [],
@@ -141,3 +143,17 @@ def test_no_axis_of_shares_goes_beyond_all(values):
         lines=(Line(name="a", points=((0.0, 100.0), (1.0, 100.0))),),
     )
     assert "110" not in line_chart(chart, identity="x")
+
+
+def test_a_scatter_over_three_parameters_draws_every_point_within_the_picture():
+    axes = [Axis(name="a", log=True), Axis(name="b"), Axis(name="c", labels=("x", "y"))]
+    points = (
+        *tuple((10.0 ** (-i), float(i), float(i % 2), float(i), str(i)) for i in range(5)),
+        (1.0, 1.0, 1.0, math.nan, "failed"),
+    )
+    chart = Space(title="t", x=axes[0], y=axes[1], z=axes[2], value="accuracy", points=points)
+    drawn = ET.fromstring(space_chart(chart, identity="i"))
+    dots = [one for one in drawn.iter() if one.tag.endswith("circle")]
+    assert len(dots) == 5
+    assert all(0 < float(one.get("cx")) < 440 and 0 < float(one.get("cy")) < 360 for one in dots)
+    assert "5 points: best 4 at" in describe_space(chart)

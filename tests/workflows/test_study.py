@@ -175,6 +175,9 @@ def test_trials_that_fine_tune_are_runs_that_never_saw_the_test_part(digits, her
         assert set(run.evaluation) == {"validation"}
         assert run.record.split["test"] == 0
         assert trial.score == pytest.approx(run.evaluation["validation"].accuracy.value)
+    page = StudyFolder(study.path).markdown.read_text()
+    for told in ("Weights and updates by layer and epoch", "Weights: backbone.", "Updates: "):
+        assert told in page
 
 
 def test_two_workers_share_one_study(digits, here, asked):

@@ -123,6 +123,31 @@ class Shaded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Space:
+    """Points over three parameters, each as dark as its score is good.
+
+    Attributes:
+        title: Above it.
+        x: The axis to the right.
+        y: The axis to the left.
+        z: The axis upward.
+        value: What the shade stands for.
+        points: As (x, y, z, value, text of the value); a value that is not finite failed.
+        rising: Whether a greater value is better.
+        caption: Under it.
+    """
+
+    title: str
+    x: Axis
+    y: Axis
+    z: Axis
+    value: str
+    points: tuple[tuple[float, float, float, float, str], ...]
+    rising: bool = True
+    caption: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
     """An image as JPEG or PNG bytes, with what to say under and instead of it."""
 
@@ -155,7 +180,9 @@ class Code:
     caption: str = ""
 
 
-Block = Text | Facts | Table | Chart | Matrix | Parallel | Shaded | Gallery | Findings | Code
+Block = (
+    Text | Facts | Table | Chart | Matrix | Parallel | Shaded | Space | Gallery | Findings | Code
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

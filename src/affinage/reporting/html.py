@@ -20,11 +20,13 @@ from affinage.records.report import (
     Report,
     Section,
     Shaded,
+    Space,
 )
 from affinage.reporting.charts.lines import line_chart
 from affinage.reporting.charts.matrix import matrix_chart
 from affinage.reporting.charts.parallel import parallel_chart
 from affinage.reporting.charts.shaded import shaded_chart
+from affinage.reporting.charts.space import space_chart
 from affinage.reporting.words import guess, visible
 
 _LONG_WORD = 24
@@ -69,7 +71,7 @@ def _place(section: Section, number: int) -> _Placed:
     groups: list[tuple[str, tuple[Block, ...]]] = []
     for block in section.blocks:
         kind = type(block).__name__.lower()
-        kind = "chart" if kind == "shaded" else kind
+        kind = "chart" if kind in ("shaded", "space") else kind
         if kind == "chart" and groups and groups[-1][0] == "chart":
             groups[-1] = (kind, (*groups[-1][1], block))
         else:
@@ -125,7 +127,7 @@ def _data_uri(picture: Picture) -> str:
     return f"data:{picture.media_type};base64,{base64.b64encode(picture.data).decode()}"
 
 
-def _draw(block: Chart | Matrix | Parallel | Shaded, identity: str) -> Markup:
+def _draw(block: Chart | Matrix | Parallel | Shaded | Space, identity: str) -> Markup:
     match block:
         case Chart():
             drawn = line_chart(block, identity=identity)
@@ -135,6 +137,8 @@ def _draw(block: Chart | Matrix | Parallel | Shaded, identity: str) -> Markup:
             drawn = parallel_chart(block, identity=identity)
         case Shaded():
             drawn = shaded_chart(block, identity=identity)
+        case Space():
+            drawn = space_chart(block, identity=identity)
     return Markup(drawn)  # noqa: S704 - charts/svg.py escapes every text.
 
 

@@ -15,6 +15,7 @@ from affinage.records.report import (
     Parallel,
     Report,
     Shaded,
+    Space,
     Table,
     Text,
 )
@@ -23,6 +24,7 @@ from affinage.reporting.charts.matrix import MOST_NUMBERED
 from affinage.reporting.charts.matrix import describe as describe_matrix
 from affinage.reporting.charts.parallel import describe as describe_parallel
 from affinage.reporting.charts.shaded import describe as describe_shaded
+from affinage.reporting.charts.space import describe as describe_space
 from affinage.reporting.words import NOTHING, guess, number, one_line, visible
 
 MOST_SAMPLED = 12
@@ -64,6 +66,9 @@ def _block(block: Block) -> str:  # noqa: PLR0911 - a line for each kind of bloc
             return "\n\n".join(part for part in (told, _paragraph(block.caption)) if part)
         case Shaded():
             told = f"**{_inline(block.title)}**: {_inline(describe_shaded(block))}"
+            return "\n\n".join(part for part in (told, _paragraph(block.caption)) if part)
+        case Space():
+            told = f"**{_inline(block.title)}**: {_inline(describe_space(block))}"
             return "\n\n".join(part for part in (told, _paragraph(block.caption)) if part)
         case Gallery():
             items = [f"- {_inline(picture.caption, ', ')}" for picture in block.pictures]

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from affinage.records.report import Axis, Block, Chart, Line, Parallel, Shaded, Table, Text
+from affinage.records.report import Axis, Block, Chart, Line, Parallel, Shaded, Space, Table, Text
 from affinage.records.study import Answer, Span, StudyRecord, Value
 from affinage.reporting.study_figures import Figures
 
@@ -147,6 +147,31 @@ def pairs_map(study: StudyRecord, said: Answer, shown: Figures) -> Iterator[Shad
                 points=points[:MOST_POINTS], rising=shown.rising,
                 caption="Each point is a setting, tried on one seed.",
             )  # fmt: skip
+
+
+def space(study: StudyRecord, said: Answer, shown: Figures) -> Iterator[Space]:
+    """Yield the 3-D scatter of the first three tuned parameters, for the arm that is best on fresh seeds."""
+    question = study.question
+    arm = said.exploited.arm if said.exploited is not None else _leading(said, shown)
+    idle = dict(question.arms[arm].idle)
+    places = [place for place, one in enumerate(question.nuisance) if one.key not in idle][:3]
+    points = [
+        (
+            *(_number(study, at, study.design[trial.job.point][at][1]) for at in places),
+            shown.plain(trial.score),
+            shown.brief(trial.score),
+        )
+        for trial in study.trials
+        if trial.job.arm == arm and not trial.job.repeat and trial.score is not None
+    ]
+    if len(places) == 3 and points:
+        axes = [_axis(study, place) for place in places]
+        yield Space(
+            title=f"Scatter: {' × '.join(axis.name for axis in axes)}",
+            x=axes[0], y=axes[1], z=axes[2], value=question.metric,
+            points=tuple(points[:MOST_POINTS]), rising=shown.rising,  # type: ignore[arg-type]
+            caption="Each point is a setting, tried on one seed; its stem stands where it lies on the floor.",
+        )  # fmt: skip
 
 
 def arms_map(study: StudyRecord, said: Answer, shown: Figures) -> Iterator[Shaded]:

@@ -2,9 +2,10 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
+from affinage.records.layer_histogram import LayerHistogram
 from affinage.records.report import (
     Block,
     Fact,
@@ -23,19 +24,24 @@ from affinage.reporting.study_charts import (
     pairs_map,
     parallel,
     slices,
+    space,
 )
 from affinage.reporting.study_figures import Figures
+from affinage.reporting.study_layers import layers_section
 from affinage.reporting.study_search import searched
 from affinage.reporting.titles import AT_A_GLANCE, FINDINGS
 from affinage.reporting.words import NOTHING, number
 
 
-def study_report(study: StudyRecord, *, share: bool) -> Report:
+def study_report(
+    study: StudyRecord, *, share: bool, layers: tuple[str, Sequence[LayerHistogram]] = ("", ())
+) -> Report:
     """Return a study's page.
 
     Args:
         study: As read from its folder.
         share: Whether its metric is a share, shown as percent.
+        layers: Name of its best training, and how the weights of its layers were spread.
     """
     said = study.answer
     shown = Figures(share=share)
@@ -49,6 +55,7 @@ def study_report(study: StudyRecord, *, share: bool) -> Report:
             *searched(study, said, shown),
             Section(title="What was run", blocks=tuple(_run(study, said, shown))),
         ]
+        sections += layers_section(*layers)
         if said.findings:
             sections.append(Section(title=FINDINGS, blocks=(Findings(items=said.findings),)))
         sections.append(
@@ -190,6 +197,7 @@ def _seen(study: StudyRecord, said: Answer, shown: Figures) -> Iterator[Block]:
     yield from slices(study, shown)
     yield from parallel(study, shown)
     yield from pairs_map(study, said, shown)
+    yield from space(study, said, shown)
     if said.importance:
         yield Table(
             columns=("parameter", "share of the spread", "95 %"),

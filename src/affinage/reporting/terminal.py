@@ -21,6 +21,7 @@ from affinage.records.report import (
     Parallel,
     Report,
     Shaded,
+    Space,
     Table,
     Text,
 )
@@ -28,6 +29,7 @@ from affinage.reporting.charts.lines import describe as describe_chart
 from affinage.reporting.charts.matrix import describe as describe_matrix
 from affinage.reporting.charts.parallel import describe as describe_parallel
 from affinage.reporting.charts.shaded import describe as describe_shaded
+from affinage.reporting.charts.space import describe as describe_space
 from affinage.reporting.titles import ESSENTIAL
 from affinage.reporting.words import guess, one_line, visible
 
@@ -88,6 +90,8 @@ def _block(block: Block, *, full: bool) -> RenderableType:  # noqa: PLR0911 - on
             return Words(f"{one_line(block.title)}: {one_line(describe_parallel(block))}")
         case Shaded():
             return Words(f"{one_line(block.title)}: {one_line(describe_shaded(block))}")
+        case Space():
+            return Words(f"{one_line(block.title)}: {one_line(describe_space(block))}")
         case Gallery():
             return _gallery(block)
         case Findings():

@@ -17,6 +17,7 @@ from affinage.records.any_evaluation import EVALUATION
 from affinage.records.estimate import Estimate
 from affinage.records.evaluation import GoalAnswer, Look
 from affinage.records.finding import Finding
+from affinage.records.layer_histogram import LayerHistogram
 from affinage.records.manifest import COUNT, LABELS, TAG, Manifest, split_labels
 from affinage.records.plain import from_plain, to_plain
 from affinage.records.recipe import Recipe
@@ -51,6 +52,7 @@ class RunFolder:
         self._state = path / "run.json"
         self._events = path / "events.jsonl"
         self._signals = path / "signals.json"
+        self._layers = path / "layers.json"
 
     @property
     def name(self) -> str:
@@ -229,6 +231,16 @@ class RunFolder:
     def save_signals(self, signals: Signals) -> None:
         """Keep what was seen of the training beside its curves."""
         write_json(self._signals, signals_to_json(signals))
+
+    def save_layer_histograms(self, found: tuple[LayerHistogram, ...]) -> None:
+        """Keep how the weights of layers were spread, after every epoch."""
+        write_json(self._layers, [to_plain(one) for one in found])
+
+    def layer_histograms(self) -> tuple[LayerHistogram, ...]:
+        """Return how the weights of layers were spread; nothing where no layer was trained."""
+        if not self._layers.exists():
+            return ()
+        return tuple(from_plain(LayerHistogram, one) for one in read_json(self._layers))
 
     @property
     def was_watched(self) -> bool:

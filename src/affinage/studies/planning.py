@@ -1,6 +1,6 @@
 """Which trials a study wants next; a pure function of what has ended, so that every worker agrees."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,6 +87,12 @@ def best_points(question: Question, ended: Ended) -> dict[int, int]:
         if job.arm not in best or gain > best[job.arm][0]:
             best[job.arm] = (gain, job.point)
     return {arm: point for arm, (_, point) in best.items()}
+
+
+def best_run(trials: Iterable[Trial], *, sign: int) -> str:
+    """Return the run of the trial that scored best; empty where none has a run."""
+    scored = [(sign * t.score, t.run) for t in trials if t.run and t.score is not None]
+    return max(scored, key=lambda one: one[0])[1] if scored else ""
 
 
 def differences(

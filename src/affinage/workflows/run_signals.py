@@ -12,6 +12,7 @@ from affinage.records.signals import Baseline, Signals
 from affinage.records.training_facts import Feeding, Overlap, Part
 from affinage.training.frozen_outputs import Looks
 from affinage.training.plan import Plan
+from affinage.watching.layer_histograms import LayerHistograms
 from affinage.watching.watch import Watched, watch
 from affinage.workflows.first_step import first_step_findings
 from affinage.workflows.session import Part as Images
@@ -44,6 +45,7 @@ class RunWatch(contextlib.AbstractContextManager["RunWatch"]):
         self._before: Signals | None = None
         self._start: int | None = None
         self._saved = time.monotonic()
+        self._layers: LayerHistograms | None = None
 
     def __enter__(self) -> "RunWatch":
         """Begin to watch."""
@@ -77,9 +79,19 @@ class RunWatch(contextlib.AbstractContextManager["RunWatch"]):
         if self._start is None:
             self._start = number - 1
             self._judge(self._watched.so_far())
+            self._layers = LayerHistograms(self._model)
+        if number == self._start + 1 or number % self._plan.steps_per_epoch == 0:
+            self._look(number)
         if time.monotonic() - self._saved >= SECONDS_BETWEEN_SAVES:
             self._save(self._watched.so_far())
             self._saved = time.monotonic()
+
+    def _look(self, number: int) -> None:
+        """Keep how weights are spread; where a resumed sitting looks again, the later look counts."""
+        assert self._layers is not None
+        epoch, folder = number / self._plan.steps_per_epoch, self._session.folder
+        before = [one for one in folder.layer_histograms() if one.epoch < epoch]
+        folder.save_layer_histograms((*before, *self._layers.look(epoch)))
 
     def _judge(self, signals: Signals) -> None:
         """Tell at once what one step is enough for, once for each training."""

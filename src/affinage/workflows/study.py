@@ -14,7 +14,6 @@ from affinage.records.study import (
     Question,
     StudyRecord,
 )
-from affinage.reporting.study_report import study_report
 from affinage.store.study_folder import StudyFolder, studies_in
 from affinage.store.trial_queue import TrialQueue
 from affinage.studies.questions import laid_over, question_from, same_question
@@ -34,7 +33,7 @@ from affinage.workflows.study_trials import (
     runner_for,
     with_idle,
 )
-from affinage.workflows.study_worker import Worker, record_of
+from affinage.workflows.study_worker import Worker, record_of, report_of
 
 STUDIES = "affinage-studies"
 FEW_REPEATS = 3
@@ -64,8 +63,7 @@ class Study:
     @property
     def report(self) -> Report:
         """Its page, as data."""
-        record = self.record
-        return study_report(record, share=METRICS[record.question.metric].share)
+        return report_of(StudyFolder(self.path), self.record)
 
     @property
     def page(self) -> Path:

@@ -8,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affinage.errors import AffinageError, RunError
+from affinage.records.report import Report
 from affinage.records.study import Answer, Difference, Job, Question, Settings, StudyRecord, Trial
 from affinage.reporting.html import to_html
 from affinage.reporting.markdown import to_markdown
 from affinage.reporting.study_report import study_report, trials_csv
+from affinage.store.run_folder import RunFolder
 from affinage.store.study_folder import StudyFolder
 from affinage.store.trial_queue import TrialQueue
 from affinage.studies.answering import Seen, answer, look_at
@@ -19,6 +21,7 @@ from affinage.studies.design import nuisance_points
 from affinage.studies.judging import amount
 from affinage.studies.planning import (
     announce,
+    best_run,
     comparisons,
     confirm_jobs,
     explore_jobs,
@@ -259,8 +262,16 @@ def in_order(points: Mapping[int, Settings]) -> tuple[Settings, ...]:
 
 def write_page(folder: StudyFolder, record: StudyRecord) -> None:
     """Write a study's page, as HTML and Markdown, and its table of trials."""
-    report = study_report(record, share=METRICS[record.question.metric].share)
+    report = report_of(folder, record)
     folder.save_pages(to_html(report), to_markdown(report), trials_csv(record))
+
+
+def report_of(folder: StudyFolder, record: StudyRecord) -> Report:
+    """Return a study's page as data, with the layers of its best training."""
+    metric = METRICS[record.question.metric]
+    best = best_run(record.trials, sign=metric.sign)
+    layers = RunFolder(folder.runs / best).layer_histograms() if best else ()
+    return study_report(record, share=metric.share, layers=(best, layers))
 
 
 def designed(question: Question) -> tuple[Settings, ...]:
