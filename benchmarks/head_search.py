@@ -94,8 +94,8 @@ def measured(samples: Path, *, name: str, images: int, seeds: int = 2) -> dict[s
 
 
 def _bench(source: Path, images: int) -> Bench:
+    from affinage.records.question import Question
     from affinage.records.recipe import Recipe
-    from affinage.records.study import Question
     from affinage.workflows.reporter import Silent
     from affinage.workflows.study_data import open_pool
     from affinage.workflows.study_features import shared_features
@@ -134,7 +134,7 @@ def _timed(bench: Bench, search: Callable[[Callable[[float], float]], None]) -> 
 
 def _ours(score: Callable[[float], float], *, seed: int) -> None:
     """Explore by a Sobol sequence, narrow, and go on by TPE there and, every other time, anywhere."""
-    from affinage.records.study import Question, Search, Span
+    from affinage.records.question import Question, Search, Span
     from affinage.store.trial_queue import distribution
     from affinage.studies.design import nuisance_points
     from affinage.studies.narrowing import narrowed

@@ -83,7 +83,8 @@ def head_trials(samples: Path, *, trials: int = 200, images: int = 1000) -> dict
 
 def queue(*, trials: int = 10_000) -> dict[str, Any]:
     """Time what a trial costs beside its work, as a study fills up: enter, take, tell and look."""
-    from affinage.records.study import Arm, Job, Question, Span, Trial
+    from affinage.records.question import Arm, Question, Span
+    from affinage.records.study import Job, Trial
     from affinage.store.trial_queue import TrialQueue
 
     half = trials // 2
@@ -152,7 +153,7 @@ def regret(*, tries: int = 24, searches: int = 40) -> dict[str, Any]:
 
     import optuna
 
-    from affinage.records.study import Question, Search, Span
+    from affinage.records.question import Question, Search, Span
     from affinage.store.trial_queue import distribution
     from affinage.studies.design import nuisance_points, place_of
     from affinage.studies.narrowing import narrowed

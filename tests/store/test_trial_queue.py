@@ -7,7 +7,8 @@ from pathlib import Path
 import optuna
 import pytest
 
-from affinage.records.study import Arm, Choice, Job, Question, Span, Trial
+from affinage.records.question import Arm, Choice, Question, Span
+from affinage.records.study import Job, Trial
 from affinage.store.trial_queue import MOST_DEATHS, TrialQueue, job_of
 
 QUESTION = Question(

@@ -1,7 +1,7 @@
 import pytest
 
 from affinage.errors import RecipeError
-from affinage.records.study import Choice, Span
+from affinage.records.question import Choice, Span
 from affinage.studies.asking import arms_of, ladder_of, leave_one_out_of, nuisance_of
 from affinage.studies.questions import arms_and_design, question_from, read_question, same_question
 

@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from affinage.errors import RecipeError
-from affinage.records.study import Arm, Question
+from affinage.records.question import Arm, Question
 from affinage.studies.bake_off import check_bake_off, pareto_front
 
 POINTS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=8)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from affinage.errors import DataError
-from affinage.records.study import Choice, Span
+from affinage.records.question import Choice, Span
 from affinage.studies.importing import PastTrial, direction_of, imported
 
 

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from affinage.records.study import Choice, Question, Search, Span
+from affinage.records.question import Choice, Question, Search, Span
 from affinage.store.trial_queue import distribution
 from affinage.studies.design import nuisance_points, place_of
 from affinage.studies.narrowing import NARROWEST, lies_in, narrowed

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from affinage.records.study import Announced, Arm, Job, Question, Span, Trial
+from affinage.records.question import Arm, Question, Span
+from affinage.records.study import Announced, Job, Trial
 from affinage.studies.answering import Seen, answer, look_at
 from affinage.studies.design import nuisance_points
 from affinage.studies.planning import announce, comparisons, confirm_jobs, pilot_jobs

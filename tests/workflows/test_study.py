@@ -8,7 +8,7 @@ import pytest
 import affinage
 from affinage.cli.main import app
 from affinage.errors import DataError, RecipeError, RunError
-from affinage.records.study import Question
+from affinage.records.question import Question
 from affinage.store.study_folder import StudyFolder
 from affinage.studies.asking import arms_of, nuisance_of
 from affinage.workflows.reporter import Silent

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from affinage.cli import study_options as options
+
 if TYPE_CHECKING:
     from affinage.records.study import StudyRecord
     from affinage.workflows.study import Study
-
-_QUESTION, _DESIGN, _SEARCH, _PLACES = "The question", "The design", "The search", "Places"
 
 
 class Action(StrEnum):
@@ -43,195 +43,33 @@ def study(
         ),
     ] = None,
     *,
-    vary: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="KEY=A,B",
-            rich_help_panel=_QUESTION,
-            show_default=False,
-            help="A scientific setting: its values are compared with the first. Several are combined. "
-            "Also images_per_class=5,10,20.",
-        ),
-    ] = None,
-    add: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="KEY=VALUE",
-            rich_help_panel=_QUESTION,
-            show_default=False,
-            help="A step of a ladder, compared with the step before; repeatable.",
-        ),
-    ] = None,
-    leave_out: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="KEY=VALUE",
-            rich_help_panel=_QUESTION,
-            show_default=False,
-            help="A step of an ablation: all of them are compared with all but each; repeatable.",
-        ),
-    ] = None,
-    nuisance: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="KEY=LOW..HIGH",
-            rich_help_panel=_QUESTION,
-            show_default=False,
-            help="Tuned anew for each, at equal budget: a range, or KEY=a,b; repeatable.",
-        ),
-    ] = None,
-    setting: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="KEY=VALUE",
-            rich_help_panel=_QUESTION,
-            show_default=False,
-            help="A setting of every trial; repeatable.",
-        ),
-    ] = None,
-    recipe: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            rich_help_panel=_QUESTION,
-            show_default=False,
-            help="What trials start from: a recipe in YAML, or the name of a shipped one.",
-        ),
-    ] = None,
-    question: Annotated[
-        str | None, typer.Option(rich_help_panel=_QUESTION, help="The question in words.")
-    ] = None,
-    why: Annotated[str | None, typer.Option(rich_help_panel=_QUESTION, help="Why you ask.")] = None,
-    expect: Annotated[
-        str | None, typer.Option(rich_help_panel=_QUESTION, help="What you expect to see.")
-    ] = None,
-    metric: Annotated[
-        str | None,
-        typer.Option(
-            rich_help_panel=_DESIGN,
-            show_default=False,
-            help="accuracy, log_loss, label_accuracy or mae. Default: the task's first.",
-        ),
-    ] = None,
-    smallest: Annotated[
-        float | None,
-        typer.Option(
-            rich_help_panel=_DESIGN,
-            show_default=False,
-            help="Smallest difference that matters, such as 0.01 (one point of accuracy). Default: the "
-            "smallest that this study can detect.",
-        ),
-    ] = None,
-    points: Annotated[
-        int | None,
-        typer.Option(rich_help_panel=_DESIGN, help="Nuisance settings for each. Default: 16."),
-    ] = None,
-    repeats: Annotated[
-        int | None,
-        typer.Option(
-            rich_help_panel=_DESIGN,
-            help="Most fresh seeds for each. Default: 10; 3 where trials fine-tune.",
-        ),
-    ] = None,
-    budget: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TIME",
-            rich_help_panel=_DESIGN,
-            show_default=False,
-            help="Time that trials may take, such as 10m.",
-        ),
-    ] = None,
-    folds: Annotated[
-        int | None,
-        typer.Option(
-            rich_help_panel=_DESIGN,
-            help="Parts held out in turn where only heads are fitted. Default: 5.",
-        ),
-    ] = None,
-    images: Annotated[
-        int | None,
-        typer.Option(
-            rich_help_panel=_DESIGN, help="Use at most so many images.", show_default=False
-        ),
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(rich_help_panel=_DESIGN, help="Of the design and all trials. Default: 0."),
-    ] = None,
-    bake_off: Annotated[
-        bool,
-        typer.Option(
-            "--bake-off",
-            rich_help_panel=_QUESTION,
-            help="--vary model.backbone=A,B names backbones: measure size and latency too, name the Pareto "
-            "front, and fine-tune those on it, at equal time.",
-        ),
-    ] = False,
-    search: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HOW",
-            rich_help_panel=_SEARCH,
-            show_default=False,
-            help="After the comparison, search for the best settings of what leads, around the best of "
-            "exploration: tpe, gp, asha or hyperband.",
-        ),
-    ] = None,
-    search_points: Annotated[
-        int | None,
-        typer.Option(rich_help_panel=_SEARCH, help="Settings that it tries. Default: 24."),
-    ] = None,
-    fidelity: Annotated[
-        str | None,
-        typer.Option(
-            rich_help_panel=_SEARCH,
-            show_default=False,
-            help="What the cheaper tries of asha and hyperband have less of: images, epochs or resolution.",
-        ),
-    ] = None,
-    final: Annotated[
-        bool,
-        typer.Option(
-            "--final",
-            rich_help_panel=_SEARCH,
-            help="Train the best on train and validation, and look at the test part, once.",
-        ),
-    ] = False,
-    trial_limit: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TIME",
-            rich_help_panel=_DESIGN,
-            show_default=False,
-            help="A trial that takes longer is stopped. Default: ten times the pilot's.",
-        ),
-    ] = None,
-    trial_memory: Annotated[
-        float | None,
-        typer.Option(
-            metavar="GIB",
-            rich_help_panel=_DESIGN,
-            show_default=False,
-            help="A trial that holds more memory is stopped. Default: nine tenths of what is free.",
-        ),
-    ] = None,
-    again: Annotated[
-        bool, typer.Option("--again", help="Ask although the same question was answered before.")
-    ] = False,
-    data: Annotated[
-        Path | None,
-        typer.Option(rich_help_panel=_PLACES, help="The data set's folder.", show_default=False),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            rich_help_panel=_PLACES,
-            show_default=False,
-            help="The study's folder. Default: affinage-studies/NAME-1, -2, … here.",
-        ),
-    ] = None,
+    vary: options.Vary = None,
+    add: options.Add = None,
+    leave_out: options.LeaveOut = None,
+    nuisance: options.Nuisance = None,
+    setting: options.Setting = None,
+    recipe: options.Recipe = None,
+    question: options.Question = None,
+    why: options.Why = None,
+    expect: options.Expect = None,
+    metric: options.Metric = None,
+    smallest: options.Smallest = None,
+    points: options.Points = None,
+    repeats: options.Repeats = None,
+    budget: options.Budget = None,
+    folds: options.Folds = None,
+    images: options.Images = None,
+    seed: options.Seed = None,
+    bake_off: options.BakeOff = False,
+    search: options.Search = None,
+    search_points: options.SearchPoints = None,
+    fidelity: options.Fidelity = None,
+    final: options.Final = False,
+    trial_limit: options.TrialLimit = None,
+    trial_memory: options.TrialMemory = None,
+    again: options.Again = False,
+    data: options.Data = None,
+    output: options.Output = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print the result as JSON on standard output.")
     ] = False,
@@ -240,7 +78,7 @@ def study(
 
     What is varied is compared on the same images and seeds, with nuisance settings tuned anew for each.
     The difference that can be found is said before the budget is spent; the study stops when its
-    answer is in. The test part is never looked at.
+    answer is in. The test part is never looked at, but by --final, once.
 
     Examples:
       affinage study ask photos/ --vary features.head=logistic,nearest

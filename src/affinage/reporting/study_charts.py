@@ -3,8 +3,10 @@
 import math
 from collections.abc import Iterator
 
+from affinage.records.answer import Answer
+from affinage.records.question import Span, Value
 from affinage.records.report import Axis, Block, Chart, Line, Parallel, Shaded, Space, Table, Text
-from affinage.records.study import Answer, Span, StudyRecord, Value
+from affinage.records.study import StudyRecord
 from affinage.reporting.study_figures import Figures
 
 MOST_ARMS_DRAWN = 6

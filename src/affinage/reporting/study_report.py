@@ -5,7 +5,9 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
+from affinage.records.answer import Answer, ArmResult
 from affinage.records.layer_histogram import LayerHistogram
+from affinage.records.question import Span
 from affinage.records.report import (
     Block,
     Fact,
@@ -16,7 +18,7 @@ from affinage.records.report import (
     Table,
     Text,
 )
-from affinage.records.study import Answer, ArmResult, Span, StudyRecord
+from affinage.records.study import StudyRecord
 from affinage.reporting.study_charts import (
     arms_map,
     bake_off,

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 
+from affinage.records.answer import Answer, Exploited
+from affinage.records.question import Settings, Span
 from affinage.records.report import Block, Chart, Line, Section, Table, Text
-from affinage.records.study import Answer, Exploited, Settings, Span, StudyRecord
+from affinage.records.study import StudyRecord
 from affinage.reporting.study_figures import Figures
 from affinage.reporting.words import NOTHING, number
 

@@ -7,8 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affinage.errors import RunError
+from affinage.records.answer import Answer
 from affinage.records.plain import from_plain, to_plain
-from affinage.records.study import Announced, Answer, Job, Question
+from affinage.records.question import Question
+from affinage.records.study import Announced, Job
 from affinage.store.files import make_folder, read_json, write_atomically, write_json, write_text
 
 FORMAT = 1

@@ -23,7 +23,8 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from affinage.errors import RunError
-from affinage.records.study import Choice, Job, Nuisance, Question, Settings, Trial, Value
+from affinage.records.question import Choice, Nuisance, Question, Settings, Value
+from affinage.records.study import Job, Trial
 
 MOST_DEATHS = 2
 """After so many processes that ended while they ran it, a trial counts as failed."""

@@ -7,21 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affinage.metrics.paired import crossed
+from affinage.records.answer import Answer, ArmResult, Difference, Exploited, Importance
 from affinage.records.estimate import Estimate
 from affinage.records.finding import Finding
-from affinage.records.study import (
-    Announced,
-    Answer,
-    ArmResult,
-    Choice,
-    Difference,
-    Exploited,
-    Importance,
-    Job,
-    Question,
-    Settings,
-    Span,
-)
+from affinage.records.question import Choice, Question, Settings, Span
+from affinage.records.study import Announced, Job
 from affinage.studies.asking import CLASSES, IMAGES_PER_CLASS, setting, word
 from affinage.studies.bounds import crowded_bound, widened
 from affinage.studies.curves import curves_of

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import yaml
 
 from affinage.errors import RecipeError
-from affinage.records.study import Arm, Choice, Nuisance, Settings, Span, Value
+from affinage.records.question import Arm, Choice, Nuisance, Settings, Span, Value
 
 WIDE = 20
 """A range of positive numbers whose ends differ by so much is tuned on a logarithmic axis."""

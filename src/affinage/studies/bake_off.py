@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from affinage.errors import RecipeError
-from affinage.records.study import Answer, Question, Weighed
+from affinage.records.answer import Answer, Weighed
+from affinage.records.question import Question
 from affinage.studies.judging import scored
 from affinage.studies.scoring import METRICS
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
 
-from affinage.records.study import Span
+from affinage.records.question import Span
 
 FEWEST = 8
 """Settings below which nothing is said."""

@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from affinage.records.answer import Extrapolated
 from affinage.records.estimate import Estimate
-from affinage.records.study import Extrapolated, Question
+from affinage.records.question import Question
 from affinage.studies.asking import CLASSES, IMAGES_PER_CLASS
 from affinage.studies.learning_curve import extrapolate, extrapolate_classes
 from affinage.studies.scoring import METRICS, Metric

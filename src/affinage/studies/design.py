@@ -5,7 +5,7 @@ import math
 import numpy as np
 from scipy.stats import qmc
 
-from affinage.records.study import Arm, Choice, Nuisance, Question, Settings, Span, Value
+from affinage.records.question import Arm, Choice, Nuisance, Question, Settings, Span, Value
 
 
 def nuisance_points(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affinage.metrics.intervals import percentile_estimate
-from affinage.records.study import Importance
+from affinage.records.answer import Importance
 
 FEWEST = 8
 DRAWS = 200

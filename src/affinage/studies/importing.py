@@ -5,18 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from affinage.errors import DataError
-from affinage.records.study import (
-    Arm,
-    Choice,
-    Job,
-    Nuisance,
-    Question,
-    Settings,
-    Span,
-    Trial,
-    TrialState,
-    Value,
-)
+from affinage.records.question import Arm, Choice, Nuisance, Question, Settings, Span, Value
+from affinage.records.study import Job, Trial, TrialState
 from affinage.studies.asking import WIDE, word
 from affinage.studies.scoring import METRICS
 

@@ -13,8 +13,10 @@ from affinage.metrics.paired import (
     planned_variance,
     quantile,
 )
+from affinage.records.answer import Difference, Says
 from affinage.records.estimate import Estimate
-from affinage.records.study import Announced, Difference, Question, Says
+from affinage.records.question import Question
+from affinage.records.study import Announced
 from affinage.studies.scoring import METRICS, Metric
 
 FEW = 3

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affinage.metrics.intervals import percentile_estimate
-from affinage.records.study import Extrapolated
+from affinage.records.answer import Extrapolated
 
 FEWEST = 3
 """Sizes below which a curve of three numbers is not fitted."""

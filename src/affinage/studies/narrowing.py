@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from affinage.records.study import Choice, Nuisance, Question, Settings, Span, Value
+from affinage.records.question import Choice, Nuisance, Question, Settings, Span, Value
 from affinage.studies.bounds import crowded_bound, widened
 from affinage.studies.design import place_of, value_at
 from affinage.studies.planning import Ended

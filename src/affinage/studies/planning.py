@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from affinage.metrics.looks import level_at, planned_looks
 from affinage.metrics.paired import Crossed, crossed, detectable
-from affinage.records.study import Announced, Job, Question, Stage, Trial
+from affinage.records.question import Question
+from affinage.records.study import Announced, Job, Stage, Trial
 from affinage.studies.design import tuned_for
 from affinage.studies.scoring import METRICS
 

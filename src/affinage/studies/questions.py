@@ -10,7 +10,7 @@ import yaml
 
 from affinage.errors import RecipeError
 from affinage.records.plain import to_plain
-from affinage.records.study import Arm, Design, Fidelity, Question, Search, SearchMethod
+from affinage.records.question import Arm, Design, Fidelity, Question, Search, SearchMethod
 from affinage.studies.asking import arms_of, ladder_of, leave_one_out_of, nuisance_of, setting
 from affinage.studies.scoring import default_metric
 

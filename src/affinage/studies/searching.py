@@ -9,7 +9,8 @@ from optuna.pruners import BasePruner, HyperbandPruner, NopPruner, SuccessiveHal
 from optuna.samplers import BaseSampler, GPSampler, TPESampler
 from optuna.trial import FrozenTrial
 
-from affinage.records.study import Job, Nuisance, Question, Search, Settings, Span, Value
+from affinage.records.question import Nuisance, Question, Search, Settings, Span, Value
+from affinage.records.study import Job
 from affinage.studies.narrowing import lies_in
 from affinage.studies.planning import Ended, Scores
 from affinage.studies.scoring import METRICS

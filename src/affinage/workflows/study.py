@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from affinage.errors import AffinageError, RunError
+from affinage.records.answer import Answer
+from affinage.records.question import Question
 from affinage.records.report import Report
-from affinage.records.study import (
-    Answer,
-    Question,
-    StudyRecord,
-)
+from affinage.records.study import StudyRecord
 from affinage.store.study_folder import StudyFolder, studies_in
 from affinage.store.trial_queue import TrialQueue
 from affinage.studies.questions import laid_over, question_from, same_question

@@ -13,9 +13,10 @@ from affinage.errors import AffinageError
 from affinage.imaging.batches import prepared_batches
 from affinage.inference.forward import features_of_pixels
 from affinage.models.build import stack
+from affinage.records.answer import Weighed
 from affinage.records.estimate import Estimate
+from affinage.records.question import Question
 from affinage.records.recipe import Recipe
-from affinage.records.study import Question, Weighed
 from affinage.store.study_folder import StudyFolder
 from affinage.studies.bake_off import remaining, with_front
 from affinage.workflows.moment import now

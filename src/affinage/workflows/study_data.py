@@ -15,8 +15,8 @@ from affinage.errors import DataError
 from affinage.imaging.batches import Item
 from affinage.models.process import usable_cores
 from affinage.records.manifest import Manifest
+from affinage.records.question import Question
 from affinage.records.recipe import Recipe
-from affinage.records.study import Question
 from affinage.records.task import task_named
 from affinage.store.dataset_folder import DatasetFolder
 from affinage.workflows.opened import open_data

@@ -17,7 +17,8 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from affinage.errors import DataError
-from affinage.records.study import Announced, Answer, Difference, Job, StudyRecord
+from affinage.records.answer import Answer, Difference
+from affinage.records.study import Announced, Job, StudyRecord
 from affinage.records.study import TrialState as State
 from affinage.store.study_folder import StudyFolder
 from affinage.store.trial_queue import TrialQueue

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from affinage.errors import RunError
 from affinage.models.build import build_backbone
+from affinage.records.question import Fidelity
 from affinage.records.recipe import Recipe
-from affinage.records.study import Fidelity, Job
+from affinage.records.study import Job
 from affinage.store.dataset_folder import DatasetFolder
 from affinage.store.run_folder import RunFolder
 from affinage.store.study_folder import StudyFolder

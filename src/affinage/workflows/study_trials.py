@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affinage.errors import AffinageError, RecipeError
+from affinage.records.question import Arm, Question, Search, Settings
 from affinage.records.recipe import Recipe
 from affinage.records.recipe_text import ReadRecipe
-from affinage.records.study import Arm, Job, Question, Search, Settings
+from affinage.records.study import Job
 from affinage.store.study_folder import StudyFolder
 from affinage.studies.asking import CLASSES, IMAGES_PER_CLASS, setting
 from affinage.studies.bake_off import check_bake_off

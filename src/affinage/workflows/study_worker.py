@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affinage.errors import AffinageError, RunError
+from affinage.records.answer import Answer, Difference
+from affinage.records.question import Question, Settings
 from affinage.records.report import Report
-from affinage.records.study import Answer, Difference, Job, Question, Settings, StudyRecord, Trial
+from affinage.records.study import Job, StudyRecord, Trial
 from affinage.reporting.html import to_html
 from affinage.reporting.markdown import to_markdown
 from affinage.reporting.study_report import study_report, trials_csv
