@@ -55,7 +55,10 @@ class Figures:
         """Return the size of a difference."""
         if value is None:
             return "cannot be said"
-        return f"{100 * value:.2g} points" if self.share else f"{value:.2g}"
+        if not self.share:
+            return f"{value:.2g}"
+        told = f"{100 * value:.2g}"
+        return f"{told} point{'' if told == '1' else 's'}"
 
     def _signed(self, value: float) -> str:
         text = f"{100 * value:+.2f}" if self.share else f"{value:+.4f}"

@@ -12,7 +12,7 @@ from affinage.records.estimate import Estimate
 from affinage.records.finding import Finding
 from affinage.records.question import Choice, Question, Settings, Span
 from affinage.records.study import Announced, Job
-from affinage.studies.asking import CLASSES, IMAGES_PER_CLASS, setting, word
+from affinage.studies.asking import word
 from affinage.studies.bounds import crowded_bound, widened
 from affinage.studies.curves import curves_of
 from affinage.studies.design import acting, place_of
@@ -20,6 +20,7 @@ from affinage.studies.importance import importances, in_bins
 from affinage.studies.judging import amount, judge, scored
 from affinage.studies.planning import Ended, Scores, best_points, differences
 from affinage.studies.scoring import METRICS, Metric
+from affinage.studies.wording import as_flags, next_question, verdict_of
 
 FEASIBLE = 0.5
 """Share of an arm's nuisance settings that must not fail."""
@@ -55,10 +56,13 @@ def answer(seen: Seen, decided: Sequence[Difference], *, finished: bool) -> Answ
         finished: Whether every comparison has been answered, or its last look taken.
     """
     arms = tuple(_arm(seen, arm) for arm in range(len(seen.question.arms)))
+    carried_on = curves_of(
+        seen.question, [np.array(_confirmed(seen, arm)) for arm in range(len(arms))], seen.labels
+    )
     findings = (*_bounds(seen), *_infeasible(seen))
     failed = sum(trial.state == "failed" for trial in seen.ended.values())
     return Answer(
-        verdict=_verdict(seen.question, decided, arms, finished=finished),
+        verdict=verdict_of(seen.question, decided, arms, finished=finished),
         finished=finished,
         arms=arms,
         differences=tuple(decided),
@@ -67,12 +71,10 @@ def answer(seen: Seen, decided: Sequence[Difference], *, finished: bool) -> Answ
         trials=sum(trial.state == "complete" for trial in seen.ended.values()),
         failed=failed,
         seconds=sum(trial.seconds for trial in seen.ended.values()),
-        next_question=_next(seen, decided, findings),
-        extrapolated=curves_of(
-            seen.question,
-            [np.array(_confirmed(seen, arm)) for arm in range(len(arms))],
-            seen.labels,
+        next_question=next_question(
+            seen.question, seen.announced, decided, arms, findings, carried_on
         ),
+        extrapolated=carried_on,
     )
 
 
@@ -85,11 +87,7 @@ def searched_answer(seen: Seen, said: Answer, found: Exploited) -> Answer:
     score = f"{scored(one, metric)} on {seeds}, n = {one.n:,}" if one.n else "not scored anew"
     best = f"Best of {found.tried} searched: {settings}: {score}{_lucky(found.luck, metric)}."
     alone = len(seen.question.arms) == 1
-    flags = " ".join(
-        f"--set {setting(key, value)}"
-        for key, value in found.settings
-        if key not in (IMAGES_PER_CLASS, CLASSES)
-    )
+    flags = as_flags(seen.question, found.settings)
     final = f"Train with the best, and look at the test part once: affinage train SOURCE {flags}"
     failed = sum(trial.state == "failed" for trial in seen.ended.values())
     return replace(
@@ -272,61 +270,3 @@ def _importance(seen: Seen) -> tuple[Importance, ...]:
 
 def _number(value: object) -> float:
     return float(value)  # type: ignore[arg-type]
-
-
-def _verdict(
-    question: Question, decided: Sequence[Difference], arms: Sequence[ArmResult], *, finished: bool
-) -> str:
-    if len(question.arms) == 1 and arms[0].confirmed.value is not None:
-        return _tuned(question, arms[0])
-    if not decided:
-        known = [arm for arm in arms if arm.confirmed.value is not None]
-        said = f"{len(known)} of {len(arms)} could be scored on fresh seeds; nothing was compared."
-        return said if finished else f"No answer yet: {said}"
-    if len(decided) == 1:
-        return decided[0].sentence
-    told = {
-        says: [f"'{question.arms[one.arm].name}'" for one in decided if one.says == says]
-        for says in ("helps", "hurts", "no difference", "cannot tell yet")
-    }
-    parts = [f"{says}: {', '.join(names)}" for says, names in told.items() if names]
-    against = "the step before" if question.design == "add-one" else f"'{question.arms[0].name}'"
-    return f"Against {against}: {'; '.join(parts)}."
-
-
-def _tuned(question: Question, arm: ArmResult) -> str:
-    """Return what tuning alone has found, with the part of it that was luck."""
-    metric, one = METRICS[question.metric], arm.confirmed
-    best = ", ".join(f"{key} = {word(value)}" for key, value in arm.best)
-    luck = metric.sign * ((arm.explored or 0.0) - (one.value or 0.0))
-    images = f", n = {one.n:,}" if one.n > 1 else ""
-    figures = f"{scored(one, metric)} on {arm.seeds} fresh seeds{images}"
-    lucky = f"; {amount(luck, metric)} less than in exploration, which was luck" if luck > 0 else ""
-    return f"Best of {arm.tried} settings: {best}: {figures}{lucky}."
-
-
-def _next(seen: Seen, decided: Sequence[Difference], findings: Sequence[Finding]) -> str:
-    """Return what to ask next: first what may have made this answer wrong."""
-    bound = next((one for one in findings if one.code == "optimum-at-bound"), None)
-    if bound is not None:
-        return bound.remedy
-    unsure = [one for one in decided if one.says == "cannot tell yet"]
-    more = [one.more_repeats for one in unsure if one.more_repeats is not None]
-    if more:
-        repeats = max(one.repeats for one in unsure) + max(more)
-        return f"Ask again with --repeats {repeats}, and a budget for them."
-    if any(one.more_images for one in unsure):
-        images = max(one.more_images or 0 for one in unsure)
-        return f"Label about {images:,} more images, then ask again."
-    if unsure:
-        size = amount(seen.announced.smallest, METRICS[seen.question.metric])
-        return f"Would a difference of more than {size} do? Ask again with a greater --smallest."
-    helping = [one for one in decided if one.says == "helps"]
-    if helping:
-        best = max(helping, key=lambda one: one.effect.value or 0.0)
-        arm = seen.question.arms[best.arm]
-        flags = " ".join(f"--set {key}={value}" for key, value in arm.settings)
-        return (
-            f"Train with what helps, and look at the test part once: affinage train SOURCE {flags}"
-        )
-    return "Keep what is cheapest, and vary something else."

@@ -166,7 +166,10 @@ def _more(repeats: int | None, images: int | None) -> str:
 
 def amount(size: float, metric: Metric) -> str:
     """Return a difference in words, such as `0.8 points` or `0.031`."""
-    return f"{100 * size:.2g} points" if metric.share else f"{size:.2g}"
+    if not metric.share:
+        return f"{size:.2g}"
+    told = f"{100 * size:.2g}"
+    return f"{told} point{'' if told == '1' else 's'}"
 
 
 def scored(one: Estimate, metric: Metric) -> str:
@@ -176,6 +179,14 @@ def scored(one: Estimate, metric: Metric) -> str:
     if one.low is None or one.high is None:
         return value
     return f"{value} [{scale * one.low:.{digits}f}, {scale * one.high:.{digits}f}]"
+
+
+def brief(effect: Estimate, metric: Metric) -> str:
+    """Return a gain in a few signs, such as `+1.2 points`; nothing where there is none."""
+    if effect.value is None:
+        return ""
+    value = f"{100 * effect.value:+.1f} points" if metric.share else f"{effect.value:+.2g}"
+    return value.replace("-", "−")
 
 
 def shown(effect: Estimate, metric: Metric) -> str:
