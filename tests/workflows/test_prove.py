@@ -309,7 +309,7 @@ def test_tiny_batches_are_compared_at_the_same_steps_and_images(digits):
 def test_no_experiment_fails_or_changes_a_healthy_training(code, healthy):
     before = {name: value.clone() for name, value in healthy.live.main.state_dict().items()}
     where = ("fc",)
-    told = said_of(code, healthy, where, pairs=2)
+    told = said_of(code, healthy, where, pairs=2, seconds=2.0)
     assert "could not be tried" not in told.said, told.said
     after = healthy.live.main.state_dict()
     assert all(torch.equal(value, after[name]) for name, value in before.items())
