@@ -24,7 +24,6 @@ from affinage.workflows.measuring import MEASURES
 from affinage.workflows.prove import STEPS, _compared, prove
 from small_trainings import Net, run
 
-
 AMPLE = 3600.0
 """Seconds: what experiments may take is no question of these tests, and machines can be busy."""
 
