@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from affinage.records.question import Choice, Question, Search, Span
@@ -26,6 +26,7 @@ def asked():
     return Question(question="?", sources=("x",), arms=(), nuisance=(LR, HOW))
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.floats(-4.5, -1.5), st.integers(0, 20))
 def test_the_narrowed_range_holds_the_optimum_and_is_narrower(optimum, seed):
     around, how = narrowed(asked(), explored(optimum, seed=seed))

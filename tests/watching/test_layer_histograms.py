@@ -1,6 +1,6 @@
 import numpy as np
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -45,6 +45,7 @@ def test_a_network_without_trained_layers_has_none():
     assert LayerHistograms(torch.nn.ReLU()).look(1.0) == ()
 
 
+@settings(max_examples=40, deadline=None)
 @given(arrays(np.float32, st.integers(1, 50), elements=st.floats(-1e6, 1e6, width=32)))
 def test_every_weight_is_in_one_bin(values):
     reach, found = shares(values)

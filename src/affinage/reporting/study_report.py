@@ -69,9 +69,7 @@ def study_report(
         verdict=said.verdict if said is not None else "No answer yet.",
         tone=_tone(said),
         sections=tuple(sections),
-        footer=f"Study {study.name}, imported {study.asked}: these are the trials of others."
-        if is_past(study)
-        else f"Study {study.name}, asked {study.asked}. Trials never see the test part.",
+        footer=_footer(study),
     )
 
 
@@ -101,6 +99,14 @@ def trials_csv(study: StudyRecord) -> str:
             ]
         )
     return text.getvalue()
+
+
+def _footer(study: StudyRecord) -> str:
+    if is_past(study):
+        return f"Study {study.name}, imported {study.asked}: these are the trials of others."
+    shown = study.answer is not None and study.answer.trained is not None
+    once = ", which the best was shown once" if shown else ""
+    return f"Study {study.name}, asked {study.asked}. Trials never see the test part{once}."
 
 
 def is_past(study: StudyRecord) -> bool:

@@ -105,7 +105,8 @@ def in_words(arms: Sequence[Arm], design: Design, sources: Sequence[str]) -> str
         return f"What does each step contribute on {on}?"
     keys = ", ".join(key for key, _ in arms[0].settings)
     others = ", ".join(arm.name for arm in arms[1:4]) + (", …" if len(arms) > 4 else "")
-    return f"{keys}: does {others} help against {arms[0].name} on {on}?"
+    does = "do" if len(arms) > 2 else "does"
+    return f"{keys}: {does} {others} help against {arms[0].name} on {on}?"
 
 
 def _named(source: Path) -> str:

@@ -34,7 +34,10 @@ def verdict_of(
         says: [_gained(question, one) for one in decided if one.says == says]
         for says in ("helps", "hurts", "no difference", "cannot tell yet")
     }
-    parts = [f"{says}: {', '.join(names)}" for says, names in told.items() if names]
+    words = {"no difference": "no difference that matters"}
+    parts = [
+        f"{words.get(says, says)}: {', '.join(names)}" for says, names in told.items() if names
+    ]
     return f"Against {_reference(question)}: {'; '.join(parts)}."
 
 

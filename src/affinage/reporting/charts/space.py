@@ -12,7 +12,7 @@ WIDTH, HEIGHT = 440.0, 360.0
 SIDE, RISE = 190.0, 170.0
 """Length of the cube's edges on paper, px: across, and upward."""
 
-MIDDLE, FLOOR = 220.0, 262.0
+MIDDLE, FLOOR = 220.0, 292.0
 SLANT = 0.42
 """How far an edge of the floor rises on paper for each pixel that it goes aside."""
 
@@ -98,7 +98,7 @@ def _ends(
     """Return an axis' name at its middle, and its first and last tick at the ends."""
     (x1, y1), (x2, y2) = on_paper(*one), on_paper(*other)
     if not below:
-        return text(fitted(axis.name, 200, SIZE), 2, y2 - 10, css="axis-name") + "".join(
+        return text(fitted(axis.name, 200, SIZE), 2, 15, css="axis-name") + "".join(
             text(label, x1 + 6, y1 + scale(tick) * (y2 - y1) + 4, css="tick")
             for tick, label in _outer(scale)
         )
@@ -111,7 +111,7 @@ def _ends(
         for tick, label in _outer(scale)
     ]  # fmt: skip
     name = text(
-        fitted(axis.name, 200, SIZE), WIDTH - 2 if x2 > x1 else 2, FLOOR + 56, css="axis-name",
+        fitted(axis.name, 200, SIZE), WIDTH - 2 if x2 > x1 else 2, FLOOR + 36, css="axis-name",
         text_anchor="end" if x2 > x1 else "start",
     )  # fmt: skip
     return "".join([*ticks, name])
