@@ -22,7 +22,8 @@ from affinage.bundle import open_bundle
 from affinage.errors import RecipeError
 from affinage.serving.limits import Limits
 from affinage.store.prediction_log import PredictionLog
-from affinage.workflows.serve import ServeSettings, create_server, with_token
+from affinage.workflows.reporter import Silent
+from affinage.workflows.serve import ServeSettings, create_server, serve, with_token
 from colour_bundle import jpeg, picture, write_colours
 
 HERE = "http://localhost"
@@ -210,6 +211,24 @@ def test_beyond_this_machine_a_token_is_asked(serving):
     wrong, right = ({"Authorization": f"Bearer {word}"} for word in ("no", settings.token))
     assert client.get("/metrics", headers=wrong).status_code == 401
     assert client.post("/predict", content=data, headers={**RAW, **right}).status_code == 200
+
+
+def test_a_token_is_shown_only_where_it_was_made_here(bundle, monkeypatch):
+    monkeypatch.setattr("affinage.workflows.serve.launch", lambda *_, **__: None)
+    for token, shown in (("given-by-me", False), (None, True)):
+        said = Said()
+        serve(bundle, ServeSettings(host="0.0.0.0", token=token), reporter=said)
+        assert any("Token" in line for line in said.lines) == shown
+
+
+class Said(Silent):
+    """Keeps what it is told."""
+
+    def __init__(self):
+        self.lines = []
+
+    def say(self, text):
+        self.lines.append(text)
 
 
 def test_other_names_and_pages_of_other_sites_are_refused(serving):

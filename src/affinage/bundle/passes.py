@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affinage.errors import ModelError
-from affinage.records.bundle import FEATURES, IMAGES, OUTPUTS, PREPARED, Bundle
+from affinage.records.bundle import FEATURES, IMAGES, OUTPUTS, PREPARED, Bundle, Precision
 
 Rows = Mapping[str, NDArray[Any]]
 Pass = Callable[[NDArray[np.uint8], bool], Rows]
@@ -28,9 +28,12 @@ def open_pass(folder: Path, bundle: Bundle, *, threads: int) -> Pass:
     Raises:
         ModelError: If what computes it is not installed.
     """
-    opened = {"onnx": onnx_pass, "openvino": _openvino_pass, "torch": _torch_pass}
     path = folder / bundle.model_file
-    return opened[bundle.model_format](path, threads=threads, any_size=bundle.any_size)
+    if bundle.model_format == "torch":
+        raise _not_read(path)
+    if bundle.model_format == "openvino":
+        return _openvino_pass(path, threads=threads, precision=bundle.precision)
+    return onnx_pass(path, threads=threads, any_size=bundle.any_size)
 
 
 def onnx_pass(
@@ -68,12 +71,15 @@ def onnx_pass(
     return run
 
 
-def _openvino_pass(model: Path, *, threads: int, any_size: bool) -> Pass:
+def _openvino_pass(model: Path, *, threads: int, precision: Precision) -> Pass:
     runtime = _load("openvino", "openvino")
-    assert not any_size
-    compiled = runtime.Core().compile_model(
-        str(model), "CPU", {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads}
-    )
+    settings = {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": threads,
+        # Left to itself, OpenVINO computes fp32 in bf16 where the processor has it.
+        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
+    }
+    compiled = runtime.Core().compile_model(str(model), "CPU", settings)
     request = compiled.create_infer_request()
 
     def run(images: NDArray[np.uint8], _: bool) -> Rows:  # noqa: FBT001
@@ -83,10 +89,9 @@ def _openvino_pass(model: Path, *, threads: int, any_size: bool) -> Pass:
     return run
 
 
-def _torch_pass(model: Path, *, threads: int, any_size: bool) -> Pass:
-    raise ModelError(
-        f"'{model.name}' is a program of PyTorch, which this reader does without "
-        f"(threads {threads}, any size {any_size}).",
+def _not_read(model: Path) -> ModelError:
+    return ModelError(
+        f"'{model.name}' is a program of PyTorch, which this reader does without.",
         remedy="Read it with torch.export.load, or export the run with --format onnx.",
     )
 

@@ -1,5 +1,6 @@
 """`affinage export`."""
 
+import shlex
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -129,8 +130,12 @@ def _print(path: str, bundle: "Bundle") -> None:
     if bundle.speed:
         show("")
         print_speed(bundle.speed)
-    show(f"\nBundle: {path}")
-    show(f"Read it without PyTorch: python -m affinage.bundle {path} IMAGE")
+    show(f"\nbundle   {path}")
+    if bundle.model_format == "torch":  # Neither the reader nor the server has PyTorch.
+        return
+    shown = shlex.quote(path)
+    show(f"read     python -m affinage.bundle {shown} IMAGE...")
+    show(f"serve    affinage serve {shown}")
 
 
 def print_speed(speed: "Speed") -> None:

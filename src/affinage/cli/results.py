@@ -46,6 +46,7 @@ def _where(run: "Run", data: Path, *, again: bool) -> str:
         f"\nreport   {escape(str(run.report))}",
         *([f"data     {escape(str(data))}"] if data.exists() else []),
         f"predict  affinage predict {path} IMAGE...",
+        f"export   affinage export {path}",
         *([f"again    affinage show {path}"] if again else []),
     ]
     return "\n".join(lines)

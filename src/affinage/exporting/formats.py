@@ -101,7 +101,6 @@ def write_model(path: Path, bundle: Bundle, network: Network, *, note: str) -> P
 def _write_onnx(path: Path, bundle: Bundle, network: Network, note: str) -> Pass:
     whole = with_frame(network.graph, network.preprocessing) if bundle.any_size else network.graph
     with_metadata(whole, note)
-    with_metadata(whole, note)
     path.write_bytes(whole.SerializeToString())
     there = {name for node in whole.graph.node for name in node.output}
     names = tuple(name for name in (FEATURES, OUTPUTS, VIEW, TENSOR) if name in there)
@@ -118,6 +117,7 @@ def _write_openvino(path: Path, bundle: Bundle, network: Network, note: str) -> 
 
     model = openvino.Core().read_model(network.graph.SerializeToString())
     model.set_rt_info(note, "affinage")
+    # fp16 halves the file, and keeps more digits than bf16, in which it is computed.
     openvino.save_model(model, str(path), compress_to_fp16=bundle.precision == "bf16")
     return open_pass(path.parent, bundle, threads=torch.get_num_threads())
 

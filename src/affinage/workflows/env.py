@@ -3,8 +3,8 @@
 import importlib.metadata
 import os
 import platform
-from pathlib import Path
 
+from affinage.bundle.machine import processor
 from affinage.models.device import accelerators, choose_device
 from affinage.models.process import usable_cores
 from affinage.records.run import Environment
@@ -45,7 +45,7 @@ def env(device: str = "auto") -> Environment:
         affinage=importlib.metadata.version("affinage"),
         python=platform.python_version(),
         platform=f"{platform.system()} {platform.machine()}",
-        processor=_processor(),
+        processor=processor(),
         cores=usable_cores(),
         memory_gib=round(_memory() / 2**30, 1),
         packages={name: version for name in _PACKAGES if (version := _version(name))},
@@ -60,16 +60,6 @@ def _version(package: str) -> str:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
         return ""
-
-
-def _processor() -> str:
-    try:
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
 
 
 def _memory() -> int:

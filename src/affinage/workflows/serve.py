@@ -117,11 +117,12 @@ def serve(
         RecipeError: If a setting is out of range.
     """
     told = reporter or Silent()
-    settings = with_token(settings or ServeSettings())
+    asked = settings or ServeSettings()
+    settings = with_token(asked)
     app = create_server(bundle, settings, say=told.say)
     shown = f"[{settings.host}]" if ":" in settings.host else settings.host
     told.say(f"Serving '{Path(bundle).resolve().name}' at http://{shown}:{settings.port}/")
-    if settings.token is not None:
+    if settings.token != asked.token:  # One that was given is known, and has no place in a log.
         told.say(f"Token: {settings.token}")
     launch(app, host=settings.host, port=settings.port, grace=settings.limits.seconds)
 
