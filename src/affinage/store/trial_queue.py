@@ -72,7 +72,7 @@ class TrialQueue:
         self._points: dict[int, Settings] = {}
         self._placed = 0
         self._taken: dict[int, optuna.Trial] = {}
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        optuna.logging.set_verbosity(optuna.logging.ERROR)  # Its hints are for its own users.
         with self._locked():
             _mend(folder / "journal.log")
             self._study = _opened(folder / "journal.log", sign, pruner)
