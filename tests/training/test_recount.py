@@ -101,7 +101,7 @@ def test_a_step_is_told_what_its_own_views_show(tmp_path):
         (["task=count", "count.recount=true", "augment.mixup=0.2"], "half an object"),
         (["task=count", "count.recount=true", "stages=features"], "leave it out"),
         (["count.recount=true"], "leave it out"),
-        (["task=count", "count.min_box=3"], "set count.recount=true"),
+        (["task=count", "count.min_box=3"], "Set count.recount=true"),
     ],
 )
 def test_what_cannot_be_recounted_is_refused(given, why):

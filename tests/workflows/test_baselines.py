@@ -74,10 +74,10 @@ def test_the_nearest_head_answers_as_the_nearest_image_does(digits, tmp_path):
         ((*WORDS, "model.head.pooling=max"), "no maps to pool"),
         ((*WORDS, "model.dropout=0.5"), "no layers that are trained"),
         (("features.head=svm",), "no start for fine-tuning"),
-        (("features.head=nearest", "stages=finetune"), "add the stage 'features'"),
+        (("features.head=nearest", "stages=finetune"), "there is no stage 'features'"),
         (("features.head=svm", "task=count", "stages=features"), "asks for more"),
-        (("features.costs=1,2",), "set features.head=svm"),
-        (("model.sift_words.words=30",), "set model.backbone=sift_words"),
+        (("features.costs=1,2",), "Set features.head=svm"),
+        (("model.sift_words.words=30",), "Set model.backbone=sift_words"),
         (("features.costs=0", "features.head=svm", "stages=features"), "greater than 0"),
     ],
 )

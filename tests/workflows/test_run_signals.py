@@ -17,7 +17,7 @@ from affinage.workflows.reporter import Silent
 from affinage.workflows.sittings import joined
 
 TINY = ("model.width=32", "model.height=32", "augment.horizontal_flip=false", "finetune.epochs=2",
-        "finetune.batch_size=16", "model.backbone=three_conv", "features.refit=false",
+        "finetune.batch_size=16", "model.backbone=three_conv",
         "finetune.refit=false")  # fmt: skip
 
 

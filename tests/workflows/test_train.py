@@ -25,6 +25,7 @@ RUN_FILES = {
     "evaluation.json",
     "events.jsonl",
     "findings.json",
+    "layers.json",
     "manifest.parquet",
     "model.json",
     "predictions.parquet",

@@ -179,13 +179,17 @@ NEEDS: tuple[Need, ...] = (
     ),
     Need(
         settings=("finetune.", "optimizer.", "schedule.", "augment.", "model.dropout", "model.drop_path",
-                  "compute.precision", "compute.reduce", "compute.image_cache", "compute.frozen_cache",
-                  "count.recount"),
+                  "compute.precision", "compute.reduce", "compute.image_cache", "compute.frozen_cache"),
         why=_without_stage("finetune"), right="Add that stage, or leave it out",
+        told=True,  # One command is tried with and without the stage.
+    ),
+    Need(
+        settings=("count.recount",), why=_without_stage("finetune"),
+        right="Add that stage, or leave it out",
     ),
     Need(
         settings=("loss.",), why=_loss_unused,
-        right="Add the stage 'finetune', or leave it out",
+        right="Add the stage 'finetune', or leave it out", told=True,
     ),
     # The task.
     Need(
@@ -283,7 +287,7 @@ NEEDS: tuple[Need, ...] = (
         settings=("finetune.layer_decay", "finetune.gradual"),
         why=_unless(lambda recipe: recipe.finetune.unfreeze != 0,
                     "finetune.unfreeze=0 keeps all blocks frozen"),
-        right="Set finetune.unfreeze to the blocks to train, or leave it out",
+        right="Set finetune.unfreeze to the blocks to train, or leave it out", told=True,
     ),
     Need(
         settings=("finetune.size_strength", "finetune.size_shares"),
