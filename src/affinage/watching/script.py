@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from affinage.records.signals import Signals
 from affinage.watching.keras import fits_watched
@@ -120,8 +121,18 @@ def _alarm(seconds: float) -> Iterator[None]:
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        _silence(before)
+
+
+def _silence(before: Any) -> None:
+    """End the alarm, also where it rings once more meanwhile: it must not ring after its block."""
+    while True:
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, before)
+        except TimeIsUpError:
+            continue
+        return
 
 
 @contextlib.contextmanager

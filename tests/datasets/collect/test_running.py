@@ -29,9 +29,11 @@ def test_after_ctrl_c_nothing_is_read_before_the_download_has_written_down_what_
     stopped = threading.Event()
     slow = Slow(stopped)
     running = Running(cast("Download", slow), stopped)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # Some runners ignore it.
     threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
     with pytest.raises(KeyboardInterrupt):
         running.wait(5)
+    signal.signal(signal.SIGINT, before)
     running.stop()
     assert slow.wrote_down
 
