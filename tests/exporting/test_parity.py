@@ -110,8 +110,8 @@ def test_another_resize_is_named(original, graph, photos, wrong, named):
 def test_a_resize_without_antialiasing_in_the_graph_alone_is_found(original, graph, photos):
     reader, look = opened(graph, bundle_of())
 
-    def plain(images, prepared):
-        found = dict(look(images, prepared))
+    def plain(images, *, prepared):
+        found = dict(look(images, prepared=prepared))
         if not prepared:
             found[VIEW] = images[:, :: images.shape[1] // 48, :: images.shape[2] // 48][:, :48, :48]
         return found

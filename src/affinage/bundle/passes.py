@@ -2,9 +2,9 @@
 
 import importlib
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,13 @@ from affinage.errors import ModelError
 from affinage.records.bundle import FEATURES, IMAGES, OUTPUTS, PREPARED, Bundle, Precision
 
 Rows = Mapping[str, NDArray[Any]]
-Pass = Callable[[NDArray[np.uint8], bool], Rows]
-"""From images (n, height, width, 3), and whether they are views already, to named rows."""
+
+
+class Pass(Protocol):
+    """From images to named rows."""
+
+    def __call__(self, images: NDArray[np.uint8], /, *, prepared: bool) -> Rows:
+        """Return rows of images, shape (n, height, width, 3); `prepared` where they are views already."""
 
 
 def open_pass(folder: Path, bundle: Bundle, *, threads: int) -> Pass:
@@ -62,7 +67,7 @@ def onnx_pass(
         providers=["CPUExecutionProvider"],
     )
 
-    def run(images: NDArray[np.uint8], prepared: bool) -> Rows:  # noqa: FBT001
+    def run(images: NDArray[np.uint8], *, prepared: bool) -> Rows:
         given = {IMAGES: np.ascontiguousarray(images)}
         if any_size:
             given[PREPARED] = np.array(prepared)
@@ -82,7 +87,7 @@ def _openvino_pass(model: Path, *, threads: int, precision: Precision) -> Pass:
     compiled = runtime.Core().compile_model(str(model), "CPU", settings)
     request = compiled.create_infer_request()
 
-    def run(images: NDArray[np.uint8], _: bool) -> Rows:  # noqa: FBT001
+    def run(images: NDArray[np.uint8], *, prepared: bool) -> Rows:
         found = request.infer([np.ascontiguousarray(images)])
         return {name: np.array(found[name], dtype=np.float32) for name in (FEATURES, OUTPUTS)}
 

@@ -78,7 +78,7 @@ class BundleReader:
         """
         fixed = self.record.batch
         if fixed is None or len(views) == fixed:
-            return self._run(views, True)  # noqa: FBT003
+            return self._run(views, prepared=True)
         chunks = [
             self._filled(views[start : start + fixed], fixed)
             for start in range(0, len(views), fixed)
@@ -95,7 +95,7 @@ class BundleReader:
             raise DataError(
                 "This bundle's model takes views of its own size.", remedy="Use view, then compute."
             )
-        return self._run(pixels, False)  # noqa: FBT003
+        return self._run(pixels, prepared=False)
 
     def answer(self, row: NDArray[np.floating], *, path: str = "") -> Prediction:
         """Return what a row of `outputs` says."""
@@ -126,7 +126,7 @@ class BundleReader:
     def _filled(self, views: NDArray[np.uint8], size: int) -> Rows:
         short = size - len(views)
         whole = np.concatenate([views, np.repeat(views[:1], short, axis=0)]) if short else views
-        rows = self._run(whole, True)  # noqa: FBT003
+        rows = self._run(whole, prepared=True)
         return {name: values[: len(views)] for name, values in rows.items()}
 
 

@@ -137,7 +137,7 @@ def torch_pass(path: Path) -> Pass:
     """Return the pass of a program that PyTorch exported."""
     program = torch.export.load(path).module()
 
-    def run(images: NDArray[np.uint8], _: bool) -> Rows:  # noqa: FBT001
+    def run(images: NDArray[np.uint8], *, prepared: bool) -> Rows:
         with torch.inference_mode():
             found = program(torch.from_numpy(np.ascontiguousarray(images)))
         names = (FEATURES, OUTPUTS, TENSOR)

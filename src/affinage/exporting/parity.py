@@ -178,7 +178,7 @@ def _compare(
         frames.append(frame)
         seen.stages["view"].add(views[-1], reader.view(pixels), pixels)
         if reader.record.any_size:
-            seen.stages["view"].add(views[-1], look(pixels[None], False)[VIEW][0], pixels)  # noqa: FBT003
+            seen.stages["view"].add(views[-1], look(pixels[None], prepared=False)[VIEW][0], pixels)
     _compare_numbers(seen, original, reader, look, np.stack(views))
     by_reader = reader.compute(np.stack(own))[OUTPUTS]
     for frame, row, truth in zip(frames, by_reader, seen.trained[-len(items) :], strict=True):
@@ -216,7 +216,7 @@ def _compare_numbers(
 def _filled(look: Pass, views: NDArray[np.uint8], batch: int | None) -> Rows:
     short = (batch or len(views)) - len(views)
     whole = np.concatenate([views, np.repeat(views[:1], short, axis=0)]) if short else views
-    return {name: rows[: len(views)] for name, rows in look(whole, True).items()}  # noqa: FBT003
+    return {name: rows[: len(views)] for name, rows in look(whole, prepared=True).items()}
 
 
 def _values(prediction: Prediction) -> NDArray[np.float64]:

@@ -226,7 +226,7 @@ def outputs_of(
         chunk = views[start : start + batch]
         short = batch - len(chunk)
         whole = np.concatenate([chunk, np.repeat(chunk[:1], short, axis=0)]) if short else chunk
-        rows.append(run(whole, True)[name][: len(chunk)])  # noqa: FBT003
+        rows.append(run(whole, prepared=True)[name][: len(chunk)])
     return np.concatenate(rows).astype(np.float64)
 
 
