@@ -20,6 +20,7 @@ from affinage.training.plan import Plan, make_plan
 from affinage.training.settle import is_settled, settle
 from affinage.training.stopping import Scores
 from affinage.training.together import Job, train_together
+from affinage.workflows.looked_at import LookedAt
 from affinage.workflows.recounting import training_targets
 from affinage.workflows.run_signals import RunWatch
 from affinage.workflows.session import Part, Session, TrainingData
@@ -161,10 +162,10 @@ def _train(
     sample = Part(
         name="train sample", items=part.items[:TRAIN_SAMPLE], targets=part.targets[:TRAIN_SAMPLE]
     )
-    reserve = SECONDS_TO_FINISH
+    reserve, looked_at = SECONDS_TO_FINISH, LookedAt()
 
     def scores(on: Part) -> Scores:
-        logits = compute_logits(model, on.items, session.engine)
+        logits = looked_at.logits(model, on, session.engine)
         lost = not np.isfinite(logits).all()
         return Scores(judged=np.nan) if lost else work.scores(logits, on.targets)
 
