@@ -7,7 +7,8 @@ best of three on the validation part of a cut that is no cell's, at the same tim
 
 `AFFINAGE_CLOCK` says which time: `wall` (the default, for a machine of its own: Affinage within
 `AFFINAGE_CELL_SECONDS`, 90) or `processor` (for a shared machine, which stretches wall time at random:
-Affinage without a budget, the peers with its processor seconds). Each finished cell is a line of
+Affinage without a budget, or within `AFFINAGE_CELL_SECONDS` of wall time where that is set; the peers with
+the processor seconds that it used). Each finished cell is a line of
 `finetune_peers.jsonl`: stop at any time, and call again to go on. After `AFFINAGE_MINUTES` no cell begins.
 """
 
@@ -106,21 +107,17 @@ def kept_cells(file: Path = KEPT) -> list[Cell]:
 
 
 def next_cell(cells: Sequence[Cell], clock: str) -> Asked | None:
-    """Return the first cell that is missing, seed by seed, so that pairs are complete early."""
+    """Return the first cell that is missing, seed by seed; the dear peer, fastai, after the others."""
     done = {(cell.data, cell.seed, cell.tool) for cell in cells if cell.clock == clock}
+    trials = [f"plain@{rate:g}" for rate in RATES]
+    asked: list[Asked] = []
     for seed in SEEDS:
         for data in SETS:
-            trials = [(data, TUNING_SEED, f"plain@{rate:g}") for rate in RATES]
-            asked = [
-                (data, seed, "affinage"),
-                (data, seed, "fastai"),
-                *trials,
-                (data, seed, "plain"),
-            ]
-            for one in asked:
-                if one not in done:
-                    return one
-    return None
+            asked.append((data, seed, "affinage"))
+            asked += [(data, TUNING_SEED, trial) for trial in trials]
+            asked.append((data, seed, "plain"))
+    asked += [(data, seed, "fastai") for seed in SEEDS for data in SETS]
+    return next((one for one in asked if one not in done), None)
 
 
 def train_cell(asked: Asked, table: Path, cells: Sequence[Cell], clock: str) -> Cell:
@@ -214,7 +211,8 @@ def _carve(table: Path) -> tuple[list[Row], list[Row]]:
 
 def _affinage(data: str, seed: int, table: Path, clock: str) -> Cell:
     run = table.parent.parent / "run"
-    seconds = float(os.environ.get("AFFINAGE_CELL_SECONDS", "90")) if clock == "wall" else None
+    asked = os.environ.get("AFFINAGE_CELL_SECONDS", "90" if clock == "wall" else "")
+    seconds = float(asked) if asked else None
     command = [
         str(Path(sys.executable).with_name("affinage")), "train", str(table),
         "--data", str(run.with_name("data")), "--output", str(run),

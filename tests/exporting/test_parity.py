@@ -8,7 +8,7 @@ from affinage.errors import ModelError
 from affinage.exporting.frame import VIEW
 from affinage.exporting.graph import onnx_graph
 from affinage.exporting.parity import STAGES, prove
-from conftest import KIND, LABELS, TEMPERATURE, activate, bundle_of, opened
+from small_bundles import KIND, LABELS, TEMPERATURE, activate, bundle_of, opened
 
 
 def test_a_faithful_export_changes_no_answer(original, graph, photos):

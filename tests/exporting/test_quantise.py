@@ -7,7 +7,7 @@ from affinage.exporting.quantise import outputs_of, quantise
 from affinage.imaging.batches import read
 from affinage.imaging.decode import decode
 from affinage.imaging.resize import prepare
-from conftest import KIND, bundle_of
+from small_bundles import KIND, bundle_of
 
 
 @pytest.fixture(scope="module")

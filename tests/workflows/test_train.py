@@ -20,6 +20,7 @@ from real_digits import SMALL, write_digits
 
 RUN_FILES = {
     "checkpoints",
+    "confusion.csv",
     "data.json",
     "environment.json",
     "evaluation.json",
@@ -73,6 +74,18 @@ def test_a_run_has_its_files_and_its_results(trained):
     assert record.evaluations["test"].n == record.split["test"]
     assert record.evaluations["test"].baselines.keys() == {"largest_class", "nearest_neighbour"}
     assert record.goal.verdict in ("met", "not met", "too few images to say")
+
+
+def test_confusions_are_a_table_that_agrees_with_the_predictions(trained):
+    table = pl.read_csv(trained.path / "confusion.csv", schema_overrides={"class": pl.Utf8})
+    assert table.columns == ["part", "class", "true", "predicted", "images"]
+    rows = pl.read_parquet(trained.path / "predictions.parquet")
+    for part, evaluation in trained.evaluation.items():
+        own = table.filter(pl.col("part") == part)
+        right = own.filter(pl.col("true") == pl.col("predicted"))["images"].sum()
+        said = rows.filter(pl.col("part") == part)
+        assert own["images"].sum() == evaluation.n == said.height
+        assert right == (said["label"] == said["predicted"]).sum()
 
 
 def test_the_stacked_model_is_proved_equal_to_the_head_on_features(trained):

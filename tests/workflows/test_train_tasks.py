@@ -57,6 +57,16 @@ def test_the_error_of_counts_is_that_of_the_saved_predictions(counted):
     assert rows.height == test.n
 
 
+def test_counts_against_counts_are_a_file_too(counted):
+    table = pl.read_csv(counted.path / "confusion.csv")
+    for part, evaluation in counted.evaluation.items():
+        for name, confusion in evaluation.confusion.items():
+            own = table.filter((pl.col("part") == part) & (pl.col("class") == name))
+            hits = own.filter(pl.col("true") == pl.col("predicted"))["images"].sum()
+            assert own["images"].sum() == evaluation.n
+            assert hits / evaluation.n == pytest.approx(confusion.on_diagonal.value)
+
+
 def test_counts_see_the_whole_frame(counted):
     card = counted.record.model
     assert card.preprocessing.whole

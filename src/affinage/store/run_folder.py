@@ -25,6 +25,7 @@ from affinage.records.recipe_text import dump_recipe, stored_recipe
 from affinage.records.run import Environment, ModelCard, RunRecord, StageResult
 from affinage.records.signals import Point, Signals, signals_from_json, signals_to_json
 from affinage.records.split import Split
+from affinage.store.confusions import confusions_csv
 from affinage.store.files import (
     append_line,
     make_folder,
@@ -317,6 +318,8 @@ class RunFolder:
                 "own_metrics": to_plain(record.own_metrics),
             },
         )
+        if confusions := confusions_csv(record.evaluations):
+            write_text(self.path / "confusion.csv", confusions)
         self.update_state(status="finished")
 
     def record(self) -> RunRecord:
