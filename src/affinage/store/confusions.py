@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from affinage.records.any_evaluation import AnyEvaluation
 from affinage.records.count_evaluation import CountEvaluation
@@ -39,7 +39,7 @@ def _lines(part: str, evaluation: AnyEvaluation) -> Iterator[Line]:
 def _pairs(
     part: str,
     name: str,
-    values: tuple[str, ...] | tuple[int, ...],
+    values: Sequence[str | int],
     table: tuple[tuple[int, ...], ...],
 ) -> Iterator[Line]:
     for true, row in zip(values, table, strict=True):
