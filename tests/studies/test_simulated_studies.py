@@ -153,3 +153,29 @@ def test_a_study_too_coarse_to_tell_says_so():
     assert announced.smallest <= 0.1
     assert told.says == "cannot tell yet"
     assert -1 <= told.effect.low < told.effect.high <= 1
+
+
+@pytest.mark.parametrize(("acts", "greatest"), [("lr", ("lr",)), ("eps", ("eps",))])
+def test_a_grid_tells_which_of_its_settings_matters(acts, greatest, monkeypatch):
+    monkeypatch.undo()
+    pairs = [(lr, eps) for lr in (1.0, 2.0, 3.0) for eps in (0.1, 0.2)]
+    question = Question(
+        question="grid", sources=("photos",), metric="log_loss", repeats=3,
+        arms=tuple(Arm(name=f"{pair}", settings=(("lr", pair[0]), ("eps", pair[1]))) for pair in pairs),
+    )  # fmt: skip
+    random, done = np.random.default_rng(0), {}
+    for arm, pair in enumerate(pairs):
+        for repeat in (1, 2, 3):
+            score = pair[0 if acts == "lr" else 1] + random.normal(0, 0.01)
+            job = Job(arm=arm, point=0, repeat=repeat)
+            done[job] = Trial(job=job, state="complete", score=score, seconds=1.0)
+    announced = Announced(
+        detectable=None, smallest=0.01, n=9, points=1, repeats=3, looks=(3,), trial_seconds=1.0, seconds=1.0
+    )  # fmt: skip
+    seen = Seen(
+        question=question, points=((),), ended=done, announced=announced,
+        scores=lambda job: np.full(9, done[job].score),
+    )  # fmt: skip
+    told = answer(seen, (), finished=True).importance
+    assert told[0].parameters == greatest
+    assert told[0].share.value > 0.9

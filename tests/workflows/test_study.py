@@ -12,6 +12,7 @@ from affinage.records.question import Question
 from affinage.store.study_folder import StudyFolder
 from affinage.studies.asking import arms_of, nuisance_of
 from affinage.workflows.reporter import Silent
+from affinage.workflows.study_curves import arm_curves
 from affinage.workflows.study_heads import HeadTrials
 from affinage.workflows.study_trials import recipe_of, with_idle
 
@@ -178,6 +179,16 @@ def test_trials_that_fine_tune_are_runs_that_never_saw_the_test_part(digits, her
     page = StudyFolder(study.path).markdown.read_text()
     for told in ("Weights and updates by layer and epoch", "Weights: backbone.", "Updates: "):
         assert told in page
+    (first, *_) = curves = arm_curves(StudyFolder(study.path), record)
+    assert [(one.arm, one.on) for one in curves] == [
+        (arm, on) for arm in (0, 1) for on in ("train (evaluation mode)", "validation")
+    ]
+    assert (first.series, first.seeds, [epoch for epoch, _ in first.points]) == (
+        "accuracy",
+        2,
+        [0, 1],
+    )
+    assert "How the trainings came on" in page
 
 
 def test_two_workers_share_one_study(digits, here, asked):

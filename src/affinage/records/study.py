@@ -79,6 +79,25 @@ class Announced:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ArmCurve:
+    """How the trainings of one arm came on, the mean over its fresh seeds.
+
+    Attributes:
+        arm: Index of the arm.
+        series: What is drawn: the metric where trainings keep it, else `loss`.
+        on: `train (evaluation mode)` or `validation`.
+        points: (epochs, mean), by epochs; only where every seed has a point.
+        seeds: How many.
+    """
+
+    arm: int
+    series: str
+    on: str
+    points: tuple[tuple[float, float], ...]
+    seeds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StudyRecord:
     """A study as read from its folder.
 

@@ -18,7 +18,7 @@ from affinage.records.report import (
     Table,
     Text,
 )
-from affinage.records.study import StudyRecord
+from affinage.records.study import ArmCurve, StudyRecord
 from affinage.reporting.study_charts import (
     arms_map,
     bake_off,
@@ -28,6 +28,7 @@ from affinage.reporting.study_charts import (
     slices,
     space,
 )
+from affinage.reporting.study_curves import curves_section
 from affinage.reporting.study_figures import Figures
 from affinage.reporting.study_layers import layers_section
 from affinage.reporting.study_search import searched
@@ -36,7 +37,11 @@ from affinage.reporting.words import NOTHING, number
 
 
 def study_report(
-    study: StudyRecord, *, share: bool, layers: tuple[str, Sequence[LayerHistogram]] = ("", ())
+    study: StudyRecord,
+    *,
+    share: bool,
+    layers: tuple[str, Sequence[LayerHistogram]] = ("", ()),
+    curves: Sequence[ArmCurve] = (),
 ) -> Report:
     """Return a study's page.
 
@@ -44,6 +49,7 @@ def study_report(
         study: As read from its folder.
         share: Whether its metric is a share, shown as percent.
         layers: Name of its best training, and how the weights of its layers were spread.
+        curves: How its trainings came on.
     """
     said = study.answer
     shown = Figures(share=share)
@@ -57,7 +63,7 @@ def study_report(
             *searched(study, said, shown),
             Section(title="What was run", blocks=tuple(_run(study, said, shown))),
         ]
-        sections += layers_section(*layers)
+        sections += [*curves_section(study, said, curves, shown), *layers_section(*layers)]
         if said.findings:
             sections.append(Section(title=FINDINGS, blocks=(Findings(items=said.findings),)))
         sections.append(
@@ -219,8 +225,10 @@ def _seen(study: StudyRecord, said: Answer, shown: Figures) -> Iterator[Block]:
                 )
                 for one in said.importance
             ),
-            caption="How much of the spread of scores in exploration goes with each; a pair's share is what "
-            "it explains beyond its two: parameters that must be tuned together.",
+            caption="How much of the spread of scores "
+            + ("in exploration " if study.question.nuisance else "")
+            + "goes with each; a pair's share is what it explains beyond its two: parameters that must be "
+            "tuned together.",
             numeric=(1, 2),
         )
 

@@ -244,8 +244,10 @@ def _infeasible(seen: Seen) -> list[Finding]:
 
 
 def _importance(seen: Seen) -> tuple[Importance, ...]:
-    """Return what the spread of exploration goes with."""
+    """Return what the spread of exploration goes with; of a grid without exploration, that of its trials."""
     question = seen.question
+    if not question.nuisance:
+        return _importance_in_grid(seen)
     jobs = sorted(
         job
         for job, trial in seen.ended.items()
@@ -253,7 +255,7 @@ def _importance(seen: Seen) -> tuple[Importance, ...]:
         and trial.score is not None
         and not question.arms[job.arm].idle  # Such settings cannot have moved its score.
     )
-    if not question.nuisance or not jobs:
+    if not jobs:
         return ()
     scores = np.array([seen.ended[job].score for job in jobs], dtype=np.float64)
     groups = {}
@@ -266,6 +268,23 @@ def _importance(seen: Seen) -> tuple[Importance, ...]:
         else:
             groups[one.key] = np.array([one.values.index(value) for value in values])
     return importances(groups, scores, seed=question.seed)
+
+
+def _importance_in_grid(seen: Seen) -> tuple[Importance, ...]:
+    """Return what the spread of scores goes with where arms are all pairs of several settings' values."""
+    arms = seen.question.arms
+    keys = {tuple(key for key, _ in arm.settings) for arm in arms}
+    if len(keys) != 1 or len(names := next(iter(keys))) < 2:
+        return ()
+    ended = [(job, trial.score) for job, trial in sorted(seen.ended.items())]
+    scored = [(job, score) for job, score in ended if score is not None]
+    groups = {}
+    for place, name in enumerate(names):
+        values = [arms[job.arm].settings[place][1] for job, _ in scored]
+        known = list(dict.fromkeys(values))
+        groups[name] = np.array([known.index(value) for value in values])
+    scores = np.array([score for _, score in scored], dtype=np.float64)
+    return importances(groups, scores, seed=seen.question.seed)
 
 
 def _number(value: object) -> float:

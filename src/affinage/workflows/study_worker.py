@@ -32,6 +32,7 @@ from affinage.studies.planning import (
 from affinage.studies.scoring import METRICS
 from affinage.studies.searching import FULL, pruner_of, rungs_of, searched_points
 from affinage.workflows.reporter import Reporter, duration
+from affinage.workflows.study_curves import arm_curves
 from affinage.workflows.study_guard import check_disk, fits_on_disk
 from affinage.workflows.study_trials import (
     Runner,
@@ -269,11 +270,12 @@ def write_page(folder: StudyFolder, record: StudyRecord) -> None:
 
 
 def report_of(folder: StudyFolder, record: StudyRecord) -> Report:
-    """Return a study's page as data, with the layers of its best training."""
+    """Return a study's page as data, with the curves of its trainings and the layers of the best."""
     metric = METRICS[record.question.metric]
     best = best_run(record.trials, sign=metric.sign)
     layers = RunFolder(folder.runs / best).layer_histograms() if best else ()
-    return study_report(record, share=metric.share, layers=(best, layers))
+    curves = arm_curves(folder, record)
+    return study_report(record, share=metric.share, layers=(best, layers), curves=curves)
 
 
 def designed(question: Question) -> tuple[Settings, ...]:

@@ -1,0 +1,104 @@
+"""How the trainings of a study came on, as a section of its page: which converges fastest."""
+
+from collections.abc import Sequence
+
+from affinage.records.answer import Answer
+from affinage.records.report import Block, Chart, Line, Section, Table
+from affinage.records.study import ArmCurve, StudyRecord
+from affinage.reporting.study_figures import Figures
+from affinage.reporting.words import NOTHING, number
+
+MOST_DRAWN = 6
+"""How many lines a chart tells apart."""
+
+TRAIN, VALIDATION = "train (evaluation mode)", "validation"
+
+
+def curves_section(
+    study: StudyRecord, said: Answer, found: Sequence[ArmCurve], shown: Figures
+) -> list[Section]:
+    """Return the section of curves; none where no trial was a training.
+
+    Args:
+        study: As read from its folder.
+        said: Its answer.
+        found: Mean curves of its arms.
+        shown: How figures read.
+    """
+    validation = {one.arm: one for one in found if one.on == VALIDATION}
+    if not validation:
+        return []
+    own = next(iter(validation.values())).series == study.question.metric
+    shown = shown if own else Figures(share=False)
+    blocks: list[Block] = [_reached(study, said, found, shown), _drawn(study, validation, shown)]
+    return [Section(title="How the trainings came on", blocks=tuple(blocks))]
+
+
+def _reached(study: StudyRecord, said: Answer, found: Sequence[ArmCurve], shown: Figures) -> Table:
+    """Return what each arm came to, on train and validation, and how soon it had what the first has."""
+    validation = {one.arm: one for one in found if one.on == VALIDATION}
+    train = {one.arm: one for one in found if one.on == TRAIN}
+    first = min(validation)
+    goal, named = _best(validation[first], shown), study.question.arms
+    rows = []
+    for arm, curve in validation.items():
+        epochs = _epochs_to(curve, goal, shown)
+        whole = curve.points[-1][0]
+        seconds = None if epochs is None else said.arms[arm].seconds * epochs / whole
+        last = train[arm].points[-1][1] if arm in train else None
+        rows.append(
+            (
+                named[arm].name, shown.score(last), shown.score(curve.points[-1][1]),
+                NOTHING if last is None else shown.size(abs(last - curve.points[-1][1])),
+                "never" if epochs is None else number(epochs),
+                NOTHING if seconds is None else f"{seconds:.2g}",
+            )
+        )  # fmt: skip
+    series = validation[first].series
+    return Table(
+        columns=(
+            "", f"{series} on train", "on validation", "gap",
+            f"epochs to reach {shown.score(goal)}", "seconds to it",
+        ),
+        rows=tuple(rows),
+        caption=f"After the last epoch, the mean of the seeds, train and validation both in evaluation mode. "
+        f"{shown.score(goal)} is the best that '{named[first].name}' has on validation; the seconds are that "
+        "part of a trial's time.",
+        numeric=(1, 2, 3, 4, 5),
+    )  # fmt: skip
+
+
+def _drawn(study: StudyRecord, validation: dict[int, ArmCurve], shown: Figures) -> Chart:
+    ranked = sorted(validation.values(), key=lambda one: _best(one, shown), reverse=shown.rising)
+    lines = tuple(
+        Line(
+            name=study.question.arms[one.arm].name,
+            points=tuple((epoch, shown.plain(value)) for epoch, value in one.points),
+        )
+        for one in ranked[:MOST_DRAWN]
+    )
+    few = f" The best {MOST_DRAWN} are drawn." if len(ranked) > MOST_DRAWN else ""
+    return Chart(
+        title="Curves on validation",
+        x="epochs",
+        y=shown.axis(ranked[0].series),
+        lines=lines,
+        caption=f"The mean of the fresh seeds of each.{few}",
+    )
+
+
+def _best(curve: ArmCurve, shown: Figures) -> float:
+    values = [value for _, value in curve.points]
+    return max(values) if shown.rising else min(values)
+
+
+def _epochs_to(curve: ArmCurve, goal: float, shown: Figures) -> float | None:
+    """Return after how many epochs a curve has a score; None where it never has."""
+    return next(
+        (
+            epoch
+            for epoch, value in curve.points
+            if (value >= goal if shown.rising else value <= goal)
+        ),
+        None,
+    )
