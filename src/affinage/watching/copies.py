@@ -162,18 +162,21 @@ class Opened(nn.Module):
     Attributes:
         network: With the activation.
         found: Whether the last output was that of an activation.
+        kind: Name of the last activation; empty where there is none.
     """
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
         self.found = False
+        self.kind = ""
 
     def forward(self, images: Tensor) -> Tensor:
         """Return what the last activation was given; the output itself where there is none."""
         with _LastActivation() as last:
             outputs: Tensor = self.network(images)
         self.found = last.given is not None and last.gave is outputs
+        self.kind = last.kind
         return last.given if self.found and last.given is not None else outputs
 
 
@@ -184,11 +187,12 @@ class _LastActivation(TorchFunctionMode):
         super().__init__()
         self.given: Tensor | None = None
         self.gave: Tensor | None = None
+        self.kind = ""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         if getattr(func, "__name__", "") in _ENDS and args and isinstance(args[0], Tensor):
-            self.given, self.gave = args[0], result
+            self.given, self.gave, self.kind = args[0], result, func.__name__
         return result
 
 

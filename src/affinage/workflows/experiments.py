@@ -19,6 +19,10 @@ _USUAL = 1e-3
 """Update of a weight by its size at a step that is usual: Karpathy's CS231n notes."""
 _ADAPTIVE, _PLAIN = 1e-3, 3e-2
 """Learning rates that are usual for Adam and its kin, and for SGD, in training from scratch."""
+_MUCH_LOWER, _TOO_HIGH = 0.01, frozenset({"learning-rate-too-high", "loss-not-a-number"})
+"""Factor on a rate at which the weights' updates are no numbers any more."""
+_MOST = 0.5
+"""Share of the steps whose gradients were zeroed from which on they count as zeroed: as in the rule."""
 _SMALLEST, _LARGEST = 8, 32
 """Batches that are put in the place of tiny ones: four of them together, within these bounds."""
 
@@ -35,8 +39,8 @@ def _always(mended: Change, faulty: Change | None = None) -> Made:
 
 def _rate(verdict: Verdict, _: Live, signals: Signals) -> Pair | None:
     ratio = update_ratio(signals)
-    if not ratio:
-        return None
+    if not ratio or not math.isfinite(ratio):
+        return (Change(), Change(rate=_MUCH_LOWER)) if verdict.code in _TOO_HIGH else None
     # An experiment is short: it takes the upper end of what is usual.
     low = verdict.code == "learning-rate-too-low"
     factor = max(10 * _USUAL / ratio, 1.0) if low else min(_USUAL / ratio, 0.1)
@@ -100,6 +104,19 @@ def _dead(_: Verdict, live: Live, __: Signals) -> Pair:
     return Change(), Change(activation="leaky", fresh=not live_is_pretrained(live))
 
 
+def _tamed(_: Verdict, live: Live, __: Signals) -> Pair:
+    """Clipped gradients, at a tenth of the rate where weights are pretrained, else from a usual start."""
+    if live_is_pretrained(live):
+        return Change(), Change(clip=1.0, rate=0.1)
+    return Change(), Change(clip=1.0, fresh=True)
+
+
+def _zeroed(_: Verdict, __: Live, signals: Signals) -> Pair:
+    """As the training did it, and zeroed before each step."""
+    own = [o.zeroed_share for o in signals.optimizers or () if o.zeroed_share is not None]
+    return Change(zero=min(own, default=0.0) >= _MOST), Change()
+
+
 _SIGMOIDS = _always(Change(activation="relu", fresh=True))
 
 _MADE: dict[str, Made] = {
@@ -107,10 +124,10 @@ _MADE: dict[str, Made] = {
     "broadcast-in-loss": _always(Change(aligned=True)),
     "dead-units": _dead,
     "decayed-too-soon": _constant_rate,
-    "exploding-gradient": _always(Change(clip=1.0)),
+    "exploding-gradient": _tamed,
     "first-loss-too-high": _head,
     "frozen-batchnorm-in-training-mode": _resting,
-    "gradients-not-zeroed": _always(Change(), Change(zero=False)),
+    "gradients-not-zeroed": _zeroed,
     "learning-rate-too-high": _rate,
     "learning-rate-too-low": _rate,
     "loss-activation-mismatch": _always(Change(open_output=True)),

@@ -18,17 +18,24 @@ from affinage.watching.changes import Change
 from affinage.watching.copies import live_is_pretrained
 from affinage.watching.live import Live
 from affinage.watching.pools import Pool
-from affinage.watching.showing import Scene, batches_waited_for, matched_labels
+from affinage.watching.scenes import Scene
+from affinage.watching.showing import batches_waited_for, matched_labels
 from affinage.watching.trials import (
     Plan,
     accuracy_after,
     hits,
+    outputs_of,
     right,
     trained_copy,
 )
-from affinage.workflows.outcomes import WORTHWHILE, marked, unconfirmed
+from affinage.workflows.outcomes import WORTHWHILE, marked, shown, unconfirmed
 
 _MOST_STEPS = 400
+_MOST_IMAGES = 256
+_LARGER = 32
+"""Images of a batch in which BatchNorm knows its means well: Wu and He, Group Normalization, 2018."""
+_LOWER = 0.1
+"""Share by which as many steps again must lower the loss: as in the rule."""
 _BATCHES = 20
 _STARVED = 0.25
 """Share of the time that waiting must take to count; assumed."""
@@ -110,19 +117,64 @@ def in_both_modes(bench: Bench) -> Outcome:
 
 
 def trained_on(bench: Bench) -> Outcome:
-    """Train a copy on from where the training ended, for as many steps again."""
-    steps = min(bench.signals.steps or 0, _MOST_STEPS)
-    before = hits(bench.live, _judged(bench), training=False, change=Change())
-    if before is None or bench.live.criterion is None or not steps:
-        return unconfirmed("there is no accuracy to compare, or the loss is not known")
+    """Train a copy on from where the training ended, for as many steps again: does the loss fall?"""
+    steps, criterion = min(bench.signals.steps or 0, _MOST_STEPS), bench.live.criterion
+    if criterion is None or not steps or bench.live.main is None:
+        return unconfirmed("the loss of the training is not known")
+    pool = _judged(bench)
+    pool = pool.rows(torch.arange(min(len(pool.images), _MOST_IMAGES)))
     plan = Plan(change=Change(onward=True), seed=0, steps=steps, deadline=bench.deadline)
-    network = trained_copy(bench.live, bench.train, plan)
-    after = right(_outputs(network, _judged(bench)), _judged(bench)) or before
+    outputs = (
+        outputs_of(bench.live, pool, training=False, change=Change()),
+        _outputs(trained_copy(bench.live, bench.train, plan), pool),
+    )
+    before, after = (_losses(criterion, each, pool) for each in outputs)
+    if not all(map(math.isfinite, (*before, *after))):
+        return unconfirmed("a loss is not a number")
+    mean = sum(before) / len(before)
     which = "validation" if bench.validation is not None else "training"
     return marked(
-        paired_difference(after, before), WORTHWHILE,
-        f"A copy was trained for {steps} more steps: the same {len(before)} {which} images score "
-        f"{sum(before) / len(before):.3f} before and {sum(after) / len(after):.3f} after them",
+        paired_mean([b - a for b, a in zip(before, after, strict=True)]), _LOWER * mean,
+        f"A copy was trained for {steps} more steps: the same {len(before)} {which} images have a loss of "
+        f"{mean:.3g} before and {sum(after) / len(after):.3g} after them{_beside(outputs, pool)}",
+    )  # fmt: skip
+
+
+def _losses(
+    criterion: Callable[[Tensor, Tensor], Tensor], outputs: Tensor, pool: Pool
+) -> list[float]:
+    """Return the loss of each image."""
+    with torch.no_grad():
+        return [
+            float(criterion(outputs[i : i + 1], pool.targets[i : i + 1]))
+            for i in range(len(outputs))
+        ]
+
+
+def _beside(outputs: tuple[Tensor, Tensor], pool: Pool) -> str:
+    hit = [right(each, pool) for each in outputs]
+    if hit[0] is None or hit[1] is None:
+        return ""
+    shares = [sum(each) / len(each) for each in hit if each is not None]
+    return f" (accuracy {shares[0]:.3f} and {shares[1]:.3f})"
+
+
+def in_tiny_batches(bench: Bench) -> Outcome:
+    """Score the same training images in training mode, in batches as they were and in larger ones."""
+    size = bench.train.batch
+    if size >= _LARGER:
+        return shown(f"batches have {size} images", holds=False)
+    tiny, larger = (
+        hits(bench.live, replace(bench.train, batch=batch), training=True, change=Change())
+        for batch in (size, _LARGER)
+    )
+    if tiny is None or larger is None:
+        return unconfirmed("targets are no classes, so there is no accuracy to compare")
+    n = len(tiny)
+    return marked(
+        paired_difference(larger, tiny), WORTHWHILE,
+        f"The same {n} training images, each normalised by its batch, score {sum(tiny) / n:.3f} in batches "
+        f"of {size} and {sum(larger) / n:.3f} in batches of {_LARGER}",
     )  # fmt: skip
 
 
@@ -284,6 +336,7 @@ def from_memory(bench: Bench) -> Outcome:
 
 
 MEASURES: dict[str, Measure] = {
+    "batchnorm-tiny-batches": in_tiny_batches,
     "data-starved": from_memory,
     "label-order-mismatch": by_matched_labels,
     "memorising": against_validation,

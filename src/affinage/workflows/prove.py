@@ -12,7 +12,9 @@ from affinage.watching.copies import can_be_opened
 from affinage.watching.live import Live
 from affinage.watching.pools import pool_of
 from affinage.watching.scaling import own_scale
-from affinage.watching.showing import SHOWS, Fact
+from affinage.watching.scenes import Fact
+from affinage.watching.showing import SHOWS
+from affinage.watching.showing_steps import GATES
 from affinage.watching.trials import accuracy_after, hits
 from affinage.workflows.experiments import BALANCED, Pair, changes_for
 from affinage.workflows.measuring import MEASURES, Bench
@@ -27,6 +29,8 @@ _GAP = 0.1
 _LEARNT = 0.9
 _FEWEST_LONG = 3
 """Pairs of the long look that must fit into the time for it to begin."""
+_MORE = 1.6
+"""Times as many pairs in the long look as in the short one: what is left for it is small or unsteady."""
 _SURE = 0.975
 """Of each of two looks, so that both together err in at most 5 % of cases (Bonferroni)."""
 _FEWEST_STEPS = 20
@@ -90,10 +94,12 @@ def _outcome(verdict: Verdict, bench: Bench | None) -> Outcome:
     if time.monotonic() > bench.deadline:
         return unconfirmed("the time for experiments was used up")
     try:
-        show = SHOWS.get(verdict.code)
-        fact = show(replace(bench.scene(), where=verdict.where)) if show is not None else None
-        if fact is not None and not fact.holds:
-            return shown(fact.said, holds=False)
+        scene = replace(bench.scene(), where=verdict.where)
+        show, gate = SHOWS.get(verdict.code), GATES.get(verdict.code)
+        fact, passed = (look(scene) if look is not None else None for look in (show, gate))
+        for looked in (fact, passed):
+            if looked is not None and not looked.holds:
+                return shown(looked.said, holds=False)
         tried = _of_gap(verdict, bench) or _tried(verdict, bench)
         return tried if tried.mark == "proved" or fact is None else _shown(fact, tried)
     except Exception as error:  # noqa: BLE001 - a network or loader of anyone's may raise anything.
@@ -105,6 +111,8 @@ def _tried(verdict: Verdict, bench: Bench) -> Outcome:
     if measure is not None:
         return measure(bench)
     changes = changes_for(verdict, bench.live, bench.signals)
+    if changes is not None and changes[0] == changes[1]:
+        return shown("the training does already what would mend it", holds=False)
     reason = _hindrance(bench, changes)
     return (
         unconfirmed(reason)
@@ -195,7 +203,7 @@ def _lengths(bench: Bench) -> tuple[int, int]:
 def _paired_scores(bench: Bench, changes: Pair, code: str, steps: int) -> list[tuple[float, float]]:
     """Return the scores without and with the change, one pair per seed, as many as time allows."""
     scores = []
-    for seed in range(bench.pairs):
+    for seed in range(bench.pairs if steps <= STEPS[0] else round(_MORE * bench.pairs)):
         unchanged, changed = (
             accuracy_after(
                 bench.live, bench.train, change, seed=seed, steps=steps, deadline=bench.deadline,
