@@ -14,6 +14,7 @@ from affinage.records.recipe_text import load_recipe, parse_recipe
 from affinage.training.losses import make_objective
 from affinage.training.settle import is_settled, settle
 from affinage.training.stopping import Scores
+from affinage.training.trial import Trial
 
 SECTIONS = ("finetune", "optimizer", "schedule", "augment", "loss", "model")
 NOT_HERE = {"model.sift_words.words", "model.backbone", "model.pretrained", "finetune.steps"}
@@ -156,10 +157,11 @@ def test_a_setting_trains_or_is_refused_with_its_name_or_the_right_pairing(
     objective = make_objective(recipe, classes=3, targets=small.labels)
     model = small.model(recipe)
     if not is_settled(recipe):
-        recipe = settle(
-            model, small.items, small.labels, objective=objective, recipe=recipe,
+        trial = Trial(
+            model=model, items=small.items, targets=small.labels, objective=objective, recipe=recipe,
             device=torch.device("cpu"), threads=1,
-        ).recipe  # fmt: skip
+        )  # fmt: skip
+        recipe = settle(trial).recipe
     values = {"loss": 1.0, "accuracy": 0.5}
     scores = Scores(judged=1.0, values=values, rising=frozenset({"accuracy"}))
     said = outcome(lambda: small.train(recipe, tmp_path, model=model, evaluate=lambda _: scores))

@@ -16,6 +16,7 @@ from affinage.training.losses import make_objective
 from affinage.training.memory import OVERHEAD, bytes_per_image, free_bytes
 from affinage.training.range_test import choose_rate, find_learning_rate, ramp
 from affinage.training.settle import is_settled, settle
+from affinage.training.trial import Trial
 
 CPU = torch.device("cpu")
 
@@ -33,11 +34,13 @@ def same(one, other):
     return tensors and one[1:3] == other[1:3] and torch.equal(one[3], other[3])
 
 
-def arguments(small, recipe):
-    return {
-        "objective": make_objective(recipe, classes=3, targets=small.labels),
-        "recipe": recipe, "device": CPU, "threads": 1,
-    }  # fmt: skip
+def trial_of(small, recipe, *, model=None, times=1):
+    return Trial(
+        model=model or small.model(recipe), items=small.items * times,
+        targets=np.tile(small.labels, times),
+        objective=make_objective(recipe, classes=3, targets=small.labels),
+        recipe=recipe, device=CPU, threads=1,
+    )  # fmt: skip
 
 
 def test_auto_is_settled_and_the_model_stays_bit_for_bit(small):
@@ -47,7 +50,7 @@ def test_auto_is_settled_and_the_model_stays_bit_for_bit(small):
     )  # fmt: skip
     model = small.model(recipe)
     before = state_of(model)
-    settled = settle(model, small.items, small.labels, **arguments(small, recipe))
+    settled = settle(trial_of(small, recipe, model=model))
     assert same(before, state_of(model))
     assert not is_settled(recipe)
     assert is_settled(settled.recipe)
@@ -57,7 +60,7 @@ def test_auto_is_settled_and_the_model_stays_bit_for_bit(small):
 
 def test_what_is_settled_already_is_left_alone(small):
     recipe = small.recipe()
-    settled = settle(small.model(recipe), small.items, small.labels, **arguments(small, recipe))
+    settled = settle(trial_of(small, recipe))
     assert settled.recipe == recipe
     assert settled.reasons == ()
 
@@ -105,9 +108,7 @@ def test_a_loss_that_is_no_number_is_an_edge():
 
 def test_the_rate_that_is_found_trains(small, tmp_path):
     recipe = small.recipe("optimizer.lr=auto", "model.dropout=0")
-    test = find_learning_rate(
-        small.model(recipe), small.items, small.labels, **arguments(small, recipe)
-    )
+    test = find_learning_rate(trial_of(small, recipe))
     assert 1e-5 < test.chosen < 0.1
     points = []
     chosen = small.recipe(
@@ -128,9 +129,7 @@ def test_the_batch_grows_while_it_pays(small, monkeypatch):
         lambda *_, images, **__: np.array([9.0, min(images, 4000) / speeds[images]]),
     )  # fmt: skip
     recipe = small.recipe("finetune.batch_size=auto")
-    found = find_batch_size(
-        small.model(recipe), small.items * 64, np.tile(small.labels, 64), **arguments(small, recipe)
-    )
+    found = find_batch_size(trial_of(small, recipe, times=64))
     assert found.chosen == 32
     assert [size for size, _ in found.speeds] == [8, 16, 32, 64]
 
@@ -148,9 +147,7 @@ def test_no_batch_is_tried_that_might_not_fit(small, monkeypatch):
 
     monkeypatch.setattr(batch_search, "step_seconds", seconds)
     monkeypatch.setattr(batch_search, "free_bytes", lambda device: int(2 * 40 * weight))
-    found = find_batch_size(
-        model, small.items * 64, np.tile(small.labels, 64), **arguments(small, recipe)
-    )
+    found = find_batch_size(trial_of(small, recipe, model=model, times=64))
     assert tried == [8, 16, 32]
     assert found.chosen == 32
     assert "GiB" in found.rule

@@ -4,17 +4,11 @@ import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
-
-from affinage.imaging.batches import Item
-from affinage.models.classifier import Classifier
 from affinage.models.freeze import layer_groups, set_trainable
-from affinage.records.recipe import Recipe
 from affinage.records.settings.optimizer import WITHOUT_BETAS, OptimizerSettings
-from affinage.training.feeding import Targets
-from affinage.training.losses import Objective
 from affinage.training.memory import USABLE, bytes_per_image, free_bytes
 from affinage.training.timing import step_seconds
+from affinage.training.trial import Trial
 
 SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)
 REFERENCE = 32
@@ -46,16 +40,7 @@ class BatchSearch:
     rule: str
 
 
-def find_batch_size(
-    model: Classifier,
-    items: Sequence[Item],
-    targets: Targets,
-    *,
-    objective: Objective,
-    recipe: Recipe,
-    device: torch.device,
-    threads: int,
-) -> BatchSearch:
+def find_batch_size(trial: Trial) -> BatchSearch:
     """Return the largest batch size that fits and still speeds training up; the model stays as it is.
 
     Sizes are doubled from 8. What each needs is told beforehand by what a step of a few images keeps,
@@ -63,32 +48,24 @@ def find_batch_size(
     in an epoch. The first that is not a tenth faster than the one before ends the search.
 
     Args:
-        model: As the training will find it, on `device`.
-        items: Training images.
-        targets: Of each, as the objective takes them.
-        objective: What is made small.
-        recipe: Settings; its batch size is not used, its learning rate only where it is a number.
-        device: Where to compute.
-        threads: Threads that decode and augment ahead.
+        trial: What is tried. The recipe's batch size is not used, its learning rate only where it is a
+            number.
     """
-    trial = copy.deepcopy(model)
-    set_trainable(trial, layer_groups(trial, unfreeze=recipe.finetune.unfreeze))
-    weight = bytes_per_image(trial, recipe, device) / recipe.optimizer.accumulate
-    room = free_bytes(device) * USABLE
+    model, recipe, images = copy.deepcopy(trial.model), trial.recipe, len(trial.items)
+    set_trainable(model, layer_groups(model, unfreeze=recipe.finetune.unfreeze))
+    weight = bytes_per_image(model, recipe, trial.device) / recipe.optimizer.accumulate
+    room = free_bytes(trial.device) * USABLE
     speeds: list[tuple[int, float]] = []
     why = f"{SIZES[-1]} is the largest that is tried"
     for size in SIZES:
-        if speeds and size * STEPS_PER_EPOCH > len(items):
+        if speeds and size * STEPS_PER_EPOCH > images:
             why = f"{size} would leave fewer than {STEPS_PER_EPOCH} steps in an epoch"
             break
         if speeds and size * weight > room:
             why = f"{size} would need {size * weight / 2**30:.1f} GiB of {room / 2**30:.1f} usable"
             break
-        times = step_seconds(
-            model, items, targets, objective=objective, recipe=recipe, device=device,
-            threads=threads, images=size, steps=STEPS,
-        )  # fmt: skip
-        speeds.append((size, min(size, len(items)) / float(times[1:].min())))
+        times = step_seconds(trial, images=size, steps=STEPS)
+        speeds.append((size, min(size, images) / float(times[1:].min())))
         before, now = speeds[-2][1] if len(speeds) > 1 else 0.0, speeds[-1][1]
         if now < GAIN * before:
             why = f"{size} learns from {now:.3g} images/s, not a tenth more than {before:.3g}"

@@ -7,18 +7,15 @@ from dataclasses import dataclass
 
 import torch
 
-from affinage.imaging.batches import Item
-from affinage.models.classifier import Classifier
 from affinage.models.freeze import layer_groups, set_trainable
-from affinage.records.recipe import Recipe
 from affinage.records.settings.optimizer import WITHOUT_BETAS
-from affinage.training.feeding import Targets, whole_targets
+from affinage.training.feeding import whole_targets
 from affinage.training.initial import guessed_losses
 from affinage.training.loop import training_steps
-from affinage.training.losses import Objective
 from affinage.training.optimizer import build_optimizer
 from affinage.training.plan import Plan, make_plan
 from affinage.training.timing import for_trial
+from affinage.training.trial import Trial
 
 STEPS = 48
 DECADES = 6
@@ -56,49 +53,37 @@ class RangeTest:
     rule: str
 
 
-def find_learning_rate(
-    model: Classifier,
-    items: Sequence[Item],
-    targets: Targets,
-    *,
-    objective: Objective,
-    recipe: Recipe,
-    device: torch.device,
-    threads: int,
-) -> RangeTest:
+def find_learning_rate(trial: Trial) -> RangeTest:
     """Return a good highest learning rate for a training; the model is left as it is, bit for bit.
 
     A copy takes 48 steps on training images while the rate rises over six decades. The smoothed loss
     is flat, mostly falls, and then rises; a tenth of the rate at which its rise begins is chosen.
 
     Args:
-        model: As the training will find it, on `device`.
-        items: Training images.
-        targets: Of each, as the objective takes them.
-        objective: What is made small.
-        recipe: Settings; its learning rate, schedule and length are not used.
-        device: Where to compute.
-        threads: Threads that decode and augment ahead.
+        trial: What is tried. The recipe's learning rate, schedule and length are not used.
 
     Source:
         Smith, Cyclical Learning Rates for Training Neural Networks, 2017, section 3.3, for the test;
         the rule is ours (`choose_rate`).
     """
-    rates = ramp(HIGHEST_OF_SGD if recipe.optimizer.name in WITHOUT_BETAS else HIGHEST)
-    trial, plain = copy.deepcopy(model), for_trial(recipe, lr=rates[0])
-    groups = layer_groups(trial, unfreeze=recipe.finetune.unfreeze)
-    set_trainable(trial, groups)
+    sgd_like = trial.recipe.optimizer.name in WITHOUT_BETAS
+    rates = ramp(HIGHEST_OF_SGD if sgd_like else HIGHEST)
+    model, recipe = copy.deepcopy(trial.model), for_trial(trial.recipe, lr=rates[0])
+    groups = layer_groups(model, unfreeze=recipe.finetune.unfreeze)
+    set_trainable(model, groups)
     optimizer = build_optimizer(
-        trial, groups, plain.optimizer, layer_decay=recipe.finetune.layer_decay
+        model, groups, recipe.optimizer, layer_decay=recipe.finetune.layer_decay
     )
-    plan = Plan(steps=STEPS, steps_per_epoch=make_plan(recipe.finetune, len(items)).steps_per_epoch)
-    table = whole_targets(targets, model.preprocessing)
-    _, guess = guessed_losses(table, objective)
+    whole = make_plan(trial.recipe.finetune, len(trial.items))
+    plan = Plan(steps=STEPS, steps_per_epoch=whole.steps_per_epoch)
+    table = whole_targets(trial.targets, model.preprocessing)
+    _, guess = guessed_losses(table, trial.objective)
     losses: list[float] = []
     with torch.random.fork_rng():
         steps = training_steps(
-            trial, optimizer, items, targets, objective=objective, recipe=plain, plan=plan,
-            device=device, threads=threads, phase="range test", rate=lambda step: rates[step],
+            model, optimizer, trial.items, trial.targets, objective=trial.objective, recipe=recipe,
+            plan=plan, device=trial.device, threads=trial.threads, phase="range test",
+            rate=lambda step: rates[step],
         )  # fmt: skip
         for step in steps:
             losses.append(float(step.loss))

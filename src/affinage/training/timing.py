@@ -2,22 +2,19 @@
 
 import copy
 import time
-from collections.abc import Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from affinage.imaging.batches import Item
 from affinage.models.classifier import Classifier
 from affinage.models.freeze import layer_groups, set_modes, set_trainable
 from affinage.records.recipe import Recipe
-from affinage.training.feeding import Targets
 from affinage.training.loop import training_steps
-from affinage.training.losses import Objective
 from affinage.training.optimizer import build_optimizer
 from affinage.training.plan import Plan
 from affinage.training.precision import autocast
+from affinage.training.trial import Trial
 
 GENTLE = 1e-6
 
@@ -34,43 +31,27 @@ def for_trial(recipe: Recipe, *, lr: float) -> Recipe:
     return changed(plain, "finetune", gradual=None, sizes=None)
 
 
-def step_seconds(
-    model: Classifier,
-    items: Sequence[Item],
-    targets: Targets,
-    *,
-    objective: Objective,
-    recipe: Recipe,
-    device: torch.device,
-    threads: int,
-    images: int,
-    steps: int,
-) -> NDArray[np.float64]:
+def step_seconds(trial: Trial, *, images: int, steps: int) -> NDArray[np.float64]:
     """Return how long each of some steps took; the first one includes getting started.
 
     Args:
-        model: As the training will find it; a copy is trained.
-        items: Training images.
-        targets: Of each, as the objective takes them.
-        objective: What is made small.
-        recipe: Settings; precision must be a name.
-        device: Where to compute.
-        threads: Threads that decode and augment ahead.
+        trial: What is trained, on a copy of its model; the precision must be a name.
         images: Per step.
         steps: How many.
     """
-    trial, plain = copy.deepcopy(model), for_trial(recipe, lr=GENTLE)
-    groups = layer_groups(trial, unfreeze=recipe.finetune.unfreeze)
-    set_trainable(trial, groups)
+    model, recipe = copy.deepcopy(trial.model), for_trial(trial.recipe, lr=GENTLE)
+    groups = layer_groups(model, unfreeze=recipe.finetune.unfreeze)
+    set_trainable(model, groups)
     optimizer = build_optimizer(
-        trial, groups, plain.optimizer, layer_decay=recipe.finetune.layer_decay
+        model, groups, recipe.optimizer, layer_decay=recipe.finetune.layer_decay
     )
-    plan = Plan(steps=steps, steps_per_epoch=max(1, -(-len(items) // images)))
+    plan = Plan(steps=steps, steps_per_epoch=max(1, -(-len(trial.items) // images)))
     times = [time.perf_counter()]
     with torch.random.fork_rng():
         for step in training_steps(
-            trial, optimizer, items, targets, objective=objective, recipe=plain, plan=plan,
-            device=device, threads=threads, phase="timing", rate=lambda _: GENTLE,
+            model, optimizer, trial.items, trial.targets, objective=trial.objective, recipe=recipe,
+            plan=plan, device=trial.device, threads=trial.threads, phase="timing",
+            rate=lambda _: GENTLE,
         ):  # fmt: skip
             float(step.loss)  # Waits for the device.
             times.append(time.perf_counter())

@@ -23,6 +23,7 @@ from affinage.records.bench import Bench, Rates, remedies_of
 from affinage.records.recipe import Recipe
 from affinage.training.losses import make_objective
 from affinage.training.timing import changed, compute_seconds, step_seconds
+from affinage.training.trial import Trial
 from affinage.workflows.recipes import resolve_recipe
 from affinage.workflows.reporter import Lines, Reporter
 from affinage.workflows.session import make_engine
@@ -229,9 +230,10 @@ def _whole(
         plain = changed(plain, "compute", precision="fp32")
     plain = changed(plain, "finetune", batch_size=BATCH)
     targets = np.zeros(len(items), dtype=np.int64)
-    seconds = step_seconds(
-        model, items, targets,
+    trial = Trial(
+        model=model, items=items, targets=targets,
         objective=make_objective(plain, classes=2, targets=targets),
-        recipe=plain, device=device, threads=threads, images=BATCH, steps=STEPS,
+        recipe=plain, device=device, threads=threads,
     )  # fmt: skip
+    seconds = step_seconds(trial, images=BATCH, steps=STEPS)
     return BATCH / float(np.median(seconds[1:]))

@@ -20,6 +20,7 @@ from affinage.training.plan import Plan, make_plan
 from affinage.training.settle import is_settled, settle
 from affinage.training.stopping import Scores
 from affinage.training.together import Job, train_together
+from affinage.training.trial import Trial
 from affinage.workflows.looked_at import LookedAt
 from affinage.workflows.recounting import training_targets
 from affinage.workflows.run_signals import RunWatch
@@ -107,8 +108,10 @@ def _settle(session: Session, data: TrainingData, model: Classifier, work: TaskW
         own_transform=work.lesson.transform is not None,
     )  # fmt: skip
     settled = settle(
-        model, data.train.items, targets, objective=work.lesson.objective,
-        recipe=session.recipe, device=session.engine.device, threads=session.engine.threads,
+        Trial(
+            model=model, items=data.train.items, targets=targets, objective=work.lesson.objective,
+            recipe=session.recipe, device=session.engine.device, threads=session.engine.threads,
+        )
     )  # fmt: skip
     session.recipe = settled.recipe
     session.folder.save_recipe(settled.recipe)
