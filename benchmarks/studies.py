@@ -15,6 +15,9 @@ from typing import Any
 import numpy as np
 
 STUDIES = 2000
+TUNED = 500
+"""Studies of each kind in which both arms are tuned: 16 kinds, 2,000 studies for each sort of noise."""
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -23,6 +26,7 @@ def errors() -> dict[str, Any]:
     sys.path.insert(0, str(ROOT / "tests"))
     from affinage.studies import answering, judging
     from studies import test_simulated_studies as simulated
+    from studies import test_tuned_studies as tuned
 
     # The second opinion and the importances stand beside a verdict and do not enter it.
     vars(judging)["paired_bootstrap"] = lambda table, seed: None
@@ -38,6 +42,19 @@ def errors() -> dict[str, Any]:
             for _ in range(STUDIES)
         )
         told[name] = {"false": wrong / STUDIES, "found": found / STUDIES, "n": STUDIES}
+    for name, noise in simulated.NOISES.items():
+        for curve in tuned.CURVES:
+            wrong = sum(
+                tuned.run_tuned_study(random, noise, curve) in ("helps", "hurts")
+                for _ in range(TUNED)
+            )
+            found = sum(
+                tuned.run_tuned_study(random, noise, curve, size=1.0) == "helps"
+                for _ in range(TUNED)
+            )
+            told[f"{name}, tuned, {curve:g} a decade squared"] = {
+                "false": wrong / TUNED, "found": found / TUNED, "n": TUNED,
+            }  # fmt: skip
     for optimum in (-5.0, 0.0, -3.2, -2.5, -1.8):
         named = sum(
             any(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import chdtri, stdtrit
+from scipy.special import chdtri, ndtri, stdtrit
 
 from affinage.errors import DataError
 from affinage.metrics.intervals import percentile_estimate
@@ -56,6 +56,11 @@ class Crossed:
     def rest_variance(self) -> float:
         """Variance of what neither image nor seed explains; NaN for one repeat."""
         return math.nan if self.repeats == 1 else self.rest_square
+
+    @property
+    def trial_noise(self) -> float:
+        """Standard deviation over seeds of the mean score of one of the two; NaN for one repeat."""
+        return math.sqrt((self.seed_variance + self.rest_variance / self.images) / 2)
 
     def variance(self) -> float:
         """Return the variance of the mean; NaN for one repeat, which says nothing of seeds."""
@@ -172,7 +177,9 @@ def planned_variance(pilot: Crossed, *, repeats: int, images: int | None = None)
     )
 
 
-def detectable(pilot: Crossed, *, repeats: int, level: float, images: int | None = None) -> float:
+def detectable(
+    pilot: Crossed, *, repeats: int, level: float, images: int | None = None, spread: float = 0.0
+) -> float:
     """Return the difference that is found in four of five studies, at the interval's level.
 
     The noise between seeds is known from few of them; it is taken as its upper bound, which it
@@ -183,6 +190,7 @@ def detectable(pilot: Crossed, *, repeats: int, level: float, images: int | None
         repeats: Planned for the last look.
         level: Coverage of the interval at that look.
         images: Planned; those of the pilot by default.
+        spread: Standard deviation of what else moves the difference, such as the luck of tuning.
 
     Source:
         Sample size for a mean, Cochran & Cox, Experimental Designs, 1957, section 2.2; the upper bound
@@ -203,7 +211,9 @@ def detectable(pilot: Crossed, *, repeats: int, level: float, images: int | None
         )
         for share in ((1 + level) / 2, POWER)
     )
-    return tails * math.sqrt(variance)
+    return math.hypot(
+        tails * math.sqrt(variance), float(ndtri(level / 2 + 0.5) + ndtri(POWER)) * spread
+    )
 
 
 def _weighted_quantile(share: float, *, images: float, seeds: float, n: int, repeats: int) -> float:

@@ -15,7 +15,7 @@ from affinage.records.study import Announced, Job
 from affinage.studies.asking import word
 from affinage.studies.bounds import crowded_bound, widened
 from affinage.studies.curves import curves_of
-from affinage.studies.design import acting, place_of
+from affinage.studies.design import acting, place_of, tuned_for
 from affinage.studies.importance import importances, in_bins
 from affinage.studies.judging import amount, judge, scored
 from affinage.studies.planning import Ended, Scores, best_points, differences
@@ -125,6 +125,11 @@ def look_at(seen: Seen, pairs: Sequence[tuple[int, int]], look: int) -> list[Dif
             pair,
             look=look,
             ran=all(_came_to_an_end(seen, arm) for arm in pair),
+            explored=[
+                explored(seen, arm)[1]
+                for arm in pair
+                if seen.question.nuisance and tuned_for(seen.question, arm)
+            ],
         )
         for pair in pairs
     ]

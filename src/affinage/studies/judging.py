@@ -1,9 +1,11 @@
 """From differences to verdicts: helps, hurts, no difference that matters, cannot tell yet."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from affinage.metrics.looks import level_at
 from affinage.metrics.paired import (
@@ -18,6 +20,7 @@ from affinage.records.estimate import Estimate
 from affinage.records.question import Question
 from affinage.records.study import Announced
 from affinage.studies.scoring import METRICS, Metric
+from affinage.studies.tuning_luck import tuning_variance
 
 FEW = 3
 """Repeats to begin with, where there are none."""
@@ -34,6 +37,7 @@ def judge(
     *,
     look: int,
     ran: bool = False,
+    explored: Sequence[NDArray[np.float64]] = (),
 ) -> Difference:
     """Return the verdict on one comparison at one look.
 
@@ -44,6 +48,7 @@ def judge(
         pair: Arm, and the arm that it is compared with.
         look: After how many repeats this is.
         ran: Whether both have trials that came to their end, though none on the same fresh seed.
+        explored: Of each of the two that was tuned, the gains of its settings in exploration.
     """
     metric, names = METRICS[question.metric], [question.arms[arm].name for arm in pair]
     level = level_at(look, announced.looks, comparisons=len(question.arms) - 1)
@@ -55,7 +60,7 @@ def judge(
             repeats=0, bootstrap=nothing, more_repeats=FEW if ran else None,
         )  # fmt: skip
     found = crossed(table, unit=metric.unit)
-    low, high = found.interval(level)
+    low, high = _with_luck(found, level, explored, seed=question.seed)
     if metric.share and math.isfinite(low):
         low, high = max(low, -1.0), min(high, 1.0)  # No share differs by more than all.
     says = _verdict(low, high, announced.smallest)
@@ -80,6 +85,21 @@ def judge(
             asked=question.smallest is not None,
         ),
     )  # fmt: skip
+
+
+def _with_luck(
+    found: Crossed, level: float, explored: Sequence[NDArray[np.float64]], *, seed: int
+) -> tuple[float, float]:
+    """Return the interval of a difference, wider by what another tuning of both might have chosen.
+
+    Parts of the variance are weighted as squares of their quantiles, as images and seeds are.
+    """
+    low, high = found.interval(level)
+    if not explored or not math.isfinite(low):
+        return low, high
+    luck = sum(tuning_variance(gains, noise=found.trial_noise, seed=seed) for gains in explored)
+    half = math.hypot((high - low) / 2, float(ndtri((1 + level) / 2)) * math.sqrt(luck))
+    return found.mean - half, found.mean + half
 
 
 def _not_compared(names: list[str], *, ran: bool) -> str:

@@ -20,6 +20,9 @@ TOO_SURE = 3.0
 ALWAYS_MATTERS = 0.1
 """A share that differs by ten points matters, however coarse the study that asks."""
 
+TUNED = 0.5
+"""Spread of what the luck of tuning makes of a difference, in parts of a trial's own noise: simulated."""
+
 Ended = Mapping[Job, Trial]
 Scores = Callable[[Job], NDArray[np.float64]]
 
@@ -121,8 +124,9 @@ def announce(question: Question, ended: Ended, scores: Scores) -> Announced:
     points, repeats = affordable(question, seconds, spent)
     looks = planned_looks(repeats)
     level = level_at(repeats, looks, comparisons=len(question.arms) - 1)
+    tuned = points > 1 and any(tuned_for(question, arm) for arm in range(len(question.arms)))
     sizes = [
-        detectable(one, repeats=repeats, level=level)
+        detectable(one, repeats=repeats, level=level, spread=TUNED * one.trial_noise * tuned)
         for one in _piloted(question, ended, scores)
         if one.repeats > 1
     ]
