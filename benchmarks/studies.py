@@ -136,119 +136,6 @@ def queue(*, trials: int = 10_000) -> dict[str, Any]:
     return told
 
 
-def same_questions(samples: Path, *, questions: int = 40) -> dict[str, Any]:
-    """Ask real questions without a true difference: a head's penalty against one 0.1 % greater.
-
-    Every question has its own cut of the images and its own seeds; none may be answered `helps` or `hurts`.
-    """
-    import affinage
-    from affinage.workflows.reporter import Silent
-
-    said: dict[str, int] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        data = os.environ.get("AFFINAGE_BENCH_DATA") or f"{folder}/data"
-        for seed in range(questions):
-            study = affinage.study(
-                samples / "malaria" / "labels.csv", vary=["features.penalties=0.1,0.1001"],
-                settings=[f"split.seed={seed}"], images=300, repeats=5, seed=seed, data=data,
-                output=f"{folder}/{seed}", reporter=Silent(), again=True,
-            )  # fmt: skip
-            assert study.answer is not None
-            verdict = study.answer.differences[0].says
-            said[verdict] = said.get(verdict, 0) + 1
-    return {"questions": questions, **said}
-
-
-def regret(*, tries: int = 24, searches: int = 40) -> dict[str, Any]:
-    """Search a table of stored trials, ours and Optuna's TPE at the same number of trials.
-
-    Ours explores a third by a Sobol sequence, narrows, and goes on by TPE there; Optuna's TPE has its own
-    defaults. The table is the `trials.csv` of a stored study with tuned numbers, named by
-    AFFINAGE_BENCH_TABLE: what is asked of a setting is what its nearest stored neighbour scored.
-    """
-    import csv
-
-    import optuna
-
-    from affinage.records.question import Question, Search, Span
-    from affinage.store.trial_queue import distribution
-    from affinage.studies.design import nuisance_points, place_of
-    from affinage.studies.narrowing import narrowed
-    from affinage.studies.searching import next_settings, space_of_try
-
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    text = Path(os.environ["AFFINAGE_BENCH_TABLE"]).read_text(encoding="utf-8")
-    rows = list(csv.DictReader(text.splitlines()))
-    rows = [row for row in rows if row["stage"] == "explore" and row["state"] == "complete"]
-    keys = [key for key in rows[0] if "." in key]
-    metric = list(rows[0])[list(rows[0]).index("repeat") + 1]
-    values = np.array([[float(row[key]) for key in keys] for row in rows])
-    scores = np.array([float(row[metric]) for row in rows])
-    space = tuple(
-        Span(
-            key=key,
-            low=float(v.min()),
-            high=float(v.max()),
-            log=v.min() > 0 and v.max() / v.min() >= 20,
-        )
-        for key, v in zip(keys, values.T, strict=True)
-    )
-    places = np.array(
-        [[place_of(one, v) for one, v in zip(space, row, strict=True)] for row in values]
-    )
-
-    def score(settings: dict[str, float]) -> float:
-        here = np.array([place_of(one, settings[one.key]) for one in space])
-        return float(scores[((places - here) ** 2).sum(axis=1).argmin()])
-
-    def ours(seed: int) -> float:
-        points = tries // 3
-        design = nuisance_points(space, points=points, seed=seed)
-        explored = sorted(((one, score(dict(one))) for one in design), key=lambda pair: -pair[1])
-        question = Question(question="?", sources=(), arms=(), nuisance=space, points=points)
-        inner = narrowed(question, explored)
-        wide = {one.key: distribution(one) for one in space}
-        seen = [
-            optuna.trial.create_trial(value=found, params=dict(one), distributions=wide)
-            for one, found in explored
-        ]
-        for number in range(tries - points):
-            here = space_of_try(number, inner, space)
-            words = {one.key: distribution(one) for one in here}
-            asked = next_settings(
-                Search(method="tpe"), here, words, seen, sign=1, seed=1000 * seed + number
-            )
-            seen.append(
-                optuna.trial.create_trial(
-                    value=score(dict(asked)), params=dict(asked), distributions=words
-                )
-            )
-        return max(trial.value or 0.0 for trial in seen)
-
-    def theirs(seed: int) -> float:
-        study = optuna.create_study(
-            direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed)
-        )
-        words = {one.key: distribution(one) for one in space}
-        for _ in range(tries):
-            trial = study.ask(words)
-            study.tell(trial, score(trial.params))
-        return float(study.best_value)
-
-    best = float(scores.max())
-    gaps = {
-        name: [best - found(seed) for seed in range(searches)]
-        for name, found in (("ours", ours), ("optuna_tpe", theirs))
-    }
-    difference = np.array(gaps["ours"]) - np.array(gaps["optuna_tpe"])
-    return {
-        "table": len(rows), "tries": tries, "searches": searches,
-        **{f"mean_regret_{name}": float(np.mean(found)) for name, found in gaps.items()},
-        "difference": float(difference.mean()),
-        "standard_error": float(difference.std(ddof=1) / np.sqrt(searches)),
-    }  # fmt: skip
-
-
 if __name__ == "__main__":
     place = os.environ.get("AFFINAGE_SAMPLES")
     where = Path(place) if place else ROOT.parent / "shared" / "data"
@@ -260,7 +147,9 @@ if __name__ == "__main__":
     if "queue" in wanted:
         print(json.dumps({"queue": queue()}, indent=1))
     if "same_questions" in wanted:
-        print(json.dumps({"same_questions": same_questions(where)}, indent=1))
+        from benchmarks.real_questions import real_questions
+
+        print(json.dumps({"same_questions": real_questions(where)}, indent=1))
     if "search" in wanted:
         from benchmarks.head_search import measured
 
@@ -269,4 +158,6 @@ if __name__ == "__main__":
                 continue
             print(json.dumps({name: measured(where, name=name, images=images)}, indent=1))
     if "regret" in wanted:
+        from benchmarks.regret import regret
+
         print(json.dumps({"regret": regret()}, indent=1))
