@@ -2,15 +2,13 @@
 
 import contextlib
 import fcntl
-import json
 import os
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import polars as pl
-from safetensors import SafetensorError, safe_open
 
 from affinage.errors import RunError
 from affinage.records.any_evaluation import EVALUATION
@@ -18,7 +16,8 @@ from affinage.records.estimate import Estimate
 from affinage.records.evaluation import GoalAnswer, Look
 from affinage.records.finding import Finding
 from affinage.records.layer_histogram import LayerHistogram
-from affinage.records.manifest import COUNT, LABELS, TAG, Manifest, split_labels
+from affinage.records.manifest import Manifest
+from affinage.records.part_counts import class_counts, left_out, split_sizes
 from affinage.records.plain import from_plain, to_plain
 from affinage.records.recipe import Recipe
 from affinage.records.recipe_text import dump_recipe, stored_recipe
@@ -369,88 +368,3 @@ class RunFolder:
             budget_seconds=recipe.budget,
             own_metrics=from_plain(dict[str, dict[str, Estimate]], results.get("own_metrics", {})),
         )
-
-
-def split_sizes(split: Split) -> dict[str, int]:
-    """Return the number of images by part."""
-    return {part: len(getattr(split, part)) for part in ("train", "validation", "test")}
-
-
-def class_counts(manifest: Manifest, split: Split) -> dict[str, dict[str, int]]:
-    """Return the number of images by class, then by part.
-
-    Where images have counts or sets of labels, those are counted that show a class at all.
-    """
-    kept = manifest.kept.unique("image", keep="first", maintain_order=True)
-    shown = _shown(kept, manifest)
-    parts = ("train", "validation", "test")
-    return {
-        name: {part: len(images & getattr(split, part)) for part in parts}
-        for name, images in shown.items()
-    }
-
-
-def _shown(kept: pl.DataFrame, manifest: Manifest) -> dict[str, set[str]]:
-    """Return the images that show each class."""
-    if manifest.label_order:
-        shown: dict[str, set[str]] = {label: set() for label in manifest.label_order}
-        for image, label in kept.select("image", "label").iter_rows():
-            if label in shown:
-                shown[label].add(image)
-        return shown
-    begin = COUNT if any(name.startswith(COUNT) for name in kept.columns) else TAG
-    columns = [name for name in kept.columns if name.startswith(begin)]
-    if columns:
-        nothing = ("", "0", "0.0", "false", "no")
-        return {
-            name.removeprefix(begin): {
-                image
-                for image, value in kept.select("image", name).iter_rows()
-                if (value or "").strip().lower() not in nothing
-            }
-            for name in columns
-        }
-    listed: dict[str, set[str]] = {}
-    for image, text in kept.select("image", LABELS).iter_rows() if LABELS in kept.columns else ():
-        for label in split_labels(text):
-            listed.setdefault(label, set()).add(image)
-    return dict(sorted(listed.items()))
-
-
-def left_out(manifest: Manifest, split: Split) -> dict[str, int]:
-    """Return the number of files by reason that are in no part."""
-    used = split.train | split.validation | split.test
-    reasons: dict[str, int] = {}
-    for status, reason, image in manifest.table.select("status", "reason", "image").iter_rows():
-        if status == "kept" and image in used:
-            continue
-        words = str(reason) if status != "kept" else "in no part of the split"
-        reasons[words] = reasons.get(words, 0) + 1
-    return dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0])))
-
-
-def read_metadata(path: Path, what: Literal["model", "checkpoint"]) -> dict[str, Any]:
-    """Return the JSON facts in the header of a safetensors file, after a check of the file.
-
-    Raises:
-        RunError: If the file is damaged or not ours.
-    """
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-        facts: dict[str, Any] = json.loads(metadata["affinage"])
-    except (SafetensorError, KeyError, ValueError, OSError):
-        raise damaged(path, what) from None
-    return facts
-
-
-def damaged(path: Path, what: Literal["model", "checkpoint"]) -> RunError:
-    """Return the error that a file of weights is not as it was written, and what can be done."""
-    remedy = (
-        "Delete it and resume the run: what it held is trained again."
-        if what == "checkpoint"
-        else "Restore it from a copy, or train again: affinage train SOURCE --recipe RUN/recipe.yaml"
-    )
-    return RunError(
-        f"The {what} '{path.name}' is damaged or was not written by affinage.", remedy=remedy
-    )

@@ -14,7 +14,7 @@ from torch import Tensor
 from affinage.errors import RunError
 from affinage.models.nearest_head import NearestLayer
 from affinage.store.files import write_bytes
-from affinage.store.run_folder import damaged, read_metadata
+from affinage.store.weights_file import damaged, read_metadata
 
 FORMAT = 2
 

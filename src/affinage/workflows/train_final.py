@@ -23,12 +23,12 @@ from affinage.records.any_evaluation import AnyEvaluation
 from affinage.records.estimate import Estimate
 from affinage.records.evaluation import Look
 from affinage.records.finding import Finding
+from affinage.records.part_counts import class_counts, left_out, split_sizes
 from affinage.records.run import ModelCard, RunRecord
 from affinage.records.verdict import Verdict
 from affinage.reporting.html import to_html
 from affinage.reporting.run_report import run_report
 from affinage.store.files import write_text
-from affinage.store.run_folder import class_counts, left_out, split_sizes
 from affinage.training.checkpoint import save_model
 from affinage.training.objective_head import predicted
 from affinage.workflows.moment import now
