@@ -192,6 +192,30 @@ def test_networks_and_loaders_are_found_where_none_is_given(training):
     assert {f.part for f in seen.signals.feeding} == {"train", "validation"}
 
 
+def test_loaders_made_anew_for_each_epoch_are_all_of_training(digits):
+    net = Net()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.05)
+    with affinage.watch() as seen:
+        for _ in range(3):
+            for images, labels in DataLoader(TensorDataset(*digits[0].tensors), 64, shuffle=True):
+                optimizer.zero_grad()
+                nn.functional.cross_entropy(net(images), labels).backward()
+                optimizer.step()
+    assert seen.signals.epochs == 3
+    assert [f.part for f in seen.signals.feeding] == ["train"]
+    assert not seen.signals.overlaps
+
+
+def test_gradients_asked_for_to_explain_make_no_loader_one_of_training(training):
+    net, optimizer, train_loader, val_loader = training
+    with affinage.watch() as seen:
+        run(net, optimizer, train_loader, val_loader, epochs=1)
+        net.eval()
+        images, _ = next(iter(val_loader))
+        net(images.requires_grad_()).max(1).values.sum().backward()
+    assert {f.part for f in seen.signals.feeding} == {"train", "validation"}
+
+
 def test_a_training_that_fails_is_still_described(training):
     net, optimizer, train_loader, _ = training
 

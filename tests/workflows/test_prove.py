@@ -1,6 +1,7 @@
 """What the doctor found is put to the test on copies of real small trainings."""
 
 import copy
+import math
 from dataclasses import replace
 
 import pytest
@@ -17,6 +18,7 @@ from affinage.watching.changes import Change
 from affinage.watching.copies import Opened, copied
 from affinage.watching.pools import pool_of
 from affinage.watching.showing import SHOWS
+from affinage.watching.showing_steps import GATES
 from affinage.watching.trials import hits
 from affinage.watching.watch import watch
 from affinage.workflows.experiments import _MADE, changes_for
@@ -302,6 +304,54 @@ def test_tiny_batches_are_compared_at_the_same_steps_and_images(digits):
     before, after = changes_for(verdict, seen.live, replace(seen.signals, feeding=(fed,)))
     assert (before.batch, before.chunk) == (8, 2)
     assert (after.batch, after.chunk) == (8, 0)
+
+
+def test_bounded_outputs_have_a_least_loss(digits):
+    """With outputs in [0, 1], softmax inside the loss leaves ln(1 + 9 / e) at best."""
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 10), nn.Softmax(1))
+    told = said_of(
+        "loss-activation-mismatch", watched(digits[0], network=network, epochs=1), pairs=0
+    )
+    assert (told.mark, told.by_showing) == ("proved", True), told.said
+    assert f"a loss of {math.log(1 + 9 / math.e):.3g}" in told.said
+    free = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    fine = said_of("loss-activation-mismatch", watched(digits[0], network=free, epochs=1), pairs=0)
+    assert fine.mark == "unconfirmed"
+
+
+@pytest.mark.parametrize("code", sorted(GATES))
+def test_what_is_not_there_is_refuted_before_anything_is_trained(code, healthy):
+    told = said_of(code, healthy, pairs=0)
+    assert (told.mark, told.by_showing) == ("refuted", True), told.said
+
+
+def test_images_in_a_random_order_are_not_sorted_ones(healthy):
+    assert said_of("unshuffled-training", healthy, pairs=0).mark == "refuted"
+
+
+def test_gradients_that_are_zeroed_are_not_accused(digits):
+    told = said_of("gradients-not-zeroed", watched(digits[0], epochs=1), pairs=0)
+    assert told.mark == "refuted", told.said
+
+
+def test_more_of_a_training_that_was_cut_short_lowers_its_loss(parted):
+    told = said_of("not-converged", watched_with(*parted, rate=0.002, epochs=4))
+    assert told.mark == "proved", told.said
+    assert "accuracy" in told.said
+    done = watched_with(*parted, rate=0.1, epochs=40)
+    assert said_of("not-converged", done).mark == "refuted"
+
+
+def test_a_wild_start_is_tamed(digits):
+    torch.manual_seed(0)
+    layers = [nn.Flatten(), nn.Linear(64, 32)]
+    for _ in range(4):
+        layers += [nn.ReLU(), nn.Linear(32, 32)]
+    network = nn.Sequential(*layers, nn.ReLU(), nn.Linear(32, 10))
+    for layer in network[1::2]:
+        nn.init.normal_(layer.weight, std=1.0)
+    told = said_of("exploding-gradient", watched(digits[0], network=network, rate=0.01, epochs=2))
+    assert told.mark == "proved", told.said
 
 
 @pytest.mark.parametrize("code", sorted(set(SHOWS) | set(MEASURES) | set(_MADE)))

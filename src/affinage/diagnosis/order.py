@@ -6,6 +6,9 @@ from affinage.diagnosis.answers import Answered, Fine, Found, Unchecked, otherwi
 from affinage.diagnosis.reading import feeding_of, finite
 from affinage.records.signals import Signals
 
+_WORTH_SECONDS = 30.0
+"""Waiting in all, from which on it is worth a warning: a training of seconds is none of anyone's worries."""
+
 
 def unshuffled(signals: Signals) -> Answered:
     """Training images come sorted by class."""
@@ -103,7 +106,7 @@ def starved(signals: Signals) -> Answered:
         remedy="Set num_workers to the number of cores, or decode and resize the images once.",
         grade="measured",
         where=("train",),
-        severity="warning" if waited > 5.0 else "note",
+        severity="warning" if waited > _WORTH_SECONDS else "note",
     )
 
 

@@ -4,6 +4,7 @@ import math
 from statistics import median
 
 from affinage.diagnosis.answers import Answered, Fine, Found, Unchecked, otherwise
+from affinage.diagnosis.objective import loss_activation, stretched
 from affinage.diagnosis.reading import (
     finite,
     ignoring_loss,
@@ -50,7 +51,7 @@ def too_high(signals: Signals) -> Answered:
         problem = f"the loss stands at {end:.3g}, above {floor:.3g} of knowing nothing"
     elif end > 1.5 * early and end > 4 * best and large:
         problem = f"the loss rose from {early:.3g} to {end:.3g}"
-    elif stuck and wild and (learnt is None or learnt < 0.9):
+    elif stuck and wild and (learnt is None or learnt < 0.9) and not _held_up(signals):
         problem = f"the loss stays at {end:.3g}, no better than knowing nothing ({floor:.3g})"
     else:
         seen = (
@@ -71,6 +72,11 @@ def too_high(signals: Signals) -> Answered:
         ),
         changes=(("optimizer.lr", f"x{10.0**-powers:g}"),),
     )
+
+
+def _held_up(signals: Signals) -> bool:
+    """Return whether the loss could not fall at any rate: what it compares does not fit."""
+    return any(isinstance(rule(signals), Found) for rule in (stretched, loss_activation))
 
 
 def _powers_of_ten(ratio: float | None) -> int:

@@ -1,6 +1,7 @@
 """The networks of a training and the loaders that feed it, given or found."""
 
 import sys
+import weakref
 from typing import Any, Protocol
 
 from torch import nn
@@ -35,6 +36,7 @@ class Roots:
         self._discover = discover
         self._known: dict[int, nn.Module] = {}
         self._given: dict[Part, Any] = {}
+        self._trainers: weakref.WeakSet[Any] = weakref.WeakSet()
         self._depth = 0
         self._handles: list[Any] = []
 
@@ -79,6 +81,21 @@ class Roots:
     def forget_loaders(self) -> None:
         """Another training begins: what its loaders stand for is found anew."""
         self.loaders = dict(self._given)
+        self._trainers.clear()
+
+    def trains_from(self, loader: Any) -> bool:
+        """Take note that gradients come from a loader; return whether it is the first one, or a new one.
+
+        Many scripts build a loader anew for every epoch: the name of none of them is known, and only now is
+        it clear that it is not validation's.
+        """
+        if loader in self._trainers:
+            return False
+        self._trainers.add(loader)
+        for part in [part for part, known in self.loaders.items() if known is loader]:
+            if self._given.get(part) is not loader:
+                del self.loaders[part]
+        return True
 
     def loader_seen(self, loader: Any, train_loader: Any) -> None:
         """Give a loader the part that its variable's name speaks of."""
@@ -92,7 +109,7 @@ class Roots:
 
     def part_of(self, loader: Any, train_loader: Any) -> Part:
         """Return the part that a loader stands for."""
-        if loader is not None and loader is train_loader:
+        if loader is not None and (loader is train_loader or loader in self._trainers):
             return "train"
         known: list[Part] = [part for part, value in self.loaders.items() if value is loader]
         if loader is None or not known or (known[0] == "train" and train_loader is not None):

@@ -24,7 +24,8 @@ _FAINT, _FULL, _DEAD = 1e-3, 0.8, 0.95
 _WILD = 100.0
 _HEAVY = 0.75
 _LEAST_DECAY = 0.01
-"""All six: as in the rules."""
+"""All: as in the rules."""
+_FEWEST_LAYERS = 3
 _BATCHES = 8
 
 
@@ -106,7 +107,9 @@ def faint_gradient(scene: Scene) -> Fact | None:
             for p in network.parameters()
             if p.ndim >= 2 and p.grad is not None and float(p.detach().norm()) > 0
         ]
-        if len(sizes) >= 3 and sizes[-1] > 0:
+        if len(sizes) < _FEWEST_LAYERS:
+            return Fact(holds=False, said=f"{len(sizes)} layers with weights get a gradient")
+        if sizes[-1] > 0:
             shares.append(sizes[0] / sizes[-1])
     if not shares:
         return None

@@ -317,7 +317,9 @@ class Watcher:
         moment = self.moment
         own = [p for p in self._pending if p.batch_number == moment.batch_number or p.graph]
         self._pending.clear()
-        if moment.train_loader is None and moment.loader is not None:
+        if self._is_for_training(own) and self.roots.trains_from(moment.loader):
+            if moment.train_loader is not None and moment.batches:
+                self._end_epoch()
             moment.train_loader = moment.loader
         if moment.loader is not None and moment.loader is moment.train_loader:
             moment.batches += 1
@@ -334,6 +336,14 @@ class Watcher:
         if not judged.losses and loss is not None:
             self.stage.objectives.add_unknown(*loss_of(loss), judged)
         self._enter(judged, "train", "train (running)", loss)
+
+    def _is_for_training(self, own: list[Pass]) -> bool:
+        """Return whether gradients of these passes are meant for steps: others are asked for saliency."""
+        loader, known = self.moment.loader, self.moment.train_loader
+        if loader is None or known is None or loader is known:
+            return loader is not None
+        same = getattr(loader, "dataset", None) is getattr(known, "dataset", loader)
+        return same or any(each.training for each in own)
 
     def _enter_shown(self, shown: Shown) -> None:
         self.stage.norms.add(shown)
