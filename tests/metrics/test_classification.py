@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from affinage.errors import DataError
 from affinage.metrics.classification import (
     accuracy,
-    average_precision,
     balanced_accuracy,
     confusion,
     expected_calibration_error,
@@ -21,10 +20,9 @@ from affinage.metrics.classification import (
     macro_f1,
     precisions,
     recalls,
-    roc_auc,
-    roc_curve,
     softmax,
 )
+from affinage.metrics.ranking import average_precision, roc_auc, roc_curve
 
 SEEDS = range(6)
 

@@ -8,7 +8,6 @@ from numpy.typing import ArrayLike, NDArray
 from affinage.errors import DataError
 from affinage.evaluation.threshold import choose_threshold
 from affinage.metrics.classification import (
-    average_precision,
     balanced_accuracy,
     check_labels,
     check_probabilities,
@@ -16,8 +15,6 @@ from affinage.metrics.classification import (
     f1_scores,
     log_losses,
     macro_f1,
-    roc_auc,
-    roc_curve,
 )
 from affinage.metrics.intervals import (
     paired_difference,
@@ -26,6 +23,7 @@ from affinage.metrics.intervals import (
     wilson,
     wilson_bounds,
 )
+from affinage.metrics.ranking import average_precision, roc_auc, roc_curve
 from affinage.records.estimate import Estimate
 from affinage.records.evaluation import BinaryCurve, ClassScores, Evaluation, Mistake
 
