@@ -15,7 +15,7 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,8 +67,8 @@ class Bench:
         return float((logits[held].argmax(1) == self.labels[held]).mean())
 
 
-def measured(samples: Path, *, name: str, images: int, seeds: int = 2) -> dict[str, Any]:
-    """Return what each search found on a set, and when, for several seeds of the searches.
+def measured(samples: Path, *, name: str, images: int, seeds: int = 2) -> Iterator[dict[str, Any]]:
+    """Yield what each search found on a set, and when, for one seed of the searches after the other.
 
     Args:
         samples: Where the image sets lie.
@@ -77,21 +77,22 @@ def measured(samples: Path, *, name: str, images: int, seeds: int = 2) -> dict[s
         seeds: How often each searches.
     """
     bench = _bench(samples / name / "labels.csv", images)
-    told: dict[str, Any] = {
-        "learnt_from": int((bench.parts == 0).sum()), "scored_on": int((bench.parts == 1).sum()),
-    }  # fmt: skip
     for seed in range(seeds):
         ours, optuna = (
             _timed(bench, functools.partial(how, seed=seed)) for how in (_ours, _optuna)
         )
-        told[f"seed {seed}"] = {"affinage": _summary(ours), "optuna": _summary(optuna)}
+        told: dict[str, Any] = {
+            "set": name, "seed": seed, "learnt_from": int((bench.parts == 0).sum()),
+            "scored_on": int((bench.parts == 1).sum()), "affinage": _summary(ours),
+            "optuna": _summary(optuna),
+        }  # fmt: skip
         for how in ("bayesian", "hyperband"):
             course = _keras(bench, how, seed)
-            told[f"seed {seed}"][f"keras_{how}"] = _summary(course) | {
+            told[f"keras_{how}"] = _summary(course) | {
                 f"{whose}_has_it_after_s": _reached(found, course[-1].best)
                 for whose, found in (("affinage", ours), ("optuna", optuna))
             }
-    return told
+        yield told
 
 
 def _bench(source: Path, images: int) -> Bench:

@@ -156,7 +156,8 @@ if __name__ == "__main__":
         for name, images in (("flowers12", 720), ("cifar10", 2000)):
             if name not in wanted and len(wanted) > 1:
                 continue
-            print(json.dumps({name: measured(where, name=name, images=images)}, indent=1))
+            for one in measured(where, name=name, images=images):
+                print(json.dumps(one, indent=1), flush=True)
     if "regret" in wanted:
         from benchmarks.regret import regret
 
