@@ -206,6 +206,16 @@ def test_loaders_made_anew_for_each_epoch_are_all_of_training(digits):
     assert not seen.signals.overlaps
 
 
+def test_a_loop_without_steps_is_told_to_learn_nothing(training):
+    net, _, train_loader, _ = training
+    with affinage.watch() as seen:
+        for images, labels in train_loader:
+            nn.functional.cross_entropy(net(images), labels).backward()
+    verdict = ask(RULE["nothing-trainable"], seen.signals)
+    assert verdict.answer == "finding"
+    assert "no optimizer ever took a step" in verdict.said
+
+
 def test_gradients_asked_for_to_explain_make_no_loader_one_of_training(training):
     net, optimizer, train_loader, val_loader = training
     with affinage.watch() as seen:

@@ -6,6 +6,8 @@ from affinage.diagnosis.answers import Answered, Fine, Found, Unchecked
 from affinage.diagnosis.reading import finite, last, majority, trained_objective
 from affinage.records.signals import Signals
 
+_BACKWARDS = 3
+
 
 def nothing_trainable(signals: Signals) -> Answered:
     """No weight can change."""
@@ -24,6 +26,11 @@ def nothing_trainable(signals: Signals) -> Answered:
         return _nothing(
             f"The optimizer holds none of the {trainable:,} trainable weights.",
             "Build the optimizer from the parameters of the network that you train.",
+        )
+    if signals.steps == 0 and len(finite(signals.series_of("loss"))) >= _BACKWARDS:
+        return _nothing(
+            "Gradients were computed again and again, and no optimizer ever took a step.",
+            "Call optimizer.step() after loss.backward(), in every step of the loop.",
         )
     moved = [v for s in signals.by_layer("update_ratio").values() for v in finite(s)]
     if len(moved) >= 3 and max(moved) == 0.0:
