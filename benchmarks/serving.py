@@ -1,15 +1,18 @@
-"""A server under load, against its own engine, and under hostile uploads.
+"""A server beside its own engine, its latency at a load, and under hostile uploads.
 
-    python -m benchmarks.serving BUNDLE IMAGES [--seconds 10]
+    python -m benchmarks.serving speed BUNDLE IMAGES [--rounds 12] [--seconds 10]
+    python -m benchmarks.serving hostile BUNDLE IMAGES [--seconds 570]
 
-The engine computes prepared views in one process, without HTTP. The server, a process of its own,
-also decodes, measures and logs. CPU seconds of its process do not count what the client costs.
+The engine does what the server does for an image, without HTTP: the same bytes decoded, resized and computed
+by the same classes, in a plain loop of as many threads (`from files`; `views` are resized already).
+The server also measures each image for drift and logs it. Both are judged by the processor seconds of their
+own process, in turns, so that neither the client nor other programs count.
 """
 
 import argparse
 import asyncio
+import math
 import os
-import random
 import signal
 import statistics
 import subprocess
@@ -22,217 +25,153 @@ from pathlib import Path
 
 import numpy as np
 
-from affinage.bundle import open_bundle
+from affinage.bundle import BundleReader, open_bundle
 from affinage.imaging.decode import decode
+from benchmarks.serving_clients import Connection, closed_loop, open_loop
+from benchmarks.serving_hostile import hostile
 
-PORT = 8765
+IMAGES, CLIENTS = 64, 16
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=("speed", "hostile"))
     parser.add_argument("bundle", type=Path)
     parser.add_argument("images", type=Path)
+    parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--seconds", type=float, default=10)
     asked = parser.parse_args()
-    files = sorted(path for path in asked.images.rglob("*") if path.suffix in (".jpg", ".png"))[
-        :200
-    ]
-    pictures = [path.read_bytes() for path in files]
-    engine = engine_alone(asked.bundle, pictures, asked.seconds)
-    files_too = engine_alone(asked.bundle, pictures, asked.seconds, files=True)
-    for name, found in (("views", engine), ("files", files_too)):
-        print(
-            f"engine, {name}    {found[0]:7.1f} images/s   {1000 * found[1]:6.2f} CPU ms an image"
-        )
+    files = sorted(one for one in asked.images.rglob("*") if one.suffix in (".jpg", ".png"))
+    pictures = [path.read_bytes() for path in files[:200]]
+    if asked.what == "hostile":
+        hostile(asked.bundle, pictures, asked.seconds, start=start, memory=memory)
+        return
     with tempfile.TemporaryDirectory() as log:
-        server = start(asked.bundle, Path(log))
+        server, port = start(asked.bundle, Path(log))
         try:
-            asyncio.run(measured(server, pictures, asked.seconds, engine, files_too))
-            asyncio.run(hostile(server, pictures, asked.seconds))
+            asyncio.run(speed(server, port, asked.bundle, pictures, asked))
         finally:
             server.send_signal(signal.SIGTERM)
             print(f"SIGTERM             ended with {server.wait(20)}")
 
 
-def engine_alone(
-    bundle: Path, pictures: list[bytes], seconds: float, *, files: bool = False
-) -> tuple[float, float]:
-    """Return images per second and CPU seconds per image of the model, on views or from files."""
-    cores = len(os.sched_getaffinity(0))
-    reader = open_bundle(bundle, threads=1)
-    views = np.stack([reader.view(decode(data).pixels) for data in pictures[:32]])
-
-    def work(until: float) -> int:
-        done = 0
-        while time.monotonic() < until:
-            data = pictures[done % len(pictures)]
-            view = reader.view(decode(data).pixels) if files else views[done % 32]
-            reader.compute(view[None])
-            done += 1
-        return done
-
-    work(time.monotonic() + 1)
-    before, start = time.process_time(), time.monotonic()
-    with ThreadPoolExecutor(cores) as pool:
-        done = sum(pool.map(work, [start + seconds] * cores))
-    return done / (time.monotonic() - start), (time.process_time() - before) / done
-
-
-def start(bundle: Path, log: Path) -> "subprocess.Popen[bytes]":
-    command = [sys.executable, "-m", "affinage", "serve", str(bundle), "--port", str(PORT)]
+def start(bundle: Path, log: Path) -> "tuple[subprocess.Popen[str], int]":
+    """Start a server of its own on a free port, and return it with the port once it is ready."""
+    command = [sys.executable, "-m", "affinage", "serve", str(bundle), "--port", "0"]
     server = subprocess.Popen(
-        [*command, "--log", str(log), "--timeout", "5"], stderr=subprocess.DEVNULL
+        [*command, "--log", str(log), "--log-mb", "16", "--timeout", "5"],
+        stderr=subprocess.PIPE,
+        text=True,
     )
+    for line in server.stderr:
+        if "http://" in line:
+            port = int(line.rstrip("/ \n").rpartition(":")[2])
+            break
+    ThreadPoolExecutor(1).submit(server.stderr.read)  # Else a full pipe would stop the server.
     for _ in range(600):
         time.sleep(0.1)
         try:
-            urllib.request.urlopen(f"http://127.0.0.1:{PORT}/ready", timeout=1)
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=1)
         except OSError:
             continue
-        return server
+        return server, port
     msg = "the server did not come up"
     raise SystemExit(msg)
 
 
-def cpu(server: "subprocess.Popen[bytes]") -> float:
-    fields = Path(f"/proc/{server.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def cpu(server: "subprocess.Popen[str]") -> float:
+    """Return the processor seconds of all threads of a process, to the nanosecond."""
+    spent = 0
+    for task in Path(f"/proc/{server.pid}/task").iterdir():
+        spent += int((task / "schedstat").read_text().split()[0])
+    return spent / 1e9
 
 
-def memory(server: "subprocess.Popen[bytes]") -> float:
-    line = next(
-        line
-        for line in Path(f"/proc/{server.pid}/status").read_text().splitlines()
-        if "VmRSS" in line
-    )
-    return int(line.split()[1]) / 1000
+def memory(server: "subprocess.Popen[str]") -> float:
+    lines = Path(f"/proc/{server.pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if "VmRSS" in line).split()[1]) / 1000
 
 
-class Connection:
-    """Keeps one connection and asks over it."""
-
-    async def ask(self, body: bytes, *, announced: int | None = None) -> int:
-        """Return the status of the answer to a body."""
-        if not hasattr(self, "_pair") or self._pair[1].is_closing():
-            self._pair = await asyncio.open_connection("127.0.0.1", PORT)
-        reader, writer = self._pair
-        size = len(body) if announced is None else announced
-        head = "POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/jpeg\r\n"
-        writer.write(f"{head}Content-Length: {size}\r\n\r\n".encode() + body)
-        await writer.drain()
-        lines = (await reader.readuntil(b"\r\n\r\n")).decode().lower().split("\r\n")
-        length = next(
-            int(line.split(":")[1]) for line in lines if line.startswith("content-length")
+async def speed(server, port, bundle, pictures, asked) -> None:
+    reader = open_bundle(bundle, threads=1)
+    views = np.stack([reader.view(decode(data).pixels) for data in pictures[:IMAGES]])
+    work = {
+        "engine, views": lambda: engine(reader, views, None),
+        "engine, from files": lambda: engine(reader, None, pictures),
+    }
+    for each in work.values():
+        each()
+    await closed_loop(port, pictures, CLIENTS, IMAGES)
+    spent: dict[str, list[float]] = {}
+    for _ in range(asked.rounds):
+        for name, each in work.items():
+            before = time.process_time()
+            each()
+            spent.setdefault(name, []).append((time.process_time() - before) / IMAGES)
+        for clients in (1, CLIENTS):
+            before = cpu(server)
+            await closed_loop(port, pictures, clients, IMAGES)
+            spent.setdefault(f"server, clients {clients}", []).append(
+                (cpu(server) - before) / IMAGES
+            )
+    for name, times in spent.items():
+        ratio = np.array(spent["engine, from files"]) / np.array(times)
+        low, high = np.quantile(ratio, [0.25, 0.75])
+        print(
+            f"{name:20s} {1000 * statistics.median(times):6.2f} CPU ms an image; of the engine from files"
+            f" {np.median(ratio):.2f} (quartiles {low:.2f} to {high:.2f}, n = {len(ratio)} turns of {IMAGES})"
         )
-        await reader.readexactly(length)
-        if "connection: close" in lines:
-            writer.close()
-        return int(lines[0].split()[1])
-
-    def close(self) -> None:
-        """Close the connection."""
-        if hasattr(self, "_pair"):
-            self._pair[1].close()
+    await latency(port, pictures, asked.seconds)
 
 
-async def measured(
-    server: "subprocess.Popen[bytes]",
-    pictures: list[bytes],
-    seconds: float,
-    engine: tuple[float, float],
-    files_too: tuple[float, float],
-) -> None:
-    alone = Connection()
-    times = []
-    for number in range(60):
+def engine(reader: BundleReader, views, pictures) -> None:
+    """Compute as many images as a round has, in a thread for each processor."""
+
+    def one(number: int) -> None:
+        view = (
+            views[number]
+            if pictures is None
+            else reader.view(decode(pictures[number % len(pictures)]).pixels)
+        )
+        reader.compute(view[None])
+
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        list(pool.map(one, range(IMAGES)))
+
+
+async def latency(port: int, pictures: list[bytes], seconds: float) -> None:
+    alone, times = Connection(port), []
+    for number in range(110):
         begun = time.monotonic()
         assert await alone.ask(pictures[number % len(pictures)]) == 200
         times.append(time.monotonic() - begun)
     single = statistics.median(times[10:])
-    print(f"single image        {1000 * single:7.2f} ms median, by HTTP")
-    before, begun = cpu(server), time.monotonic()
-    done = await closed_loop(pictures, seconds, clients=16)
+    print(f"single image         {1000 * single:6.2f} ms median by HTTP (n = {len(times) - 10})")
+    begun = time.monotonic()
+    done = await closed_loop(port, pictures, CLIENTS, math.ceil(seconds / single))
     rate = done / (time.monotonic() - begun)
-    each = (cpu(server) - before) / done
-    print(f"server, 16 clients  {rate:7.1f} images/s   {1000 * each:6.2f} CPU ms an image")
-    print(f"of the engine       {rate / engine[0]:7.2f} by wall, the client's share included;"
-          f" {engine[1] / each:.2f} by CPU; from files {files_too[1] / each:.2f} by CPU")  # fmt: skip
-    for name, paced in (("evenly paced", True), ("random arrivals", False)):
-        waited = await open_loop(pictures, 0.7 * rate, seconds, paced=paced)
+    print(f"{CLIENTS} clients           {rate:6.1f} images/s, the client on the same processors")
+    for name, paced in (("evenly spaced", True), ("random arrivals", False)):
+        waited = await open_loop(port, pictures, 0.7 * rate, seconds, paced=paced)
         p95 = float(np.quantile(waited, 0.95))
         print(
             f"70 %, {name:15s} p95 {1000 * p95:.1f} ms = {p95 / single:.2f} x single (n = {len(waited)})"
         )
+    for servers in (1, 2, 4):
+        print(f"in theory            p95 {theory(servers, 0.7):.2f} x single, random arrivals,"
+              f" {servers} that answer, each in a fixed time")  # fmt: skip
 
 
-async def closed_loop(pictures: list[bytes], seconds: float, *, clients: int) -> int:
-    until = time.monotonic() + seconds
-
-    async def client(seed: int) -> int:
-        draw, connection, done = random.Random(seed), Connection(), 0
-        while time.monotonic() < until:
-            done += await connection.ask(draw.choice(pictures)) == 200
-        connection.close()
-        return done
-
-    return sum(await asyncio.gather(*map(client, range(clients))))
-
-
-async def open_loop(
-    pictures: list[bytes], rate: float, seconds: float, *, paced: bool
-) -> list[float]:
-    """Return how long requests took that come at a rate, whatever became of those before."""
-    draw, free, waited = random.Random(0), [Connection() for _ in range(64)], []
-
-    async def one(due: float) -> None:
-        connection = free.pop() if free else Connection()
-        if await connection.ask(draw.choice(pictures)) == 200:
-            waited.append(time.monotonic() - due)
-        free.append(connection)
-
-    tasks, due = [], time.monotonic()
-    end = due + seconds
-    while due < end:
-        await asyncio.sleep(max(0.0, due - time.monotonic()))
-        tasks.append(asyncio.ensure_future(one(due)))
-        due += 1 / rate if paced else draw.expovariate(rate)
-    await asyncio.gather(*tasks)
-    return waited
-
-
-async def hostile(server: "subprocess.Popen[bytes]", pictures: list[bytes], seconds: float) -> None:
-    """Overload with broken, large, slow and honest uploads; tell the answers and the memory."""
-    until, answers, first = time.monotonic() + seconds, {}, memory(server)
-
-    def count(key: object) -> None:
-        answers[key] = answers.get(key, 0) + 1
-
-    async def attacker(seed: int) -> None:
-        draw = random.Random(seed)
-        while time.monotonic() < until:
-            kind, connection, good = draw.randrange(6), Connection(), draw.choice(pictures)
-            bodies = {
-                0: good,
-                1: good[: len(good) // 2],
-                2: draw.randbytes(5000),
-                3: b"",
-                4: good,
-                5: good,
-            }
-            announced = {4: len(good) + 1000, 5: 10**12}.get(kind)
-            try:
-                async with asyncio.timeout(8):
-                    count(await connection.ask(bodies[kind], announced=announced))
-            except (OSError, EOFError, TimeoutError, asyncio.IncompleteReadError) as error:
-                count(type(error).__name__)
-            connection.close()
-
-    await asyncio.gather(*map(attacker, range(96)))
-    last = memory(server)
-    shown = ", ".join(f"{key}: {value}" for key, value in sorted(answers.items(), key=str))
-    print(f"hostile, {seconds:g} s       {shown}")
-    print(f"memory              {first:.0f} MB before, {last:.0f} MB after")
-    assert await Connection().ask(pictures[0]) == 200
+def theory(servers: int, load: float, *, draws: int = 400_000) -> float:
+    """Return the 95th percentile of wait and answer, in answers, of a simulated M/D/c queue at a load."""
+    random = np.random.default_rng(0)
+    free, now, waited = [0.0] * servers, 0.0, []
+    for gap in random.exponential(1 / (load * servers), draws).tolist():
+        now += gap
+        first = min(range(servers), key=free.__getitem__)
+        free[first] = max(now, free[first]) + 1
+        waited.append(free[first] - now)
+    return float(np.quantile(waited, 0.95))
 
 
 if __name__ == "__main__":

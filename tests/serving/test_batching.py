@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from affinage.serving.batching import Batcher, Busy
+from affinage.serving.batching import TOGETHER, Batcher, Busy
 
 
 @pytest.fixture
@@ -103,3 +103,26 @@ def test_closing_answers_what_was_accepted_and_takes_no_more(make):
     assert [future.result(0) for future in futures] == list(range(40))
     with pytest.raises(Busy):
         batcher.submit([1])
+
+
+def test_a_long_queue_is_taken_several_at_a_time_even_where_each_is_computed_alone(make):
+    gate = Gate()
+    batcher = make(gate, batch=1, waiting=40)
+    first = batcher.submit([0])
+    until(lambda: gate.batches)
+    rest = batcher.submit(list(range(1, 16)))
+    gate.open.set()
+    assert [future.result(5) for future in (*first, *rest)] == [2 * k for k in range(16)]
+    sizes = [len(batch) for batch in gate.batches]
+    assert max(sizes) == TOGETHER
+    assert sizes[-1] == 1  # A short one is not: its first would wait for its last.
+
+
+def test_with_two_threads_one_image_each_is_taken_while_few_wait(make):
+    gate = Gate()
+    batcher = make(gate, threads=2, batch=1, waiting=40)
+    futures = batcher.submit([1, 2, 3])
+    until(lambda: len(gate.batches) == 2)
+    assert [len(batch) for batch in gate.batches] == [1, 1]
+    gate.open.set()
+    assert [future.result(5) for future in futures] == [2, 4, 6]

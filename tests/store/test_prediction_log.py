@@ -89,3 +89,21 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(AffinageError, match="could not be written"):
         PredictionLog(tmp_path / "file" / "log").append([served()])
+
+
+def test_a_file_that_someone_deleted_is_begun_anew(tmp_path):
+    log = PredictionLog(tmp_path)
+    log.append([served(1)])
+    log.files()[0].unlink()
+    log.append([served(2)])
+    assert [one.image for one in log.read()] == [f"{2:064x}"]
+
+
+def test_corrections_are_bounded_and_none_is_thrown_away(tmp_path):
+    log = PredictionLog(tmp_path, megabytes=1)
+    log.correct("a" * 64, "x.jpg", "cat", "dog", "2026-01-01")
+    with log.corrections.open("ab") as handle:
+        handle.write(b"x" * 1_000_000)
+    with pytest.raises(AffinageError, match="bound of 1 MB"):
+        log.correct("b" * 64, "x.jpg", "cat", "dog", "2026-01-01")
+    assert log.corrections.read_text().splitlines()[1].startswith("a" * 64)

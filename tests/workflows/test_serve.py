@@ -19,9 +19,10 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from affinage.bundle import open_bundle
-from affinage.errors import RecipeError
+from affinage.errors import AffinageError, RecipeError
 from affinage.serving.limits import Limits
 from affinage.store.prediction_log import PredictionLog
+from affinage.workflows import serve_watch
 from affinage.workflows.reporter import Silent
 from affinage.workflows.serve import ServeSettings, create_server, serve, with_token
 from colour_bundle import jpeg, picture, write_colours
@@ -217,8 +218,31 @@ def test_a_token_is_shown_only_where_it_was_made_here(bundle, monkeypatch):
     monkeypatch.setattr("affinage.workflows.serve.launch", lambda *_, **__: None)
     for token, shown in (("given-by-me", False), (None, True)):
         said = Said()
-        serve(bundle, ServeSettings(host="0.0.0.0", token=token), reporter=said)
+        serve(bundle, ServeSettings(host="0.0.0.0", token=token, port=0), reporter=said)
         assert any("Token" in line for line in said.lines) == shown
+
+
+def test_the_address_that_is_told_is_the_one_that_is_heard_at(bundle, monkeypatch):
+    heard = []
+    monkeypatch.setattr(
+        "affinage.workflows.serve.launch", lambda _, at, **__: heard.append(at.getsockname())
+    )
+    said = Said()
+    serve(bundle, ServeSettings(port=0), reporter=said)
+    [(host, port)] = heard
+    assert port > 0
+    assert said.lines[0].endswith(f"at http://{host}:{port}/")
+
+
+def test_a_port_that_is_taken_is_told_with_what_to_do(bundle):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(AffinageError, match=f"port {port}: Address already in use"):
+            serve(bundle, ServeSettings(port=port))
+    with pytest.raises(AffinageError, match="cannot listen at no-such-host"):
+        serve(bundle, ServeSettings(host="no-such-host.invalid", port=0))
 
 
 class Said(Silent):
@@ -277,7 +301,26 @@ def test_a_correction_is_kept_and_nonsense_is_not(serving, tmp_path):
         {**good, "label": 3},
     ):
         assert client.post("/correct", json=bad).status_code == 400
+    for raw in (b"[" * 9000, b"\xff", b"{", b"nan" * 10):
+        assert client.post("/correct", content=raw).status_code == 400
+    assert client.post("/correct", content=iter([b"x" * 6000] * 3)).status_code == 413
     assert PredictionLog(tmp_path / "log").corrections.read_text().count("\n") == 2
+
+
+def test_what_cannot_be_kept_is_told(serving, tmp_path):
+    good = {"image": "a" * 64, "label": "blue"}
+    answer = serving().post("/correct", json=good)
+    assert (answer.status_code, "keeps no log" in answer.json()["error"]) == (507, True)
+    (tmp_path / "file").write_text("in the way")
+    assert serving(log=tmp_path / "file").post("/correct", json=good).status_code == 507
+
+
+@pytest.mark.parametrize("top", ["-1", "1001", "x", "", "5.0", "١"])
+def test_a_parameter_out_of_range_is_named(serving, top):
+    answer = serving().post(
+        "/predict", params={"top": top}, content=picture(0, seed=1), headers=RAW
+    )
+    assert (answer.status_code, "0 to 1000" in answer.json()["error"]) == (400, True)
 
 
 def test_a_bundle_is_exchanged_while_it_is_served_and_a_broken_one_is_not(tmp_path):
@@ -302,21 +345,22 @@ def test_a_bundle_is_exchanged_while_it_is_served_and_a_broken_one_is_not(tmp_pa
         assert said() == "rot"
 
 
-def test_every_window_is_judged_and_a_shift_raises_an_alarm(serving):
+def test_every_window_is_judged_and_a_shift_raises_an_alarm(serving, monkeypatch):
+    monkeypatch.setattr(serve_watch, "SHARE", 1.0)  # Windows are not spared here.
     client = serving(window=40)
 
-    def judged(pictures):
-        """What the first window showed that was judged after some pictures were sent."""
-        before = client.get("/drift").json()["windows"]
+    def judged(pictures, *, after):
+        """What the first window after so many showed, while some pictures are sent again and again."""
         end = time.monotonic() + 30
-        while client.get("/drift").json()["windows"] == before and time.monotonic() < end:
-            for data in pictures:  # Windows that come too fast are passed over.
+        while client.get("/drift").json()["windows"] <= after and time.monotonic() < end:
+            for data in pictures:
                 client.post("/predict", content=data, headers=RAW)
         return client.get("/drift").json()
 
-    usual = judged([picture(k % 3, seed=5000 + k) for k in range(40)])
+    usual = judged([picture(k % 3, seed=5000 + k) for k in range(40)], after=0)
     assert usual["alarm"] is False
-    dark = judged([jpeg((20, 25, 30), seed=k) for k in range(40)])
+    # Of the next two windows one may be of the usual images yet, and one of both kinds.
+    dark = judged([jpeg((20, 25, 30), seed=k) for k in range(40)], after=usual["windows"] + 2)
     assert dark["alarm"] is True
     assert "brightness" in dark["differs_in"]
 

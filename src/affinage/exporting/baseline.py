@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from affinage.bundle.reader import BundleReader
 from affinage.imaging.batches import Item, read
-from affinage.imaging.measure import measure
+from affinage.imaging.measure import appearance
 from affinage.records.bundle import MEASURES, BaselinePart
 
 MOST = 2_000
@@ -96,9 +96,9 @@ def measured(pixels: NDArray[np.uint8], data: bytes) -> tuple[float, ...]:
         pixels: RGB, shape (height, width, 3).
         data: The file that they come from.
     """
-    found = measure(pixels, data)
+    found = appearance(pixels)
     height, width = pixels.shape[:2]
-    return (*(float(getattr(found, name)) for name in _OF_PIXELS), width, height, len(data))
+    return (*(found[name] for name in _OF_PIXELS), width, height, len(data))
 
 
 def _look(reader: BundleReader, item: Item) -> tuple[NDArray[np.uint8], tuple[float, ...]]:

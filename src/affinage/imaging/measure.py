@@ -62,6 +62,30 @@ def measure(pixels: NDArray[np.uint8], data: bytes) -> Measures:
     Raises:
         ImageError: If `data` is no image.
     """
+    look, thumb = _seen(pixels)
+    kind = kind_of(data)
+    origin = origin_of(data, kind)
+    return Measures(
+        **look,
+        hash=perceptual_hash(thumb),
+        camera=origin.camera,
+        software=origin.software,
+        encoding=encoding_of(data, kind),
+        thumb=thumb,
+    )
+
+
+def appearance(pixels: NDArray[np.uint8]) -> dict[str, float]:
+    """Return what of `measure` the pixels alone say in a number, without the hash: in two thirds of its time.
+
+    Args:
+        pixels: RGB, shape (height, width, 3), any size from 1 × 1.
+    """
+    return _seen(pixels)[0]
+
+
+def _seen(pixels: NDArray[np.uint8]) -> tuple[dict[str, float], NDArray[np.uint8]]:
+    """Return the numbers of an image by name, and its thumbnail."""
     small = _shrunk(pixels)
     luma = np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
     shares = cv2.calcHist([luma], [0], None, [256], [0, 256]).ravel() / luma.size
@@ -69,29 +93,23 @@ def measure(pixels: NDArray[np.uint8], data: bytes) -> Measures:
     sharpness, focus, flat = _texture(luma)
     thumb = _thumb(small)
     darkest, lightest = _ends(thumb)
-    kind = kind_of(data)
-    origin = origin_of(data, kind)
-    return Measures(
-        brightness=mean / 255,
-        contrast=float(shares @ (_LEVELS - mean) ** 2) ** 0.5 / 255,
-        dark=float(shares[: _DARK + 1].sum()),
-        bright=float(shares[_BRIGHT:].sum()),
-        sharpness=sharpness,
-        colour=float(cv2.mean(_spread(small))[0]) / 255,
-        entropy=_entropy(shares),
-        hash=perceptual_hash(thumb),
-        camera=origin.camera,
-        software=origin.software,
-        encoding=encoding_of(data, kind),
-        focus=focus,
-        flat=flat,
-        palette=_palette(small),
-        darkest=darkest,
-        lightest=lightest,
-        variation=float(cv2.meanStdDev(thumb)[1].max()) / 255,
-        tint=float(_spread(thumb).max()) / 255,
-        thumb=thumb,
-    )
+    numbers = {
+        "brightness": mean / 255,
+        "contrast": float(shares @ (_LEVELS - mean) ** 2) ** 0.5 / 255,
+        "dark": float(shares[: _DARK + 1].sum()),
+        "bright": float(shares[_BRIGHT:].sum()),
+        "sharpness": sharpness,
+        "colour": float(cv2.mean(_spread(small))[0]) / 255,
+        "entropy": _entropy(shares),
+        "focus": focus,
+        "flat": flat,
+        "palette": _palette(small),
+        "darkest": darkest,
+        "lightest": lightest,
+        "variation": float(cv2.meanStdDev(thumb)[1].max()) / 255,
+        "tint": float(_spread(thumb).max()) / 255,
+    }
+    return numbers, thumb
 
 
 def perceptual_hash(thumb: NDArray[np.uint8]) -> int:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from affinage.errors import ImageError
 from affinage.imaging.decode import decode
 from affinage.imaging.hashing import content_id
-from affinage.imaging.measure import measure
+from affinage.imaging.measure import appearance
 from affinage.imaging.sniff import kind_of
 from affinage.records.bundle import MEASURES, Bundle
 from affinage.records.prediction import Prediction
@@ -114,8 +114,7 @@ class Answerer:
         """Return an answer for each image; an unreadable one is answered by the reason."""
         loaded = self._loaded
         seen = [self._see(loaded, one) for one in uploads]
-        views = [one.view for one in seen if isinstance(one, _Seen)]
-        rows = loaded.reader.compute(np.stack(views)) if views else {}
+        rows = self._computed(loaded, [one.view for one in seen if isinstance(one, _Seen)])
         answers: list[Answered] = []
         row = 0
         for upload, one in zip(uploads, seen, strict=True):
@@ -126,6 +125,17 @@ class Answerer:
             row += 1
         self._heard(uploads, answers)
         return list(answers)
+
+    def _computed(
+        self, loaded: Loaded, views: list[NDArray[np.uint8]]
+    ) -> Mapping[str, NDArray[Any]]:
+        """Return features and outputs of views, computed so many at a time as is fastest."""
+        size = max(1, self._limits.batch)
+        starts = range(0, len(views), size)
+        parts = [loaded.reader.compute(np.stack(views[at : at + size])) for at in starts]
+        if len(parts) < 2:
+            return parts[0] if parts else {}
+        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
     def _see(self, loaded: Loaded, upload: Upload) -> "_Seen | Answered":
         image = content_id(upload.data)
@@ -167,10 +177,8 @@ class _Seen:
 def _measures(
     pixels: NDArray[np.uint8], data: bytes, width: int, height: int
 ) -> NDArray[np.float32]:
-    found = measure(pixels, data)
-    facts = {"width": width, "height": height, "bytes": len(data)}
-    values = [facts[name] if name in facts else getattr(found, name) for name in MEASURES]
-    return np.array(values, dtype=np.float32)
+    found = appearance(pixels) | {"width": width, "height": height, "bytes": len(data)}
+    return np.array([found[name] for name in MEASURES], dtype=np.float32)
 
 
 def _answered(

@@ -16,6 +16,9 @@ Answer = TypeVar("Answer")
 
 _STOP = None
 
+TOGETHER = 4
+"""Images that are handed over together where the queue is long."""
+
 
 class Busy(AffinageError):  # noqa: N818 - it is a state, not an error of anyone's.
     """As many images wait as may; `seconds` says when to try again."""
@@ -37,12 +40,17 @@ class Batcher(Generic[Asked, Answer]):
     """Threads that take what waits, up to a batch, and answer it.
 
     An image that finds an idle thread is computed at once; under load, those that have gathered
-    meanwhile are computed together. So batches grow with the load, and latency is paid for nothing.
+    meanwhile are taken together. So batches grow with the load, and latency is paid for nothing.
+
+    Where computing several at once gains nothing (`batch` is 1), a thread that finds a long queue still takes
+    up to `TOGETHER`: waking a thread, and then the one that sends answers, costs as much for one
+    image as for four, and leaves the processor's caches cold. Never more than half of its share of what
+    waits, so that the first is held up for less than it waited anyway.
 
     Args:
         answer: From a batch to one answer or one exception for each; called in `threads` threads.
         threads: That compute.
-        batch: Images at a time, at most.
+        batch: Images that are computed at a time, at most.
         waiting: Images that may wait or be computed.
         linger: How long a thread waits for a batch to fill, seconds.
     """
@@ -134,8 +142,10 @@ class Batcher(Generic[Asked, Answer]):
         return jobs, False
 
     def _share(self) -> int:
-        """Return how many a thread may take: its share of what waits, so that no other one idles."""
-        return max(1, min(self._batch, math.ceil(self._waiting / self._count)))
+        """Return how many a thread may take of its share of what waits, so that no other one idles."""
+        waiting = self._waiting
+        share = min(self._batch, math.ceil(waiting / self._count))
+        return max(1, share, min(TOGETHER, waiting // (2 * self._count)))
 
     def _settle(self, jobs: list[_Job[Asked, Answer]]) -> None:
         start = time.monotonic()

@@ -3,7 +3,6 @@
 import hmac
 from dataclasses import dataclass
 
-from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -13,14 +12,17 @@ OPEN = frozenset({"/", "/health", "/ready"})
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
-_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline';"
-    " img-src 'self' blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none';"
-    " frame-ancestors 'none'",
-}
+_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+    (
+        b"content-security-policy",
+        b"default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline';"
+        b" img-src 'self' blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none';"
+        b" frame-ancestors 'none'",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,17 +40,25 @@ class Guard:
 
     def refusal(self, request: Request) -> Response | None:
         """Return why a request is not answered, or None where it is."""
-        if self.hosts and request.url.hostname not in self.hosts:
+        asked = request.headers.get("host", "")
+        if self.hosts and _name(asked) not in self.hosts:
             return _no(421, "This server does not go by that name.")
         origin = request.headers.get("origin")
-        if request.method == "POST" and origin and origin.partition("://")[2] != request.url.netloc:
+        if request.method == "POST" and origin and origin.partition("://")[2] != asked:
             return _no(403, "A page of another site may not ask.")
-        if self.token is None or request.url.path in OPEN:
+        if self.token is None or request.scope["path"] in OPEN:
             return None
         given = request.headers.get("authorization", "").removeprefix("Bearer ").encode()
         if hmac.compare_digest(given, self.token.encode()):
             return None
         return _no(401, "Give the token: Authorization: Bearer TOKEN")
+
+
+def _name(host: str) -> str:
+    """Return the name that a request calls the server by, without its port; of IPv6 without brackets."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0].lower()
+    return host.partition(":")[0].lower()
 
 
 def _no(status: int, reason: str) -> Response:
@@ -75,9 +85,7 @@ class Guarded:
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in _HEADERS.items():
-                    headers.setdefault(name, value)
+                message = {**message, "headers": [*message.get("headers", ()), *_HEADERS]}
             await send(message)
 
         following = self._guard.refusal(Request(scope)) or self._app

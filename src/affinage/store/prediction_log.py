@@ -9,11 +9,12 @@ LOG/
 import base64
 import contextlib
 import csv
+import errno
 import json
 import os
 import threading
 from collections.abc import Iterator, Sequence
-from io import StringIO
+from io import FileIO, StringIO
 from pathlib import Path
 from typing import Any
 
@@ -59,17 +60,15 @@ class PredictionLog:
         Raises:
             AffinageError: If the disk is full or the place cannot be written.
         """
-        lines = "".join(json.dumps(_plain(one), ensure_ascii=False) + "\n" for one in served)
+        data = "".join(
+            json.dumps(_plain(one), ensure_ascii=False) + "\n" for one in served
+        ).encode()
         with self._lock, _told(self.path):
-            make_folder(self.path)
-            data = lines.encode()
-            held = self._file().stat().st_size if self._file().exists() else 0
-            if held and held + len(data) > self._bytes // FILES:
+            if not self._fits(data):
                 self._number += 1
                 for old in self.files()[: -FILES + 1]:
                     old.unlink()
-            with self._file().open("a+b") as handle:
-                handle.write(_ended(handle) + data)
+                self._fits(data, alone=True)
 
     def read(self) -> Iterator[Served]:
         """Yield what was served, the oldest first; lines cut by a crash are left out.
@@ -112,9 +111,14 @@ class PredictionLog:
         return path if len(image) == 64 and image.isalnum() and path.is_file() else None
 
     def correct(self, image: str, name: str, said: str, label: str, at: str) -> None:
-        """Append what a person says of an image: columns image, name, said, label, at."""
+        """Append what a person says of an image: columns image, name, said, label, at.
+
+        Raises:
+            AffinageError: If the table has reached the bound of the log, or cannot be written.
+        """
         with self._lock, _told(self.path):
             make_folder(self.path)
+            self._check_room()
             text = StringIO()
             writer = csv.writer(text, lineterminator="\n")
             if not self.corrections.exists():
@@ -125,6 +129,33 @@ class PredictionLog:
                 handle.flush()
                 os.fsync(handle.fileno())
 
+    def _check_room(self) -> None:
+        """Refuse corrections beyond the bound: what one person said makes no room for another's."""
+        if self.corrections.exists() and self.corrections.stat().st_size >= self._bytes:
+            raise AffinageError(
+                f"'{self.corrections}' has reached the bound of {self._bytes // 1_000_000} MB.",
+                remedy="Bring it into the data set with `affinage feedback add`, then move it away.",
+            )
+
+    def _fits(self, data: bytes, *, alone: bool = False) -> bool:
+        """Append to the newest file where it has room, or has to take it; return whether it did."""
+        with self._opened() as handle:
+            end = _ended(handle)
+            held = handle.tell()
+            if held and not alone and held + len(data) > self._bytes // FILES:
+                return False
+            written = handle.write(end + data)
+        if written < len(end + data):  # What follows ends the line that was cut.
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return True
+
+    def _opened(self) -> FileIO:
+        try:
+            return self._file().open("a+b", buffering=0)
+        except (FileNotFoundError, NotADirectoryError):
+            make_folder(self.path)
+            return self._file().open("a+b", buffering=0)
+
     def _file(self) -> Path:
         return self.path / f"predictions-{self._number:06d}.jsonl"
 
@@ -134,7 +165,7 @@ def _number(file: Path) -> int:
     return int(digits) if digits.isdigit() else 1
 
 
-def _ended(handle: Any) -> bytes:
+def _ended(handle: FileIO) -> bytes:
     """Return what ends a line that a crash has cut."""
     if handle.seek(0, os.SEEK_END) == 0:
         return b""
@@ -150,7 +181,7 @@ def _plain(one: Served) -> dict[str, Any]:
         "name": one.name,
         "bundle": one.bundle,
         "label": one.label,
-        "outputs": [round(float(value), 6) for value in one.outputs],
+        "outputs": [round(value, 6) for value in one.outputs.tolist()],
         "measures": [float(f"{value:.6g}") for value in one.measures.tolist()],
         "features": base64.b64encode(one.features.astype("<f2").tobytes()).decode(),
         "notes": list(one.notes),

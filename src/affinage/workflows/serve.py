@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from affinage.bundle import open_bundle
 from affinage.errors import AffinageError, RecipeError
 from affinage.serving.answering import Answered, Loaded, Reader, Upload
-from affinage.serving.app import Parts, create_app
+from affinage.serving.app import create_app
 from affinage.serving.counters import Counters
 from affinage.serving.guarding import LOOPBACK, Guard
-from affinage.serving.launching import launch
+from affinage.serving.launching import launch, listening
 from affinage.serving.limits import Limits
+from affinage.serving.service import Parts
 from affinage.store.bundle import BundleFolder
 from affinage.store.prediction_log import PredictionLog
 from affinage.workflows.reporter import Reporter, Silent
@@ -115,16 +116,19 @@ def serve(
     Raises:
         RunError: If it is no bundle, or damaged.
         RecipeError: If a setting is out of range.
+        AffinageError: If the port is taken.
     """
     told = reporter or Silent()
     asked = settings or ServeSettings()
     settings = with_token(asked)
     app = create_server(bundle, settings, say=told.say)
-    shown = f"[{settings.host}]" if ":" in settings.host else settings.host
-    told.say(f"Serving '{Path(bundle).resolve().name}' at http://{shown}:{settings.port}/")
-    if settings.token != asked.token:  # One that was given is known, and has no place in a log.
-        told.say(f"Token: {settings.token}")
-    launch(app, host=settings.host, port=settings.port, grace=settings.limits.seconds)
+    with listening(settings.host, settings.port) as at:
+        shown = f"[{settings.host}]" if ":" in settings.host else settings.host
+        port = at.getsockname()[1]
+        told.say(f"Serving '{Path(bundle).resolve().name}' at http://{shown}:{port}/")
+        if settings.token != asked.token:  # One that was given is known, and has no place in a log.
+            told.say(f"Token: {settings.token}")
+        launch(app, at=at, grace=settings.limits.seconds)
 
 
 def with_token(settings: ServeSettings) -> ServeSettings:

@@ -21,7 +21,7 @@ from affinage.store.bundle import BundleFolder
 
 _FORMAT = 1
 
-SHARE = 0.03
+SHARE = 0.01
 """Of one processor that judging may cost, on average; windows that come faster are passed over."""
 
 
