@@ -120,7 +120,12 @@ def test_a_trial_that_fails_is_kept_with_its_error_and_the_study_goes_on(digits,
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"vary": ["features.hed=a,b"]}, "features.hed"),
+        (
+            {"vary": ["features.hed=a,b"]},
+            "features.hed: no such setting; do you mean features.head",
+        ),
+        ({"vary": ["head=a,b"]}, "head: no such setting; do you mean features.head"),
+        ({"file": "not/there.yaml"}, "'not/there.yaml' cannot be read: No such file or directory"),
         ({"vary": ["features.head=logistic,forest"]}, "features.head"),
         ({"vary": HEADS, "nuisance": ["features.head=svm,nearest"]}, "both varied and tuned"),
         ({"vary": HEADS, "nuisance": ["features.folds=1..5"]}, "features.folds"),
@@ -134,7 +139,7 @@ def test_a_question_that_cannot_be_asked_is_refused_before_anything_is_written(
     digits, elsewhere, given, said
 ):
     with pytest.raises(RecipeError, match=said):
-        affinage.study(digits, **given, reporter=Silent())
+        affinage.study(None if "file" in given else digits, **given, reporter=Silent())
     assert not list(elsewhere.iterdir())
 
 

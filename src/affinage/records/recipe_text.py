@@ -293,9 +293,8 @@ def _describe(detail: Any, location: list[str]) -> str:
         if isinstance(detail["input"], Mapping) and detail["input"]:
             name += f".{next(iter(detail['input']))}"  # A whole section of an unknown name.
             location = name.split(".")
-        near = difflib.get_close_matches(name, names, n=1, cutoff=0.5) or [
-            full for full in names if full.rsplit(".", 1)[-1] == location[-1]
-        ]
+        own = [full for full in names if full.rsplit(".", 1)[-1] == location[-1]]
+        near = own or difflib.get_close_matches(name, names, n=1, cutoff=0.5)
         return f"{name}: no such setting" + (f"; do you mean {near[0]}?" if near else "")
     if detail["type"] in ("too_short", "too_long"):
         return f"{name}: {_how_many(detail['ctx'], name)}"

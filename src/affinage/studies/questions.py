@@ -34,8 +34,9 @@ def read_question(file: Path) -> dict[str, Any]:
     try:
         document = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        why = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise RecipeError(
-            f"The question '{file}' cannot be read: {' '.join(str(error).split())}",
+            f"The question '{file}' cannot be read: {why}.",
             remedy="Give a YAML file with keys such as source, vary and nuisance.",
         ) from None
     if not isinstance(document, dict):
