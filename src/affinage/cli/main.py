@@ -37,6 +37,7 @@ from affinage.cli.show import show
 from affinage.cli.split import split
 from affinage.cli.study import study
 from affinage.cli.train import train
+from affinage.cli.usage import WRONGLY_TYPED, in_our_words
 from affinage.errors import AffinageError
 
 MISTAKE, INTERRUPTED = 2, 130
@@ -134,10 +135,14 @@ def _run() -> None:
     """
     try:
         try:
-            app(standalone_mode=True)
+            sys.exit(app(standalone_mode=False))
         finally:
             if sys.stdout is not None:
                 sys.stdout.flush()
+    except WRONGLY_TYPED as error:
+        if _asks_for_help(error):
+            sys.exit(MISTAKE)
+        raise in_our_words(error, sys.argv[1:]) from None
     except SystemExit as ended:
         if isinstance(ended.__context__, BrokenPipeError):  # typer ends with 1: a finding's code.
             raise ended.__context__ from None
@@ -150,6 +155,14 @@ def _run() -> None:
             "The disk is full: what was to be printed could not be written.",
             remedy="Free some room. What was kept is there: affinage show RUN prints a run anew.",
         ) from None
+
+
+def _asks_for_help(error: Exception) -> bool:
+    """Show the help where a verb stands without all that it needs, and return whether it did."""
+    if type(error).__name__ != "NoArgsIsHelpError":
+        return False
+    print(str(error), end="")
+    return True
 
 
 def _no_more_output() -> None:
