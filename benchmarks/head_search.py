@@ -169,7 +169,8 @@ def _penalty(settings: Any) -> float:
 
 
 def _optuna(score: Callable[[float], float], *, seed: int) -> None:
-    """Search with Optuna's defaults."""
+    """Search with Optuna's defaults; a line for each trial would be paid for by it."""
+    optuna.logging.set_verbosity(optuna.logging.CRITICAL)
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
     study.optimize(
         lambda trial: score(trial.suggest_float(PENALTY, LOW, HIGH, log=True)), n_trials=100_000

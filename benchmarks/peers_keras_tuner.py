@@ -48,7 +48,9 @@ def main(how, folder, seconds, seed):
             classes, activation="softmax", kernel_regularizer=keras.regularizers.L2(penalty / 2)
         )
         model = keras.Sequential([keras.Input((features.shape[1],)), dense])
-        model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", ["accuracy"])
+        model.compile(
+            keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"]
+        )
         return model
 
     given = {
