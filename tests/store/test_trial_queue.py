@@ -125,3 +125,37 @@ def test_optuna_reads_the_trials_with_their_parameters(queue):
 @pytest.mark.parametrize("job", JOBS[:3])
 def test_a_key_names_its_job(job):
     assert job_of(job.key) == job
+
+
+def test_what_failed_can_be_run_again_and_counts_once(queue, tmp_path):
+    queue.add(JOBS[:3], POINTS)
+    for fails in (False, True, True):
+        number, job = queue.take()
+        state = "failed" if fails else "complete"
+        score = None if fails else 0.5
+        queue.tell(number, job, Trial(job=job, state=state, score=score, seconds=0.1))
+    assert queue.again() == 2
+    assert queue.again() == 0
+    assert set(queue.ended()) == {JOBS[0]}
+    other = TrialQueue(tmp_path, QUESTION, sign=1)
+    assert set(other.ended()) == {JOBS[0]}
+    assert other.add(JOBS[:3], POINTS) == 2
+    while (taken := other.take()) is not None:
+        end(other, taken[1], taken[0])
+    assert {job: trial.state for job, trial in other.ended().items()} == dict.fromkeys(
+        JOBS[:3], "complete"
+    )
+    other.close()
+
+
+def test_what_ended_its_processes_can_be_run_again(queue, tmp_path):
+    for _ in range(MOST_DEATHS):
+        dead = TrialQueue(tmp_path, QUESTION, sign=1)
+        dead.add(JOBS[:1], POINTS)
+        assert dead.take() is not None
+        dead._alive.close()
+    queue.add(JOBS[:1], POINTS)
+    assert queue.ended()[JOBS[0]].state == "failed"
+    assert queue.again() == 1
+    assert queue.add(JOBS[:1], POINTS) == 1
+    assert queue.take() is not None

@@ -106,7 +106,9 @@ def study(
                 reporter=told,
             )  # fmt: skip
         elif action is Action.WORK:
-            done = affinage.study_work(_only(subjects, "a study's folder"), reporter=told)
+            done = affinage.study_work(
+                _only(subjects, "a study's folder"), again=again, reporter=told
+            )
         else:
             file = _only(subjects, "a YAML file") if action is Action.RUN else None
             done = affinage.study(

@@ -187,12 +187,16 @@ TrialMemory = Annotated[
         metavar="GIB",
         rich_help_panel=_DESIGN,
         show_default=False,
-        help="A trial that holds more memory is stopped. Default: nine tenths of what is free.",
+        help="A trial that holds more memory is stopped. Default: nine tenths of what is free, 2 at least.",
     ),
 ]
 
 Again = Annotated[
-    bool, typer.Option("--again", help="Ask although the same question was answered before.")
+    bool,
+    typer.Option(
+        "--again",
+        help="Ask although the same question was answered before; for work: run trials that failed again.",
+    ),
 ]
 
 Data = Annotated[

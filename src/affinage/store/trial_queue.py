@@ -37,6 +37,9 @@ AHEAD = 64
 
 STUDY = "affinage"
 
+ANEW = "run again"
+"""What the study calls the numbers of failed trials that do not count any more."""
+
 ARM = "arm"
 """What Optuna calls the parameter that says which arm a trial belongs to."""
 
@@ -82,9 +85,11 @@ class TrialQueue:
         first = list(itertools.islice(dict.fromkeys(jobs), AHEAD))
         with self._locked():
             self._reclaim()
-            wanted = {job.key for job in first}
+            wanted, anew = {job.key for job in first}, self._anew()
             trials = [
-                t for t in self._study.get_trials(deepcopy=False) if t.user_attrs["key"] in wanted
+                t
+                for t in self._study.get_trials(deepcopy=False)
+                if t.user_attrs["key"] in wanted and t.number not in anew
             ]
             dead = [t.user_attrs["key"] for t in trials if "cut_off" in t.user_attrs]
             known = {t.user_attrs["key"] for t in trials if "cut_off" not in t.user_attrs}
@@ -124,11 +129,13 @@ class TrialQueue:
 
     def searched(self, jobs: Iterable[Job]) -> list[FrozenTrial]:
         """Return what Optuna knows of these trials: for choosing the next."""
-        keys = {job.key for job in jobs}
+        keys, anew = {job.key for job in jobs}, self._anew()
         return [
             trial
             for trial in self._study.get_trials(deepcopy=False)
-            if trial.user_attrs["key"] in keys and "cut_off" not in trial.user_attrs
+            if trial.user_attrs["key"] in keys
+            and "cut_off" not in trial.user_attrs
+            and trial.number not in anew
         ]
 
     def report(self, number: int, step: int, score: float) -> bool:
@@ -167,14 +174,29 @@ class TrialQueue:
     def ended(self) -> dict[Job, Trial]:
         """Return every trial that has ended, by its job, whoever ran it."""
         states = (TrialState.COMPLETE, TrialState.FAIL, TrialState.PRUNED)
+        anew = self._anew()
         for frozen in self._study.get_trials(deepcopy=False, states=states):
             if frozen.number in self._known:
                 continue
             self._known.add(frozen.number)
-            if "cut_off" not in frozen.user_attrs:
+            if "cut_off" not in frozen.user_attrs and frozen.number not in anew:
                 one = _trial_of(frozen)
                 self._ended.setdefault(one.job, one)
         return dict(self._ended)
+
+    def again(self) -> int:
+        """Let every trial that has failed wait again; return how many these are."""
+        with self._locked():
+            failed = self._study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
+            left = [one for one in failed if one.number not in self._anew()]
+            if left:
+                self._study.set_user_attr(ANEW, sorted(one.number for one in failed))
+        self._ended = {job: one for job, one in self._ended.items() if one.state != "failed"}
+        return sum("cut_off" not in one.user_attrs for one in left)
+
+    def _anew(self) -> set[int]:
+        """Return the numbers of failed trials that were asked for again."""
+        return set(self._study.user_attrs.get(ANEW, ()))
 
     def running(self) -> int:
         """Return how many trials are at work now, here or elsewhere."""

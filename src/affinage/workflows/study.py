@@ -134,7 +134,8 @@ def study(
             `resolution`; epochs by default where trials fine-tune.
         final: Train the best on train and validation, and look at the test part, once.
         trial_limit: A trial that takes longer is stopped, such as `10m`; ten times the pilot's by default.
-        trial_memory: A trial that holds more GiB is stopped; nine tenths of the free memory by default.
+        trial_memory: A trial that holds more GiB is stopped; nine tenths of the free memory by
+            default, and 2 at least.
         again: Ask it although the same question was answered before.
         reporter: Told of progress.
         file: A YAML file with these words as keys; what is given beside it wins.
@@ -164,11 +165,14 @@ def study(
         return study_work(folder.path, reporter=told)
 
 
-def study_work(study: str | Path, *, reporter: Reporter | None = None) -> Study:
+def study_work(
+    study: str | Path, *, again: bool = False, reporter: Reporter | None = None
+) -> Study:
     """Run the trials of a study that are still to be run, beside other processes that do the same.
 
     Args:
         study: Its folder.
+        again: Run the trials that have failed once more, and answer anew; no other process may be at work.
         reporter: Told of progress.
 
     Raises:
@@ -177,12 +181,14 @@ def study_work(study: str | Path, *, reporter: Reporter | None = None) -> Study:
     folder, told = StudyFolder(Path(study)), reporter or Lines()
     question = folder.question()
     done = folder.answer()
-    if done is not None and done.finished:
+    if done is not None and done.finished and not again:
         told.say(f"The study '{folder.name}' has its answer already.")
         return Study(folder.path)
     recipe = base_recipe(question)
     pool = open_pool(question, recipe, reporter=told)
     worker = Worker(folder, question, told)
+    if again:
+        told.say(f"{worker.queue.again():,} trials that failed are run again")
     worker.labels = labels_of(pool)
     runner = runner_for(question, folder, pool, reporter=told)
     try:

@@ -42,7 +42,8 @@ class Child:
             recipe: What to train.
             output: The run's folder.
             seconds: It is stopped after so many; None for no limit.
-            memory: It is stopped where it holds more bytes; None for nine tenths of what is free.
+            memory: It is stopped where it holds more bytes; None for what it holds now and nine tenths of
+                what is free, 2 GiB at least.
 
         Raises:
             RunError: If it could not be trained so, or was stopped.
@@ -52,7 +53,7 @@ class Child:
             "output": str(output.resolve()),
             "recipe": recipe.model_dump(mode="json", exclude_unset=True),
         }
-        told = self._asked(order, seconds, memory if memory is not None else spare_memory())
+        told = self._asked(order, seconds, memory if memory is not None else self._most())
         if told.get("error"):
             raise RunError(str(told["error"]), remedy=str(told.get("remedy", "")))
 
@@ -116,6 +117,11 @@ class Child:
                 raise too_much(memory)
             if reader.is_alive() and seconds is not None and time.monotonic() - start > seconds:
                 raise too_long(seconds)
+
+    def _most(self) -> int | None:
+        """Return what the process may hold where nobody says: what it holds, and what is to spare."""
+        spare = spare_memory()
+        return None if spare is None else spare + (held_memory(self._running().pid) or 0)
 
     def _running(self) -> "subprocess.Popen[str]":
         if self._process is None or self._process.poll() is not None:

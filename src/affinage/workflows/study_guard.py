@@ -19,6 +19,9 @@ ROOM = 1_000_000
 FREE_PART = 0.9
 """Part of the free memory that one trial may take."""
 
+ALWAYS = 2 * 2**30
+"""Bytes that a trial may always take, where nobody sets a limit: others may have filled the memory."""
+
 
 class TimeUp(RunError):  # noqa: N818 - it is said to people as a reason.
     """A trial has taken longer than it may."""
@@ -63,7 +66,8 @@ def limited(*, seconds: float | None, memory: int | None) -> Iterator[None]:
 
     Args:
         seconds: At most; None for no limit.
-        memory: Bytes beyond what this process holds now; None for nine tenths of what is free.
+        memory: Bytes beyond what this process holds now; None for nine tenths of what is free, and 2 GiB
+            at least.
 
     Raises:
         TimeUp: After that time.
@@ -125,9 +129,12 @@ def _bounded_memory(memory: int | None) -> Iterator[None]:
 
 
 def spare_memory() -> int | None:
-    """Return nine tenths of the free memory, bytes; None where the system does not say."""
+    """Return what a trial may take beyond what its process holds, bytes; None where nobody can say.
+
+    It is nine tenths of the free memory, and 2 GiB at least.
+    """
     free = _line(Path("/proc/meminfo"), "MemAvailable")
-    return None if free is None else round(FREE_PART * free)
+    return None if free is None else max(ALWAYS, round(FREE_PART * free))
 
 
 def held_memory(process: int) -> int | None:
