@@ -30,7 +30,7 @@ PEER = {
         packages=("keras-tuner[bayesian]", "tensorboard", "tensorflow-cpu"), pinned=()
     ),
 }
-SECONDS = 10.0
+SECONDS = 5.0
 """Of processor time, for each search."""
 
 PENALTY, LOW, HIGH = "penalty", 1e-4, 10.0
