@@ -76,21 +76,22 @@ def measured(samples: Path, *, name: str, images: int, seeds: int = 2) -> Iterat
         images: Use at most so many.
         seeds: How often each searches.
     """
+    optuna.logging.set_verbosity(optuna.logging.CRITICAL)  # A line for each trial costs its share.
     bench = _bench(samples / name / "labels.csv", images)
     for seed in range(seeds):
-        ours, optuna = (
+        ours, theirs = (
             _timed(bench, functools.partial(how, seed=seed)) for how in (_ours, _optuna)
         )
         told: dict[str, Any] = {
             "set": name, "seed": seed, "learnt_from": int((bench.parts == 0).sum()),
             "scored_on": int((bench.parts == 1).sum()), "affinage": _summary(ours),
-            "optuna": _summary(optuna),
+            "optuna": _summary(theirs),
         }  # fmt: skip
         for how in ("bayesian", "hyperband"):
             course = _keras(bench, how, seed)
             told[f"keras_{how}"] = _summary(course) | {
                 f"{whose}_has_it_after_s": _reached(found, course[-1].best)
-                for whose, found in (("affinage", ours), ("optuna", optuna))
+                for whose, found in (("affinage", ours), ("optuna", theirs))
             }
         yield told
 
@@ -169,8 +170,7 @@ def _penalty(settings: Any) -> float:
 
 
 def _optuna(score: Callable[[float], float], *, seed: int) -> None:
-    """Search with Optuna's defaults; a line for each trial would be paid for by it."""
-    optuna.logging.set_verbosity(optuna.logging.CRITICAL)
+    """Search with Optuna's defaults."""
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
     study.optimize(
         lambda trial: score(trial.suggest_float(PENALTY, LOW, HIGH, log=True)), n_trials=100_000

@@ -5,7 +5,9 @@ import pytest
 from affinage.records.answer import Answer, ArmResult
 from affinage.records.estimate import Estimate
 from affinage.records.question import Arm, Question
+from affinage.records.report import Chart, Line, Report, Section
 from affinage.records.study import ArmCurve, StudyRecord
+from affinage.reporting.markdown import to_markdown
 from affinage.reporting.study_curves import curves_section
 from affinage.reporting.study_figures import Figures
 
@@ -55,6 +57,16 @@ def test_the_table_tells_which_has_the_score_of_the_first_soonest(metric, course
         "–" if epochs == "never" else f"{4.0 * int(epochs):.2g}" for epochs in reached
     ]
     assert chart.lines[-1].name == "arm 2"  # The worst is drawn last, and left out first.
+
+
+def test_a_bar_reads_in_markdown_from_where_to_where_it_stands():
+    bar = Line(name="svm", points=((1.0, 84.0), (1.0, 86.5), (1.0, 89.0)))
+    dot = Line(name="nearest", points=((2.0, 80.0),))
+    chart = Chart(title="Isolation plot", x="arm", y="accuracy, %", lines=(bar, dot))
+    section = Section(title="Seen", blocks=(chart,))
+    text = to_markdown(Report(title="?", verdict="?", tone="good", sections=(section,), footer=""))
+    assert "| 1 | 84 to 89 | – |" in text
+    assert "| 2 | – | 80 |" in text
 
 
 def test_a_study_of_heads_has_no_curves():

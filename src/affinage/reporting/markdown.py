@@ -11,6 +11,7 @@ from affinage.records.report import (
     Facts,
     Findings,
     Gallery,
+    Line,
     Matrix,
     Parallel,
     Report,
@@ -101,16 +102,21 @@ def _chart(chart: Chart) -> str:
         if len(places) > MOST_SAMPLED:
             last = len(places) - 1
             places = [places[round(i * last / (MOST_SAMPLED - 1))] for i in range(MOST_SAMPLED)]
-        values = [dict(line.points) for line in chart.lines]
-        rows = [
-            (number(x), *(number(line[x]) if x in line else NOTHING for line in values))
-            for x in places
-        ]
+        rows = [(number(x), *(_at(line, x) for line in chart.lines)) for x in places]
         columns = (chart.x, *(line.name for line in chart.lines))
         parts.append(_table(columns, rows, range(len(columns))))
     if chart.caption:
         parts.append(_paragraph(chart.caption))
     return "\n\n".join(parts)
+
+
+def _at(line: Line, x: float) -> str:
+    """Return a line's value at a place, or from where to where it stands there: a bar has two ends."""
+    values = [y for place, y in line.points if place == x]
+    if not values:
+        return NOTHING
+    ends = [number(end) for end in (min(values), max(values))]
+    return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
 
 
 def _matrix(matrix: Matrix) -> str:

@@ -83,7 +83,9 @@ def slices(study: StudyRecord, shown: Figures) -> Iterator[Chart]:
         if lines:
             yield Chart(
                 title=f"Slice: {one.key}", x=one.key, y=shown.axis(study.question.metric), lines=tuple(lines),
-                log_x=one.log, joined=False, caption="Each point is a setting tried in exploration.",
+                log_x=one.log, joined=False,
+                caption="Each point is a setting, tried on one seed"
+                + (", in exploration or in the search." if study.question.search else " in exploration."),
             )  # fmt: skip
 
 

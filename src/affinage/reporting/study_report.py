@@ -187,18 +187,19 @@ def _seen(study: StudyRecord, said: Answer, shown: Figures) -> Iterator[Block]:
     names = [arm.name for arm in study.question.arms]
     if said.differences:
         yield Table(
-            columns=("compared", "with", "gain", "coverage", "bootstrap", "seeds", "verdict"),
+            columns=("compared", "verdict", "gain", "seeds", "with", "coverage", "bootstrap"),
             rows=tuple(
                 (
-                    names[one.arm], names[one.against], shown.gain(one.effect), f"{100 * one.level:.2f} %",
-                    shown.gain(one.bootstrap), str(one.repeats), one.says,
+                    names[one.arm], one.says, shown.gain(one.effect), str(one.repeats), names[one.against],
+                    f"{100 * one.level:.2f} %", shown.gain(one.bootstrap),
                 )
                 for one in said.differences
             ),
-            caption="Gains are differences between the same seeds on the same images, positive where better. "
-            "Their coverage is above 95 %, so that looks and comparisons together are wrong in at "
-            "most one study of 20. The bootstrap draws images and seeds anew, at 95 %.",
-            numeric=(2, 3, 4, 5),
+            caption=f"Gains{', in points,' if shown.share else ''} are differences between the same seeds on "
+            "the same images, positive where better. Their coverage is above 95 %, so that looks and "
+            "comparisons together are wrong in at most one study of 20. The bootstrap draws images and seeds "
+            "anew, at 95 %.",
+            numeric=(2, 3, 5, 6),
         )  # fmt: skip
         yield Text(paragraphs=tuple(one.sentence for one in said.differences))
     if said.weighed:

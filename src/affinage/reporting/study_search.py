@@ -54,7 +54,11 @@ def _told(study: StudyRecord, found: Exploited, shown: Figures) -> Iterator[str]
             f"The winner scores {shown.estimate(found.confirmed)} on {found.seeds} fresh "
             f"seed{'s' if found.seeds != 1 else ''} that chose nothing: {shown.size(abs(found.luck))} "
             f"{'less' if less else 'more'} than when it was found. "
-            + ("That part was luck: the best of many is." if less else "It was no lucky draw.")
+            + (
+                "The best of many is partly lucky: this is what fresh seeds leave of it."
+                if less
+                else "It was no lucky draw."
+            )
         )
     if found.gain.value is not None:
         yield (

@@ -180,8 +180,13 @@ def _more(repeats: int | None, images: int | None) -> str:
     if repeats is not None:
         return f"about {repeats:,} more repeat{'s' if repeats > 1 else ''} needed"
     if images is not None:
-        return f"more repeats alone will not tell, about {images:,} more images would"
+        return f"more repeats alone will not tell, about {_roughly(images):,} more images would"
     return "neither repeats nor images within reach would tell"
+
+
+def _roughly(count: int) -> int:
+    """Return a count to two digits: more would be known better than they are."""
+    return int(float(f"{count:.2g}"))
 
 
 def amount(size: float, metric: Metric) -> str:

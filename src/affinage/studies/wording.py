@@ -112,6 +112,6 @@ def _to_tell(unsure: Sequence[Difference], announced: Announced, metric: Metric)
         return f"Ask again with --repeats {repeats}, and a budget for them."
     images = max(one.more_images or 0 for one in unsure)
     if images:
-        return f"Label about {images:,} more images, then ask again."
+        return f"Label about {int(float(f'{images:.2g}')):,} more images, then ask again."
     size = amount(announced.smallest, metric)
     return f"Would a difference of more than {size} do? Ask again with a greater --smallest."

@@ -228,6 +228,12 @@ class Worker:
                 else "What difference would be found cannot be said from this pilot."
             )
         )
+        asked = self.question.smallest
+        if asked is not None and said.detectable is not None and said.detectable > asked:
+            self._told.say(
+                f"You ask about {amount(asked, self.metric)}, which is less: expect 'cannot tell yet', and "
+                "if that will not do, ask with more images or repeats, or with a greater --smallest."
+            )
 
     def keep(self, decided: Sequence[Difference], *, finished: bool) -> None:
         """Write the answer so far, and its page; a search that was asked for is still to come."""
