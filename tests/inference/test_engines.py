@@ -112,6 +112,23 @@ def test_an_engine_lets_a_model_go(backbone, items):
     assert gone() is None
 
 
+def test_the_engines_that_were_not_chosen_are_let_go(backbone, items):
+    built = [
+        maker.name for maker in MAKERS if maker.name in QUICK[1:] and maker.start_seconds
+        and not maker.missing()
+    ]  # fmt: skip
+    if len(built) < 2:
+        pytest.skip("fewer than two engines with a model of their own are installed")
+    model = stack(backbone, classes=3)
+    passes = {name: engine_pass(name, ENGINE.frozen(model)) for name in built}
+    held = {name: weakref.ref(run) for name, run in passes.items()}
+    del passes
+    engines.let_go(ENGINE.frozen(model), but=built[0])
+    gc.collect()
+    assert engines.is_ready(built[0], ENGINE.frozen(model))
+    assert {name for name, run in held.items() if run() is not None} == {built[0]}
+
+
 def test_the_trial_says_how_many_predictions_change(model, items, monkeypatch):
     def wrong(frozen, *, precision):
         run = MAKERS[0].build(frozen, precision="fp32")

@@ -98,6 +98,13 @@ def engine_pass(name: EngineName, frozen: Frozen) -> Pass:
     return passes[key]
 
 
+def let_go(frozen: Frozen, *, but: EngineName) -> None:
+    """Free the engines that hold this backbone, all but one: each has weights and buffers of its own."""
+    passes = _ready.get(frozen.model, {})
+    for key in [key for key in passes if key[0] != but]:
+        del passes[key]
+
+
 def _built(maker: Maker, frozen: Frozen) -> Pass:
     try:
         return maker.build(frozen, precision=maker.precision)

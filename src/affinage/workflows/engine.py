@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from affinage.imaging.batches import Item
 from affinage.inference.choosing import try_engines
-from affinage.inference.engines import MAKERS, engine_pass, is_ready, maker_of
+from affinage.inference.engines import MAKERS, engine_pass, is_ready, let_go, maker_of
 from affinage.inference.features import cache_facts
 from affinage.inference.forward import Engine, compute_features
 from affinage.models.build import Backbone
@@ -71,7 +71,9 @@ def choose_engine(
         kept.save(trials)
     warm = frozenset(name for name in missing if is_ready(name, engine.frozen(model)))
     usable = tuple(trial for trial in trials if not maker_of(trial.engine).missing())
-    return EngineChoice(engine=cheapest(usable, missing, warm=warm), trials=trials)
+    chosen = cheapest(usable, missing, warm=warm)
+    let_go(engine.frozen(model), but=chosen)
+    return EngineChoice(engine=chosen, trials=trials)
 
 
 def _convertible(backbone: Backbone) -> bool:
