@@ -41,6 +41,12 @@ def test_a_distribution_beside_the_zeros_needs_a_loss_that_parts_them(loss):
     assert parse_recipe(None, [*asked, f"loss.name={loss}"]).loss.name == loss
 
 
+def test_a_memory_test_has_no_test_part_to_size():
+    with pytest.raises(RecipeError, match=r"split.test=0.3 .*memory test"):
+        parse_recipe(None, ["split.closed_set=true", "split.test=0.3"])
+    assert parse_recipe(None, ["split.closed_set=true", "split.test=0"]).split.closed_set
+
+
 def test_trivialaugment_has_no_strength_to_set():
     with pytest.raises(RecipeError, match="randaugment"):
         parse_recipe(None, ["augment.policy=trivialaugment", "augment.policy_magnitude=3"])

@@ -372,7 +372,13 @@ def test_nothing_in_a_run_is_pickled(trained):
 
 @pytest.mark.parametrize(
     "options",
-    [{"settings": ["compute.device=cuda:7"]}, {"group": "slide"}, {"settings": ["positive=x"]}],
+    [
+        {"settings": ["compute.device=cuda:7"]},
+        {"group": "slide"},
+        {"settings": ["positive=x"]},
+        {"settings": ["sensitivity=0.9"]},
+        {"settings": ["finetune.stop_on=beauty"]},
+    ],
 )
 def test_a_mistake_leaves_no_dead_run(digits, elsewhere, options):
     with pytest.raises((DataError, ModelError, RecipeError)):

@@ -200,6 +200,11 @@ NEEDS: tuple[Need, ...] = (
         why=_unless(lambda recipe: not recipe.split.closed_set, "validation is the training images"),
         right="Set split.closed_set=false, or leave it out",
     ),
+    Need(
+        settings=("split.test",),
+        why=_unless(lambda recipe: not recipe.split.closed_set, "a memory test cuts no test part"),
+        right="Set split.closed_set=false, or leave it out", true_anyway=(0.0,),
+    ),
     # The stage features.
     Need(
         settings=("features.penalties",),

@@ -21,6 +21,7 @@ class Task:
         baselines: Names of the baselines that stand beside every score.
         hits: Name of the curve of what was right: of images, of labels, of counts once rounded.
         judged: What weights are kept by in training unless the recipe names a score, in words.
+        watched: Validation scores that training looks at, for `finetune.stop_on`.
         whole_frame: Whether objects at the border count: crops would change the target.
     """
 
@@ -31,6 +32,7 @@ class Task:
     goals: tuple[str, ...]
     baselines: tuple[str, ...]
     hits: str
+    watched: tuple[str, ...]
     judged: str = "the lowest validation loss"
     whole_frame: bool = False
 
@@ -47,6 +49,7 @@ CLASSIFY = Task(
     goals=("accuracy", "balanced_accuracy", "macro_f1"),
     baselines=("largest_class", "nearest_neighbour"),
     hits="accuracy",
+    watched=("loss", "accuracy"),
     judged="the lowest validation loss at its best temperature",
 )
 
@@ -58,6 +61,7 @@ MULTILABEL = Task(
     goals=("macro_f1", "micro_f1", "exact_match"),
     baselines=("prevalence", "commonest_set"),
     hits="label_accuracy",
+    watched=("loss", "label_accuracy"),
 )
 
 COUNT = Task(
@@ -68,6 +72,7 @@ COUNT = Task(
     goals=("within_one", "exact"),
     baselines=("mean", "median", "mode"),
     hits="exact",
+    watched=("loss", "mae", "exact"),
     whole_frame=True,
 )
 

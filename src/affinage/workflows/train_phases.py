@@ -6,15 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from affinage.errors import RecipeError, RunError
+from affinage.errors import RunError
 from affinage.heads.linear import LinearHead
 from affinage.models.build import Backbone
 from affinage.models.parts import Parts
 from affinage.records.finding import Finding
-from affinage.records.recipe import Recipe, forced_pairings
+from affinage.records.recipe import forced_pairings
 from affinage.records.run import RunRecord
 from affinage.records.task import task_named
-from affinage.workflows.classifying import positive_class
 from affinage.workflows.network import first_backbone, network_for
 from affinage.workflows.session import Session, TrainingData
 from affinage.workflows.tasks import work_of
@@ -41,6 +40,7 @@ from affinage.workflows.train_finetune import (
 )
 from affinage.workflows.train_flips import try_flips
 from affinage.workflows.train_parity import stacked
+from affinage.workflows.train_refusals import refuse_unfit
 from affinage.workflows.work import TaskWork
 
 
@@ -50,7 +50,7 @@ def work_through(session: Session, sources: Sequence[Path], parts: Parts | None)
         backbone = first_backbone(session, parts)
         task = task_named(session.recipe.task)
         data = read_data(session, sources, task)
-        _check_positive(session.recipe, data)
+        refuse_unfit(session.recipe, data.classes)
         work = work_of(session.recipe, data.classes, data.train.targets, parts)
         _mark_forced(session)
         _tell_left_out(session)
@@ -102,10 +102,17 @@ def _tell_left_out(session: Session) -> None:
         Finding(
             code="settings-left-out",
             severity="note",
-            subject=f"{len(left_out)} settings of the recipe were left out, since the settings given with "
-            "it leave them nothing to do.",
+            subject=_left_out(len(left_out)),
             evidence=left_out,
         )
+    )
+
+
+def _left_out(count: int) -> str:
+    if count == 1:
+        return "1 setting was left out, since the settings beside it leave it nothing to do."
+    return (
+        f"{count} settings were left out, since the settings beside them leave them nothing to do."
     )
 
 
@@ -205,12 +212,3 @@ def _fit_to_budget(
         budget_finding(len(less.both) + len(less.test), total, session.recipe.budget)
     )
     return less
-
-
-def _check_positive(recipe: Recipe, data: TrainingData) -> None:
-    positive = positive_class(recipe, data.classes)
-    if recipe.positive is not None and positive not in data.classes:
-        raise RecipeError(
-            f"positive: '{recipe.positive}' is not one of two classes: {', '.join(data.classes[:8])}.",
-            remedy="Name one of two classes, or leave it out.",
-        )
