@@ -2,6 +2,7 @@
 
 import copy
 import importlib.metadata
+import logging
 import os
 import shutil
 import warnings
@@ -16,6 +17,8 @@ from affinage.inference.pass_through import Frozen, Pass
 
 def build(frozen: Frozen, *, precision: str) -> Pass:
     """Return the pass from pixels to features, compiled for this very shape of batch."""
+    # That a CUDA toolkit has no GPU to compile for is nothing that the owner of images must know.
+    logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     own = replace(
         frozen, model=copy.deepcopy(frozen.model).eval().requires_grad_(requires_grad=False)
     )
