@@ -65,7 +65,7 @@ FALLING = [1.4 * 0.93**i for i in range(40)]
 SERIES = (
     line("loss", FALLING), line("learning_rate", [0.01] * 40), line("gradient_norm", [1.0] * 40),
     line("waiting_seconds", [0.01] * 40), line("computing_seconds", [0.1] * 40),
-    line("memory_mb", [500.0] * 40),
+    line("memory_mb", [500.0] * 40), line("training_mode", [1.0] * 40),
     *layered("weight_norm", **{"0": 5.0, "2": 5.0, "3": 5.0}),
     *layered("gradient_norm", **{"0": 0.5, "2": 0.6, "3": 0.7}),
     *layered("update_ratio", **{"0": 1e-3, "2": 1e-3, "3": 1e-3}),
@@ -149,6 +149,10 @@ SICK = {
     ),
     "outputs-do-not-fit-classes": sick(objectives=changed(LOSS, outputs=1000)),
     "frozen-batchnorm-in-training-mode": sick(batchnorms=changed(NORM, steps_by_batch=10, drift=0.4)),
+    "left-in-evaluation-mode": sick(
+        layers=(*LAYERS, Layer(name="4", kind="Dropout", parameters=0, trainable=0)),
+        series=series(line("training_mode", [1.0] * 8 + [0.0] * 32)),
+    ),
     "batchnorm-tiny-batches": sick(
         batchnorms=changed(NORM, steps_by_batch=10, below_frozen=False), feeding=changed(FED, batch_size=2)
     ),

@@ -216,6 +216,26 @@ def test_a_loop_without_steps_is_told_to_learn_nothing(training):
     assert "no optimizer ever took a step" in verdict.said
 
 
+def test_a_network_that_stays_in_evaluation_mode_is_told(training):
+    net, optimizer, train_loader, val_loader = training
+    verdicts = []
+    for again in (False, True):
+        with affinage.watch(net, optimizer=optimizer, train_loader=train_loader) as seen:
+            net.train()
+            for _ in range(3):
+                net.train(again or net.training)
+                for images, labels in train_loader:
+                    optimizer.zero_grad()
+                    nn.functional.cross_entropy(net(images), labels).backward()
+                    optimizer.step()
+                net.eval()
+                with torch.no_grad():
+                    [net(images) for images, _ in val_loader]
+        verdicts.append(ask(RULE["left-in-evaluation-mode"], seen.signals))
+    assert [v.answer for v in verdicts] == ["finding", "fine"]
+    assert verdicts[0].said.startswith("From step 11 on ")
+
+
 def test_gradients_asked_for_to_explain_make_no_loader_one_of_training(training):
     net, optimizer, train_loader, val_loader = training
     with affinage.watch() as seen:

@@ -2,11 +2,12 @@
 
 from statistics import median
 
-from affinage.diagnosis.answers import Answered, Fine, Found, otherwise
+from affinage.diagnosis.answers import Answered, Fine, Found, Unchecked, otherwise
 from affinage.diagnosis.reading import feeding_of, last
 from affinage.records.signals import Signals
 
 _TINY = 4
+_LOOKS = 6
 
 
 def frozen_in_training_mode(signals: Signals) -> Answered:
@@ -49,6 +50,41 @@ def frozen_in_training_mode(signals: Signals) -> Answered:
             "dropout does not move a layer's statistics; these layers are frozen and moved",
         ),
         changes=(("finetune.batchnorm", "frozen"),),
+    )
+
+
+def left_in_evaluation_mode(signals: Signals) -> Answered:
+    """The network was evaluated, and trained on without being put back into training mode.
+
+    Source: PyTorch's documentation of nn.Module.train: what dropout and BatchNorm do in each mode.
+    """
+    series = signals.series_of("training_mode")
+    if series is None or len(series.values) < _LOOKS:
+        return Unchecked(f"the mode of fewer than {_LOOKS} steps was seen")
+    acting = [
+        layer.name
+        for layer in signals.layers or ()
+        if layer.kind.startswith(("Dropout", "AlphaDropout", "BatchNorm", "SyncBatchNorm"))
+    ]
+    changed = next((i for i, value in enumerate(series.values) if value == 0.0), None)
+    if (
+        not acting
+        or not changed
+        or len(series.values) - changed < 2
+        or any(series.values[changed:])
+    ):
+        return Fine("no layer that acts in training only was left at rest half-way")
+    return Found(
+        subject=f"From step {series.steps[changed]} on the network was trained in evaluation "
+        f"mode, where dropout and BatchNorm are at rest; it began in training mode.",
+        evidence=(f"{len(acting)} such layers, the first: {', '.join(acting[:3])}",),
+        remedy="Call model.train() at the beginning of every epoch: model.eval() holds until then.",
+        grade="fact",
+        where=tuple(acting),
+        alternatives=otherwise(
+            "a BatchNorm that is put to rest late on purpose",
+            "then the layer itself is put to rest, not the whole network",
+        ),
     )
 
 

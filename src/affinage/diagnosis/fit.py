@@ -50,8 +50,8 @@ def no_better_than_baseline(signals: Signals) -> Answered:
         subject=f"Validation accuracy {with_interval(score, n)} is no better than always "
         "saying the most frequent "
         f"class ({base[0]:.3f}).",
-        remedy="Look at the other findings first; then learn one single batch by heart: a "
-        "network that cannot has a fault.",
+        remedy="Look at the other findings first. Then train on one batch of 16 images alone, again and "
+        "again: its loss must come near 0, or the program has a fault.",
         grade="measured",
         evidence=(f"only noted: {excuse}",) if excuse else (),
         where=("validation",),
@@ -80,7 +80,8 @@ def _loss_no_better(signals: Signals) -> Answered:
         return Fine(f"the loss {end:.3g} is below {floor:.3g} of always saying the mean")
     return Found(
         subject=f"The loss {end:.3g} is no better than always saying the mean ({floor:.3g}).",
-        remedy="Look at the other findings first; then learn one single batch by heart.",
+        remedy="Look at the other findings first. Then train on one batch of 16 images alone, again and "
+        "again: its loss must come near 0, or the program has a fault.",
         grade="measured",
         where=("train",),
     )
@@ -127,8 +128,8 @@ def overfitting(signals: Signals) -> Answered:
         evidence=(f"training accuracy {learnt:.3f}, validation {with_interval(score, n)}",)
         if learnt is not None and score is not None and n
         else (),
-        remedy="Keep the weights of the best epoch; then more images, augmentation, or "
-        "more of the network frozen.",
+        remedy="Keep the weights of the best epoch; then try more images, random changes of the images "
+        "(augmentation), or more of the network frozen.",
         grade="pattern",
         where=(f"epoch {best.epoch:g}",),
         severity=None if grave else "note",
@@ -256,8 +257,8 @@ def rare_classes_lost(signals: Signals) -> Answered:
         subject=f"Accuracy {hits / total:.2f} hides {len(lost)} rare classes that are hardly ever right: "
         f"{with_interval(h / n, n)}.",
         evidence=(f"classes by index: {', '.join(map(str, lost[:8]))}",),
-        remedy="Weigh classes or draw rare ones more often, and watch the mean over "
-        "classes (balanced accuracy).",
+        remedy="Draw rare classes more often (WeightedRandomSampler) or let them weigh more "
+        "(CrossEntropyLoss(weight=...)), and watch the mean over classes (balanced accuracy).",
         grade="measured",
         where=tuple(f"class {i}" for i in lost),
         changes=(("loss.balance", "sampler"),),
@@ -279,6 +280,7 @@ def loss_without_metric(signals: Signals) -> Answered:
         subject=f"Validation loss fell from {losses[half].value:.3g} to "
         f"{losses[-1].value:.3g} while accuracy stayed "
         f"at {with_interval(scores[-1].value, n)}.",
-        remedy="Sureness grows, decisions stay: judge by the metric that you need.",
+        remedy="The network only grows surer of the answers that it gives already. Judge by the score that "
+        "you need, not by the loss, and stop where that score no longer rises.",
         grade="pattern",
     )

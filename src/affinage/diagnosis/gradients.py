@@ -48,7 +48,9 @@ def vanishing(signals: Signals) -> Answered:
         "relative to its weights: "
         "early layers hardly learn.",
         evidence=tuple(f"{layer}: {value:.1e}" for layer, value in list(ratios.items())[:6]),
-        remedy="Use ReLU with He initialisation, BatchNorm, or connections that skip layers.",
+        remedy="Put nn.ReLU() in the place of sigmoid and tanh between layers, and BatchNorm after "
+        "each layer; "
+        "for many layers use a network with skip connections (a ResNet).",
         grade="measured",
         where=(name,),
         severity="note" if learns(signals) else None,
@@ -83,7 +85,9 @@ def exploding(signals: Signals) -> Answered:
     )
     return Found(
         subject=f"The norm of the gradient {what} (at the start {start:.2g}).",
-        remedy="Lower the learning rate, clip the gradient's norm at 1, and scale the inputs.",
+        remedy="Divide the learning rate by 10, call torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0) "
+        "before optimizer.step(), leave first weights at the library's own, and scale inputs "
+        "to about -1 to 1.",
         grade="measured",
         traces=series_trace(series, "gradient norm"),
         changes=(("optimizer.clip", "1.0"),),
@@ -112,7 +116,9 @@ def not_finite(signals: Signals) -> Answered:
     return Found(
         subject=f"The loss is not a number from step {lost[0]} on ({len(lost)} of "
         f"{len(series.values)} seen).",
-        remedy="Lower the learning rate; look for log(0) or a division by 0 in the loss.",
+        remedy="Divide the learning rate by 10; if it comes again, look for log(0) or a division by "
+        "0 in the loss, "
+        "and for images that hold numbers that are none (torch.isfinite(images).all()).",
         grade="fact",
         where=(f"step {lost[0]}",),
         traces=series_trace(series, "loss"),

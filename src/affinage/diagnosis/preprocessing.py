@@ -150,7 +150,9 @@ def constant(signals: Signals) -> Answered:
     return Found(
         subject=f"{seen.constant_images} of {seen.n} training images are one flat colour "
         "when they reach the network.",
-        remedy="Look at a batch after all transforms: a scale or a missing file is wrong.",
+        remedy="Show one batch as pictures after all transforms: look for a wrong scale, and for "
+        "files that could not "
+        "be read.",
         grade="measured",
         where=("train",),
     )

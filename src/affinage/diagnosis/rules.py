@@ -53,6 +53,11 @@ RULES: tuple[Rule, ...] = (
         "images again: if the gap stays, they are not its cause.",
     ),
     Rule(
+        code="left-in-evaluation-mode", severity="warning", judge=batchnorm.left_in_evaluation_mode,
+        needs=_LOSS,
+        experiment="Call model.train() before every epoch: if validation is no better, it cost nothing.",
+    ),
+    Rule(
         code="batchnorm-tiny-batches", severity="warning", judge=batchnorm.tiny_batches,
         needs=("batchnorms", "feeding"),
         experiment="Train with larger batches at the same number of images: if the score "

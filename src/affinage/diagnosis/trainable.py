@@ -110,7 +110,9 @@ def first_loss(signals: Signals) -> Answered:
     recovered = base is not None and score is not None and score > base[0] + 0.3 * (1 - base[0])
     return Found(
         subject=f"The first loss is {values[0]:.2f}; a network that knows nothing has {chance:.2f}.",
-        remedy="Initialise the last layer with small weights, and look at the scale of the inputs.",
+        remedy="Leave the last layer's first weights at the library's own (or multiply them by 0.1), "
+        "and check that "
+        "inputs lie at about -2 to 2.",
         grade="measured",
         where=("first step",),
         severity="note" if recovered else None,

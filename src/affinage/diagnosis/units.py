@@ -47,7 +47,9 @@ def dead(signals: Signals) -> Answered:
     return Found(
         subject=f"{hurt[layer]:.0%} of the units of '{layer}' are zero for every image.",
         evidence=tuple(f"{name}: {share:.0%}" for name, share in list(hurt.items())[:5]),
-        remedy="Lower the learning rate, or use a leaky activation, or check the scale of the inputs.",
+        remedy="Divide the learning rate by 10; if they stay dead, put nn.LeakyReLU(0.1) in the "
+        "place of nn.ReLU(), "
+        "and check that inputs lie at about -2 to 2.",
         grade="measured",
         where=tuple(hurt),
         severity="note" if learns(signals) else None,
@@ -93,7 +95,9 @@ def saturated(signals: Signals) -> Answered:
     return Found(
         subject=f"{hurt[layer]:.0%} of the values of '{layer}' stand at the ends of their "
         "range: gradients vanish there.",
-        remedy="Scale the inputs, start with smaller weights, or use ReLU.",
+        remedy="Scale inputs to about -1 to 1, leave first weights at the library's own, or put "
+        "nn.ReLU() in the place "
+        "of sigmoid and tanh between layers.",
         grade="measured",
         where=tuple(hurt),
         severity="note" if learns(signals) else None,
@@ -137,7 +141,7 @@ def too_much_dropout(signals: Signals) -> Answered:
     return Found(
         subject=f"Dropout takes {max(heavy.values()):.0%} of a layer, and training images are not learnt "
         f"(accuracy {learnt:.2f}).",
-        remedy="Use 0.2 to 0.5.",
+        remedy="Use nn.Dropout(0.2) to nn.Dropout(0.5).",
         grade="pattern",
         where=tuple(heavy),
         changes=(("model.dropout", "0.2"),),

@@ -51,7 +51,8 @@ class Series:
 
     Attributes:
         name: Of the whole training: `loss`, `learning_rate`, `gradient_norm`, `waiting_seconds` (for
-            data), `computing_seconds`, `batch_size`, `memory_mb`; of one layer: `weight_norm`,
+            data), `computing_seconds`, `batch_size`, `memory_mb`, `training_mode` (1, or 0
+            where the network itself was in evaluation mode); of one layer: `weight_norm`,
             `update_ratio` (norm of the step's change over norm of the weights), `gradient_norm`,
             `activation_mean`, `activation_std`, `zero_fraction` (of all its outputs), `dead_units`
             (share of its channels that were 0 for the whole batch), `saturation` (share of a sigmoid's

@@ -38,6 +38,7 @@ class Pass:
         looked: Whether layers were measured.
         graph: Whether gradients could come from it.
         training: Whether any part of the network was in training mode.
+        root_trains: Whether the network itself was: what `train()` and `eval()` set.
         name: Of the network.
         outputs: Of the outermost module that computed last.
         shown: What layers showed.
@@ -50,6 +51,7 @@ class Pass:
     looked: bool
     graph: bool
     training: bool
+    root_trains: bool
     name: str
     outputs: Tensor | None = None
     shown: Shown | None = None

@@ -8,10 +8,11 @@ from typing import Any
 
 import torch
 from scipy.optimize import linear_sum_assignment
-from torch import Tensor
+from torch import Tensor, nn
 
 from affinage.watching.changes import Change
 from affinage.watching.copies import copied, set_modes
+from affinage.watching.layers import NORMS
 from affinage.watching.pools import Pool, classes_of_pool
 from affinage.watching.scenes import Fact, Scene, Show
 from affinage.watching.showing_data import (
@@ -28,7 +29,7 @@ from affinage.watching.showing_data import (
     standardised_together,
     unused_outputs,
 )
-from affinage.watching.showing_steps import out_of_reach
+from affinage.watching.showing_steps import out_of_reach, wild_gradient
 from affinage.watching.trials import Plan, outputs_of, trained_copy
 
 _SECONDS = 10.0
@@ -156,6 +157,22 @@ def without_gradient(scene: Scene) -> Fact | None:
     )
 
 
+def at_rest_at_the_end(scene: Scene) -> Fact | None:
+    """Read in which mode the layers that act in training only were in the last steps."""
+    if scene.live.main is None or not scene.live.modes:
+        return None
+    acting = [
+        name for name, m in scene.live.main.named_modules()
+        if isinstance(m, NORMS | nn.modules.dropout._DropoutNd) and name in scene.live.modes
+    ]  # fmt: skip
+    resting = [name for name in acting if not scene.live.modes[name]]
+    return Fact(
+        holds=bool(acting) and len(resting) == len(acting),
+        said=f"in the last step that was looked at, {len(resting)} of {len(acting)} layers that act in "
+        f"training only were at rest",
+    )
+
+
 def stretched_loss(scene: Scene) -> Fact | None:
     """Compare the loss as it is with the loss of outputs in the shape of their targets."""
     live = scene.live
@@ -213,9 +230,11 @@ SHOWS: dict[str, Show] = {
     "class-not-in-training": absent_classes,
     "class-shares-differ": other_shares,
     "constant-inputs": flat_images,
+    "exploding-gradient": wild_gradient,
     "first-loss-too-high": first_loss_again,
     "metric-rounded-too-late": equal_as_compared,
     "no-activation-between-layers": one_linear_map,
+    "left-in-evaluation-mode": at_rest_at_the_end,
     "loss-activation-mismatch": out_of_reach,
     "nothing-trainable": weights_that_stay,
     "outputs-collapsed": same_for_all,

@@ -173,7 +173,8 @@ class Watcher:
             self._pending.append(
                 Pass(
                     loader=moment.loader, batch=moment.batch, batch_number=moment.batch_number,
-                    looked=looked, graph=graph, training=_trains(root), name=name,
+                    looked=looked, graph=graph, training=_trains(root), root_trains=root.training,
+                    name=name,
                 )
             )  # fmt: skip
             if looked:
@@ -331,6 +332,7 @@ class Watcher:
         judged = next((p for p in reversed(own) if p.outputs is not None), None)
         if judged is None:
             return
+        self.stage.book.add(moment.step + 1, {("training_mode", ""): float(judged.root_trains)})
         if loss is not None and loss.numel() == 1:
             self.stage.book.add(moment.step + 1, {("loss", ""): float(loss.detach())})
         if not judged.losses and loss is not None:
