@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from affinage.cli.options import FailOn
+
 if TYPE_CHECKING:
     from affinage.records.audit import AuditResult
 
@@ -49,11 +51,7 @@ def audit(
                      show_default="audit.html in the data set's folder"),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
-    fail_on: Annotated[
-        str | None,
-        typer.Option(metavar="SEVERITY", help="Exit with 1 on a finding: warning or blocking.",
-                     show_default=False),
-    ] = None,
+    fail_on: FailOn = None,
 ) -> None:  # fmt: skip
     """Look for everything that is wrong with a data set, and write a report with pictures.
 
@@ -66,8 +64,10 @@ def audit(
 
       affinage audit affinage-data/mushrooms --group domain
     """
-    from affinage.cli.console import reporter, show, show_json
+    from affinage.cli.console import reporter
+    from affinage.cli.results import show_judged
     from affinage.cli.severity import check_fail_on, exit_on_findings
+    from affinage.reporting.audit_report import audit_report
 
     check_fail_on(fail_on)
     with reporter() as told:
@@ -82,18 +82,7 @@ def audit(
             report=report,
             reporter=told,
         )
-    if json:
-        from affinage.records.plain import to_plain
-
-        show_json({"format": 1, "command": "audit", **to_plain(result)})
-    else:
-        from rich.markup import escape
-
-        from affinage.reporting.audit_report import audit_report
-        from affinage.reporting.terminal import to_terminal
-
-        show(to_terminal(audit_report(_named(result))))
-        show(f"\nreport   {escape(result.report)}")
+    show_judged("audit", result, lambda found: audit_report(_named(found)), json=json)
     exit_on_findings(fail_on, result.findings)
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from affinage.cli.options import FailOn
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -99,10 +101,7 @@ def counts(
         typer.Option(metavar="CODE", help="Leave out the images of a finding; may be repeated."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
-    fail_on: Annotated[
-        str | None,
-        typer.Option(metavar="SEVERITY", help="Exit with 1 on a finding: warning or blocking."),
-    ] = None,
+    fail_on: FailOn = None,
 ) -> None:
     """Turn boxes around objects into a table of counts per class and image.
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from affinage.cli.options import FailOn
 from affinage.cli.recipe_options import recipe_option
 
 if TYPE_CHECKING:
@@ -60,11 +61,7 @@ def doctor(
         typer.Option("--all", help="List also each question that is fine or could not be checked."),
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print all verdicts as JSON.")] = False,
-    fail_on: Annotated[
-        str | None,
-        typer.Option(metavar="SEVERITY", help="Exit with 1 on a finding: warning or blocking.",
-                     show_default=False),
-    ] = None,
+    fail_on: FailOn = None,
 ) -> None:  # fmt: skip
     """Name what is wrong with a training, and what was checked and is fine.
 

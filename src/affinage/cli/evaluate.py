@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from affinage.cli.options import FailOn
+
 
 def evaluate(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="The run's folder.")],
@@ -14,10 +16,7 @@ def evaluate(
     ],
     *,
     json: Annotated[bool, typer.Option("--json", help="Print the scores as JSON.")] = False,
-    fail_on: Annotated[
-        str | None,
-        typer.Option(metavar="SEVERITY", help="Exit with 1 on a finding: warning or blocking."),
-    ] = None,
+    fail_on: FailOn = None,
 ) -> None:
     """Measure a trained model on other labelled images.
 

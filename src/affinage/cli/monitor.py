@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from affinage.cli.options import FailOn
+
 
 def monitor(
     bundle: Annotated[
@@ -35,11 +37,7 @@ def monitor(
     ] = None,
     seed: Annotated[int, typer.Option(metavar="N", help="Of shuffles and draws.")] = 0,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
-    fail_on: Annotated[
-        str | None,
-        typer.Option(metavar="SEVERITY", help="Exit with 1 on a finding: warning or blocking.",
-                     show_default=False),
-    ] = None,
+    fail_on: FailOn = None,
 ) -> None:  # fmt: skip
     """Judge what a deployed model saw against what it was trained on.
 
@@ -52,8 +50,10 @@ def monitor(
 
       affinage monitor mushrooms.bundle --log served/ --labels served/corrections.csv --report drift.html
     """
-    from affinage.cli.console import reporter, show, show_json
+    from affinage.cli.console import reporter
+    from affinage.cli.results import show_judged
     from affinage.cli.severity import check_fail_on, exit_on_findings
+    from affinage.reporting.monitor_report import monitor_report
 
     check_fail_on(fail_on)
     with reporter() as told:
@@ -70,17 +70,5 @@ def monitor(
             seed=seed,
             reporter=told,
         )
-    if json:
-        from affinage.records.plain import to_plain
-
-        show_json({"format": 1, "command": "monitor", **to_plain(result)})
-    else:
-        from rich.markup import escape
-
-        from affinage.reporting.monitor_report import monitor_report
-        from affinage.reporting.terminal import to_terminal
-
-        show(to_terminal(monitor_report(result)))
-        if result.report:
-            show(f"\nreport   {escape(result.report)}")
+    show_judged("monitor", result, monitor_report, json=json)
     exit_on_findings(fail_on, result.findings)

@@ -1,14 +1,16 @@
-"""A run's results as `train` and `show` print them: the report, and where things are."""
+"""Results as commands print them: the report, and where things are."""
 
 import dataclasses
 import shlex
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from affinage.cli.console import show
+from affinage.cli.console import show, show_json
 from affinage.cli.pasting import with_pasted_remedies
 
 if TYPE_CHECKING:
+    from affinage.records.report import Report
     from affinage.records.run import RunRecord
     from affinage.workflows.run import Run
 
@@ -30,6 +32,42 @@ def show_results(run: "Run", record: "RunRecord", *, again: bool) -> None:
         record = dataclasses.replace(record, findings=findings)
     show(to_terminal(run_report(record)))
     show(_where(run, data, again=again))
+
+
+class Judged(Protocol):
+    """What a command found, with the path of its page; empty where none was written."""
+
+    @property
+    def report(self) -> str:
+        """Return where the page lies."""
+
+
+Found = TypeVar("Found", bound=Judged)
+
+
+def show_judged(
+    command: str, result: Found, report: "Callable[[Found], Report]", *, json: bool
+) -> None:
+    """Print what a command found, as JSON or as its report, and where the page lies.
+
+    Args:
+        command: Its name.
+        result: What it found.
+        report: What makes a report of it.
+        json: Whether JSON was asked for.
+    """
+    if json:
+        from affinage.records.plain import to_plain
+
+        show_json({"format": 1, "command": command, **to_plain(result)})
+        return
+    from rich.markup import escape
+
+    from affinage.reporting.terminal import to_terminal
+
+    show(to_terminal(report(result)))
+    if result.report:
+        show(f"\nreport   {escape(result.report)}")
 
 
 def seen_from_here(place: Path) -> Path:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from affinage.cli.options import FailOn
+
 if TYPE_CHECKING:
     from affinage.records.split import SplitResult
 
@@ -47,10 +49,7 @@ def split(
         bool, typer.Option("--recut", help="Cut all parts anew, whatever the source gives.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
-    fail_on: Annotated[
-        str | None,
-        typer.Option(metavar="SEVERITY", help="Exit with 1 on a finding: warning or blocking."),
-    ] = None,
+    fail_on: FailOn = None,
 ) -> None:
     """Cut a data set into parts without leaks, and show what each part has.
 
