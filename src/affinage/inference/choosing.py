@@ -10,7 +10,7 @@ from scipy.cluster.vq import kmeans2
 from affinage.errors import AffinageError
 from affinage.heads.linear import fit_linear
 from affinage.imaging.batches import Item, prepared_batches
-from affinage.inference.engines import MAKERS, Maker, engine_pass
+from affinage.inference.engines import MAKERS, Maker, engine_pass, let_go
 from affinage.inference.forward import Engine, filled
 from affinage.inference.pass_through import Pass
 from affinage.models.classifier import Classifier
@@ -69,14 +69,21 @@ def try_engines(
             continue
         told(f"trying {maker.name} for the features of {missing:,} images")
         trials.append(_compared(maker, model, batches, engine, reference, kinds))
+        let_go(engine.frozen(model), but=_fastest(trials).engine)  # Two of them fit, not six.
     return tuple(trials)
+
+
+def _fastest(trials: Sequence[EngineTrial]) -> EngineTrial:
+    return min(
+        (trial for trial in trials if trial.good_enough), key=lambda trial: trial.image_seconds
+    )
 
 
 def _could_pay(maker: Maker, trials: Sequence[EngineTrial], missing: int) -> bool:
     plain = trials[0]
     if maker.missing() or missing * plain.image_seconds < WORTH * maker.start_seconds:
         return False
-    best = min(trial.image_seconds for trial in trials if trial.good_enough)
+    best = _fastest(trials).image_seconds
     return not maker.name.startswith("compiled") or plain.image_seconds < FAST_ENOUGH * best
 
 
