@@ -1,10 +1,14 @@
 """A training whose features come from another engine than PyTorch, from files to its report."""
 
+from types import SimpleNamespace
+
 import pytest
 
 import affinage
 from affinage.inference.engines import maker_of
+from affinage.records.engine import EngineTrial
 from affinage.records.recipe_text import load_recipe
+from affinage.workflows import engine as choosing
 from affinage.workflows.reporter import Silent
 
 
@@ -37,3 +41,28 @@ def test_a_training_uses_the_engine_that_its_recipe_asks_for(engine, digits, fol
     own, others = (each.evaluation["test"].accuracy for each in (run, plain))
     assert own.n == others.n > 0
     assert abs(own.value - others.value) * own.n <= 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "chosen"), [(None, "torch"), (9, "torch"), (1, "compiled-bf16")]
+)
+def test_features_of_an_engine_count_only_where_it_was_found_good_enough(
+    monkeypatch, changed, chosen
+):
+    kept = () if changed is None else (
+        EngineTrial(engine="torch", image_seconds=0.01, images=256),
+        EngineTrial(engine="compiled-bf16", image_seconds=0.01, changed=changed, images=256),
+    )  # fmt: skip
+    stands_in = {
+        "_convertible": lambda backbone: True,
+        "_missing": lambda *given: {"torch": 256, "compiled-bf16": 0},
+        "trials_of": lambda *given: SimpleNamespace(load=lambda: kept),
+        "_pays": lambda *given: False,
+        "is_ready": lambda *given: False,
+        "let_go": lambda *given, **named: None,
+    }
+    for name, instead in stands_in.items():
+        monkeypatch.setattr(choosing, name, instead)
+    here = SimpleNamespace(device=SimpleNamespace(type="cpu"), frozen=lambda model: None)
+    choice = choosing.choose_engine(None, None, [None], here, None, labels=None, told=print)
+    assert choice.engine == chosen

@@ -59,8 +59,8 @@ def _print(found: "Bench") -> None:
     for name, seconds in rows.items():
         table.add_row(name, f"{1000 * seconds:.2f}", f"{1 / seconds:,.0f}")
     show(
-        f"{found.images} images of {found.megabytes:.2f} MB on average, {found.threads} threads, "
-        f"{found.backbone} on {found.device}\n"
+        f"{found.images} images of {_amount(found.megabytes)} on average, {found.threads} "
+        f"thread{'s' * (found.threads != 1)}, {found.backbone} on {found.device}\n"
     )
     show(table)
     show(
@@ -71,3 +71,7 @@ def _print(found: "Bench") -> None:
         show(f"  {remedy.times:.2f} ×  {remedy.what} ({remedy.images_per_second:.3g} images/s)")
     if not found.remedies:
         show("  Nothing that was tried would gain 2 % or more.")
+
+
+def _amount(megabytes: float) -> str:
+    return f"{megabytes:.2f} MB" if megabytes >= 0.1 else f"{1000 * megabytes:.1f} kB"

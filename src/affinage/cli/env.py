@@ -23,7 +23,7 @@ def env(*, json: Annotated[bool, typer.Option("--json", help="Print it as JSON."
         "affinage": found.affinage,
         "python": found.python,
         "platform": found.platform,
-        "processor": f"{found.processor}, {found.cores} usable cores",
+        "processor": f"{found.processor}, {found.cores} usable core{'s' * (found.cores != 1)}",
         "memory": f"{found.memory_gib:g} GiB",
         "accelerators": ", ".join(found.accelerators) or "none seen",
         "computes on": f"{found.device}: {found.device_reason}",

@@ -77,8 +77,10 @@ class EngineChoice:
     def sentence(self) -> str:
         """How features are computed, with the figures, for people."""
         title, trial, times = TITLES[self.engine], self.trial(self.engine), self.times_faster
-        if self.engine == "torch" or trial is None or times is None:
+        if self.engine == "torch":
             return title
+        if trial is None or times is None:
+            return f"{title} (not compared with PyTorch fp32 here)"
         return (
             f"{title}, {times:.1f} × eager, {100 * trial.changed / max(1, trial.images):.1f} % of "
             f"predictions differ ({trial.changed} of {trial.images})"

@@ -145,7 +145,7 @@ class PixelCache:
             fits = self._bytes + size <= self.limit
         if not fits:
             self._close(
-                f"{len(self._mine):,} decoded images fill the {self.limit / 1e9:.1f} GB allowed to"
+                f"{len(self._mine):,} decoded images fill the {_amount(self.limit)} allowed to"
                 " them (compute.image_cache); the others are decoded in every epoch."
             )
         return fits
@@ -245,3 +245,7 @@ def _write(path: Path, pixels: Pixels) -> None:
         with contextlib.suppress(OSError):
             Path(name).unlink()
         raise
+
+
+def _amount(size: float) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"

@@ -42,7 +42,8 @@ def choose_engine(
 ) -> EngineChoice:
     """Return the engine that is through first with these images, among those that are good enough.
 
-    Features that are there already count: the engine that they were computed by has nothing to do.
+    Features that are there already count: the engine that they were computed by has nothing to do. But
+    features of an engine that was once asked for, and never compared with PyTorch, are not taken unasked.
 
     Args:
         backbone: The frozen one.
@@ -59,7 +60,8 @@ def choose_engine(
     kept = trials_of(backbone, engine, dataset)
     trials = kept.load()
     missing = _missing(backbone, items, engine, dataset)
-    done = next((name for name, count in missing.items() if not count), None)
+    good = {"torch", *(trial.engine for trial in trials if trial.good_enough)}
+    done = next((name for name, count in missing.items() if not count and name in good), None)
     if done is not None:
         return EngineChoice(engine=done, trials=trials)
     if not trials:
