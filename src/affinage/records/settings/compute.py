@@ -12,7 +12,11 @@ class ComputeSettings(Section):
     """Where and how it is computed."""
 
     device: str = Field("auto", description="auto, cpu, cuda, cuda:1, mps...")
-    threads: int | None = Field(None, ge=1, description="null = processors this process may use.")
+    threads: int | None = Field(
+        None,
+        ge=1,
+        description="Threads that decode, augment and compute; null = processors this process may use.",
+    )
     engine: Literal["auto"] | EngineName = Field(
         "auto",
         description="What computes the features of the frozen backbone; auto = the one that is through "
