@@ -25,7 +25,9 @@ from affinage.exporting.frame import VIEW, looked_into, with_frame
 from affinage.exporting.graph import TENSOR, onnx_graph
 from affinage.exporting.parity import Original, prove
 from affinage.imaging.batches import Item
+from affinage.imaging.decode import decode
 from affinage.imaging.hashing import content_id
+from affinage.imaging.resize import prepare
 from affinage.metrics.classification import softmax
 from affinage.metrics.intervals import paired_difference
 from affinage.models.build import build_backbone, stack
@@ -38,7 +40,7 @@ from affinage.workflows.reporter import Silent
 HERE = Path(__file__).resolve().parent
 DATA = HERE.parents[1] / "shared" / "data"
 TURNS = 60
-IMAGES = 100
+IMAGES, BATCH = 100, 16
 LABELS = tuple(f"class {number}" for number in range(10))
 
 
@@ -60,7 +62,7 @@ def parity(name: str, networks: list[str]) -> None:
     items = [Item(image=content_id(path.read_bytes()), path=path) for path in paths]
     for network in networks:
         start = time.process_time()
-        model = random_head(network)
+        model = random_head(network, paths[:BATCH])
         graph = onnx_graph(model, partial(torch.softmax, dim=1))
         record = record_of(model)
         whole = with_frame(graph, model.preprocessing)
@@ -75,31 +77,46 @@ def parity(name: str, networks: list[str]) -> None:
             model=model, labels=LABELS,
             answer=lambda row, read=record.reading: answer(read, softmax(row[None])[0]),
         )  # fmt: skip
-        found = prove(original, reader, look, items).parity
+        proof = prove(original, reader, look, items)
+        found = proof.parity
         write(
             {
                 "benchmark": "export parity", "set": name, "network": network,
                 "images": found.images, "changed": found.changed_top1,
+                "labels_given": len({answer(record.reading, row).label for row in proof.trained}),
                 "max_abs_difference": found.max_abs_difference,
                 "cpu_seconds": round(time.process_time() - start, 1),
             }
         )  # fmt: skip
 
 
-def random_head(network: str) -> Classifier:
-    """Return a network with a random head: trained weights for Lite0-2, else random ones."""
-    settings = ModelSettings(
-        backbone=network, pretrained=network.startswith("tf_efficientnet_lite")
+def random_head(network: str, paths: list[Path]) -> Classifier:
+    """Return a network whose answers differ between images: trained weights for Lite0-2, else random ones.
+
+    Random layers make features that hardly vary. So BatchNorm's statistics are measured on real images,
+    and the head is random in units of how features vary there.
+    """
+    pretrained = network.startswith("tf_efficientnet_lite")
+    model = stack(
+        build_backbone(ModelSettings(backbone=network, pretrained=pretrained)), classes=len(LABELS)
     )
-    model = stack(build_backbone(settings), classes=len(LABELS)).eval()
-    kind = model.preprocessing
-    noise = torch.randint(0, 256, (4, kind.height, kind.width, 3), dtype=torch.uint8)
+    views = [prepare(decode(path.read_bytes()).pixels, model.preprocessing) for path in paths]
+    images = torch.from_numpy(np.stack(views))
+    norms = [one for one in model.modules() if isinstance(one, torch.nn.BatchNorm2d)]
     with torch.no_grad():
-        spread = model.features(noise).std(dim=0).mean().clamp(min=1e-6)
+        if norms and not pretrained:
+            for norm in norms:
+                norm.reset_running_stats()
+                norm.momentum = None  # The plain mean of what is seen.
+            model.train()
+            model.features(images)
+        features = model.eval().features(images)
+        spread = features.std(dim=0).mean().clamp(min=1e-9)
         model.last.weight.normal_(
             std=float(1 / spread / model.head.in_features**0.5),
             generator=torch.Generator().manual_seed(0),
         )
+        model.last.bias.copy_(-model.last.weight @ features.mean(dim=0))
     return model
 
 

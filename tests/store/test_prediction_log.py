@@ -6,7 +6,7 @@ import pytest
 from affinage.errors import AffinageError, RunError
 from affinage.records.bundle import MEASURES
 from affinage.records.served import Served
-from affinage.store.prediction_log import FILES, PredictionLog
+from affinage.store.prediction_log import FILES, PredictionLog, _append
 
 
 def served(number=0, *, name="a.jpg", length=8):
@@ -31,8 +31,8 @@ def test_what_is_logged_is_read_again(tmp_path):
     assert [one.image for one in found] == [f"{1:064x}", f"{2:064x}"]
     assert found[1].name == 'ü "x"\n'
     assert np.array_equal(found[0].features, served(1).features)
-    assert found[0].outputs == pytest.approx(served(1).outputs, abs=1e-6)
-    assert found[0].measures == pytest.approx(served(1).measures, rel=1e-5)
+    assert np.array_equal(found[0].outputs, served(1).outputs)
+    assert np.array_equal(found[0].measures, served(1).measures)
 
 
 def test_a_line_that_a_crash_cut_is_passed_over_and_the_next_is_whole(tmp_path):
@@ -107,3 +107,34 @@ def test_corrections_are_bounded_and_none_is_thrown_away(tmp_path):
     with pytest.raises(AffinageError, match="bound of 1 MB"):
         log.correct("b" * 64, "x.jpg", "cat", "dog", "2026-01-01")
     assert log.corrections.read_text().splitlines()[1].startswith("a" * 64)
+
+
+class Full:
+    """A file on a disk that takes so many bytes and no more."""
+
+    def __init__(self, path, room):
+        self._file, self._room = path.open("a+b", buffering=0), room
+
+    def __getattr__(self, name):
+        return getattr(self._file, name)
+
+    def write(self, data):
+        return self._file.write(data[: self._room])
+
+
+def test_a_line_that_finds_no_room_leaves_nothing_behind(tmp_path):
+    file = tmp_path / "lines"
+    file.write_bytes(b"whole\n")
+    full = Full(file, room=3)
+    with pytest.raises(OSError, match="No space left"):
+        _append(full, b"a line\n")
+    full.close()
+    assert file.read_bytes() == b"whole\n"
+
+
+def test_a_table_that_a_full_disk_left_empty_gets_its_header(tmp_path):
+    log = PredictionLog(tmp_path)
+    log.corrections.touch()
+    log.correct("a" * 64, "x.jpg", "cat", "dog", "2026-01-01")
+    with log.corrections.open(newline="") as file:
+        assert [row["label"] for row in csv.DictReader(file)] == ["dog"]

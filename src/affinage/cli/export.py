@@ -50,6 +50,10 @@ def export(
             metavar="POINTS", min=0, max=100, help="What bf16 and int8 may cost, points of 100."
         ),
     ] = 0.5,
+    surely: Annotated[
+        bool,
+        typer.Option("--surely", help="Hold the upper end of the loss's interval to --max-loss."),
+    ] = False,
     images: Annotated[
         int, typer.Option(metavar="N", min=1, help="Validation images to prove it on at most.")
     ] = 500,
@@ -90,6 +94,7 @@ def export(
             model_format=format_.value,
             precision=precision.value,
             max_loss=max_loss,
+            surely=surely,
             images=images,
             batch=batch,
             speed=speed,

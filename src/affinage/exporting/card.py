@@ -130,10 +130,11 @@ def lost_in_words(loss: Loss) -> str:
     """Return what a lower precision costs, as a sentence."""
     unit = "% of it" if loss.metric == "mae" else "points"
     name = loss.metric.replace("_", " ")
+    held = " at the upper end" if loss.surely else ""
     return (
         f"{name}: {_number(loss.before.value)} before, {_number(loss.after.value)} after; lost "
         f"{_signed(loss.lost.value)} {unit} ({_signed(loss.lost.low)} to {_signed(loss.lost.high)}, "
-        f"paired, {loss.lost.n:,} images; {loss.allowed:g} allowed)."
+        f"paired, {loss.lost.n:,} images; {loss.allowed:g} allowed{held})."
     )
 
 

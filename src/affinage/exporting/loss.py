@@ -16,7 +16,13 @@ Numbers = NDArray[np.float64]
 
 
 def loss_of(
-    reading: Reading, trained: Numbers, exported: Numbers, targets: Numbers, *, allowed: float
+    reading: Reading,
+    trained: Numbers,
+    exported: Numbers,
+    targets: Numbers,
+    *,
+    allowed: float,
+    surely: bool = False,
 ) -> Loss:
     """Return what the exported model loses on the same images, with a paired interval.
 
@@ -26,6 +32,7 @@ def loss_of(
         exported: Outputs of the exported one.
         targets: Truth: an index (n,) for `classify`, else (n, labels).
         allowed: Points of 100, or percent of the mean absolute error.
+        surely: Whether the upper end of the interval is held to that, and not the value itself.
     """
     before, after = (scores(reading, rows, targets) for rows in (trained, exported))
     return Loss(
@@ -34,6 +41,7 @@ def loss_of(
         after=_estimate(reading, after),
         lost=_lost(reading, before, after),
         allowed=allowed,
+        surely=surely,
     )
 
 

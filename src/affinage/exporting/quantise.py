@@ -132,7 +132,7 @@ def _first_that_serves(shop: "_Workshop", judge: Judge, max_loss: float, say: Sa
     best: _Found | None = None
     for way in _WAYS:
         graph = shop.make(way)
-        lost = _lost(judge(graph))
+        lost = judge(graph).counted
         tried.append(f"{way.name}: {lost:+.2f}")
         say(f"int8, {tried[-1]} lost")
         if best is None or lost < best.lost:
@@ -153,7 +153,7 @@ def _with_fallback(
     while count <= len(groups) // 2 and found.lost > max_loss:
         kept = tuple(name for group in groups[:count] for name in group)
         graph = shop.make(found.way, kept=kept)
-        lost = _lost(judge(graph))
+        lost = judge(graph).counted
         found.tried.append(f"{len(kept)} layers left in fp32: {lost:+.2f}")
         say(f"int8, {found.tried[-1]} lost")
         if lost < found.lost:
@@ -178,10 +178,6 @@ def _ranked(shop: "_Workshop", way: _Way, threads: int) -> list[list[str]]:
         return float(np.square(features(alone) - exact).mean())
 
     return sorted(groups, key=moved, reverse=True)
-
-
-def _lost(loss: Loss) -> float:
-    return float("inf") if loss.lost.value is None else loss.lost.value
 
 
 def _batch_of(graph: Any) -> int:

@@ -108,6 +108,7 @@ class Loss:
         lost: The paired difference, positive where the exported model is worse: points of 100, or for
             the mean absolute error percent of it.
         allowed: What it may be at most.
+        surely: Whether the upper end of the interval of `lost` is held against `allowed`; else its value.
     """
 
     metric: str
@@ -115,6 +116,13 @@ class Loss:
     after: Estimate
     lost: Estimate
     allowed: float
+    surely: bool = False
+
+    @property
+    def counted(self) -> float:
+        """What is held against `allowed`; infinite where nothing was measured."""
+        counted = self.lost.high if self.surely else self.lost.value
+        return float("inf") if counted is None else counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

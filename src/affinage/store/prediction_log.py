@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from affinage.errors import AffinageError, RunError
 from affinage.records.served import Served
@@ -119,14 +120,14 @@ class PredictionLog:
         with self._lock, _told(self.path):
             make_folder(self.path)
             self._check_room()
-            text = StringIO()
-            writer = csv.writer(text, lineterminator="\n")
-            if not self.corrections.exists():
-                writer.writerow(["image", "name", "said", "label", "at"])
-            writer.writerow([image, name, said, label, at])
-            with self.corrections.open("ab") as handle:
-                handle.write(text.getvalue().encode())
-                handle.flush()
+            with self.corrections.open("a+b", buffering=0) as handle:
+                end = _ended(handle)
+                text = StringIO()
+                writer = csv.writer(text, lineterminator="\n")
+                if not handle.tell():
+                    writer.writerow(["image", "name", "said", "label", "at"])
+                writer.writerow([image, name, said, label, at])
+                _append(handle, end + text.getvalue().encode())
                 os.fsync(handle.fileno())
 
     def _check_room(self) -> None:
@@ -144,9 +145,7 @@ class PredictionLog:
             held = handle.tell()
             if held and not alone and held + len(data) > self._bytes // FILES:
                 return False
-            written = handle.write(end + data)
-        if written < len(end + data):  # What follows ends the line that was cut.
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            _append(handle, end + data)
         return True
 
     def _opened(self) -> FileIO:
@@ -173,6 +172,19 @@ def _ended(handle: FileIO) -> bytes:
     return b"" if handle.read(1) == b"\n" else b"\n"
 
 
+def _append(handle: FileIO, data: bytes) -> None:
+    """Append all of it, or nothing where there is no room for all."""
+    held = handle.seek(0, os.SEEK_END)
+    try:
+        if handle.write(data) == len(data):
+            return
+    except OSError:
+        handle.truncate(held)
+        raise
+    handle.truncate(held)
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
 def _plain(one: Served) -> dict[str, Any]:
     return {
         "format": FORMAT,
@@ -181,11 +193,19 @@ def _plain(one: Served) -> dict[str, Any]:
         "name": one.name,
         "bundle": one.bundle,
         "label": one.label,
-        "outputs": [round(value, 6) for value in one.outputs.tolist()],
-        "measures": [float(f"{value:.6g}") for value in one.measures.tolist()],
+        "outputs": _exact(one.outputs),
+        "measures": _exact(one.measures),
         "features": base64.b64encode(one.features.astype("<f2").tobytes()).decode(),
         "notes": list(one.notes),
     }
+
+
+def _exact(values: NDArray[np.float32]) -> list[float]:
+    """Return numbers in as many digits as tell one float32 from the next.
+
+    In fewer, what ties with the baseline would tie no longer, and a test of ranks would take that for drift.
+    """
+    return [float(f"{value:.9g}") for value in values.tolist()]
 
 
 def _served(line: dict[str, Any]) -> Served:

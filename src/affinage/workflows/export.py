@@ -83,6 +83,7 @@ def export(
     model_format: ModelFormat = "onnx",
     precision: Precision = "fp32",
     max_loss: float = MAX_LOSS,
+    surely: bool = False,
     images: int = PROVED_ON,
     batch: int | None = None,
     speed: bool = True,
@@ -97,6 +98,7 @@ def export(
         model_format: What reads it: ONNX Runtime, OpenVINO, or PyTorch.
         precision: What it computes in; bf16 and int8 are held to `max_loss`.
         max_loss: Points of 100 that a lower precision may cost, or percent of the mean absolute error.
+        surely: Hold the upper end of the loss's interval to `max_loss`, and not the loss as measured.
         images: Validation images to prove it on at most, from 1.
         batch: Images of every pass, for devices that want fixed shapes; None for any number.
         speed: Measure size, memory and latency on this machine too.
@@ -123,6 +125,7 @@ def export(
         draft=_draft(trained, data, model_format, precision, batch),
         proved_on=data.validation[:images],
         max_loss=max_loss,
+        surely=surely,
         speed=speed,
     )
     bundle = write_bundle(path, work.fill)
@@ -150,6 +153,7 @@ class _Export:
     draft: Bundle
     proved_on: list[Item]
     max_loss: float
+    surely: bool
     speed: bool
 
     def fill(self, folder: BundleFolder) -> Filled:
@@ -222,9 +226,10 @@ class _Export:
         if self.draft.precision == "fp32":
             return None
         loss = loss_of(
-            self.draft.reading, proof.trained, proof.exported, self._truth(), allowed=self.max_loss
-        )
-        if loss.lost.value is None or loss.lost.value > self.max_loss:
+            self.draft.reading, proof.trained, proof.exported, self._truth(),
+            allowed=self.max_loss, surely=self.surely,
+        )  # fmt: skip
+        if loss.counted > self.max_loss:
             raise ModelError(
                 f"{self.draft.precision} costs too much: {lost_in_words(loss)} No bundle was written.",
                 remedy="Allow more with --max-loss, or export with --precision fp32.",
@@ -257,7 +262,9 @@ class _Export:
 
         def judge(other: Any) -> Loss:
             rows = outputs_of(other, views, threads=threads, batch=batch)
-            return loss_of(self.draft.reading, exact, rows, truth, allowed=self.max_loss)
+            return loss_of(
+                self.draft.reading, exact, rows, truth, allowed=self.max_loss, surely=self.surely
+            )
 
         return judge
 

@@ -21,6 +21,7 @@ from affinage.serving.counters import Counters
 from affinage.serving.guarding import LOOPBACK, Guard
 from affinage.serving.launching import launch, listening
 from affinage.serving.limits import Limits
+from affinage.serving.memory import give_back
 from affinage.serving.service import Parts
 from affinage.store.bundle import BundleFolder
 from affinage.store.prediction_log import PredictionLog
@@ -118,6 +119,7 @@ def serve(
         RecipeError: If a setting is out of range.
         AffinageError: If the port is taken.
     """
+    give_back()
     told = reporter or Silent()
     asked = settings or ServeSettings()
     settings = with_token(asked)
