@@ -25,26 +25,24 @@ BEST = 5
 def isolation(study: StudyRecord, said: Answer, shown: Figures) -> Iterator[Chart]:
     """Yield each arm's confirmed score with its interval, over the arms, or over a number that they are."""
     places, name = _places(study)
+    known = [place for place, arm in enumerate(said.arms) if arm.confirmed.value is not None]
+    known.sort(key=lambda place: said.arms[place].confirmed.value or 0.0, reverse=shown.rising)
     lines = []
-    for place, arm in zip(places, said.arms, strict=True):
+    for drawn in sorted(known[:MOST_ARMS_DRAWN]):
+        arm = said.arms[drawn]
         one = arm.confirmed
-        if one.value is not None:
-            ends = [one.low, one.value, one.high] if one.low is not None else [one.value]
-            lines.append(
-                Line(
-                    name=arm.name,
-                    points=tuple((place, shown.plain(end)) for end in ends if end is not None),
-                )
-            )
+        ends = [one.low, one.value, one.high] if one.low is not None else [one.value]
+        bar = tuple((places[drawn], shown.plain(end)) for end in ends if end is not None)
+        lines.append(Line(name=arm.name, points=bar))
     if lines:
         yield Chart(
             title="Isolation plot: the best of each on fresh seeds",
             x=name,
             y=shown.axis(study.question.metric),
-            lines=tuple(lines[:MOST_ARMS_DRAWN]),
+            lines=tuple(lines),
             caption="Bars are 95 % intervals over images and seeds, of each alone: the table above compares "
             "in pairs, which is far sharper."
-            + (f" The first {MOST_ARMS_DRAWN} are drawn." if len(lines) > MOST_ARMS_DRAWN else ""),
+            + (f" The best {MOST_ARMS_DRAWN} are drawn." if len(known) > MOST_ARMS_DRAWN else ""),
             log_x=min(places) > 0 and max(places) / min(places) >= 20,
         )
 

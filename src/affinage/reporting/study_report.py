@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from affinage.records.answer import Answer, ArmResult
+from affinage.records.answer import Answer
 from affinage.records.layer_histogram import LayerHistogram
 from affinage.records.question import Span
 from affinage.records.report import (
@@ -31,9 +31,10 @@ from affinage.reporting.study_charts import (
 from affinage.reporting.study_curves import curves_section
 from affinage.reporting.study_figures import Figures
 from affinage.reporting.study_layers import layers_section
+from affinage.reporting.study_run import what_was_run
 from affinage.reporting.study_search import searched
 from affinage.reporting.titles import AT_A_GLANCE, FINDINGS
-from affinage.reporting.words import NOTHING, number
+from affinage.reporting.words import NOTHING
 
 
 def study_report(
@@ -61,7 +62,7 @@ def study_report(
         sections += [
             Section(title="What was seen", blocks=tuple(_seen(study, said, shown))),
             *searched(study, said, shown),
-            Section(title="What was run", blocks=tuple(_run(study, said, shown))),
+            Section(title="What was run", blocks=(what_was_run(study, said, shown),)),
         ]
         sections += [*curves_section(study, said, curves, shown), *layers_section(*layers)]
         if said.findings:
@@ -249,28 +250,6 @@ def _curve(said: Answer, shown: Figures) -> Table:
         "chance does to the points, not that the law might not hold so far out.",
         numeric=(0, 2),
     )
-
-
-def _run(study: StudyRecord, said: Answer, shown: Figures) -> Iterator[Block]:
-    yield Table(
-        columns=("", "tuned to", "best of exploration", "on fresh seeds [95 %]", "std over seeds", "tried",
-                 "failed", "s a trial"),
-        rows=tuple(_arm(arm, shown) for arm in said.arms),
-        caption="The best of exploration is too good by luck: it is the best of several. Fresh seeds are not."
-        if study.question.nuisance
-        else "",
-        numeric=(2, 3, 4, 5, 6, 7),
-    )  # fmt: skip
-
-
-def _arm(arm: ArmResult, shown: Figures) -> tuple[str, ...]:
-    best = ", ".join(
-        f"{key} = {number(value) if isinstance(value, float) else value}" for key, value in arm.best
-    )
-    return (
-        arm.name, best or NOTHING, shown.score(arm.explored), shown.estimate(arm.confirmed),
-        shown.score(arm.spread), str(arm.tried or NOTHING), str(arm.failed), f"{arm.seconds:.2g}",
-    )  # fmt: skip
 
 
 def _failed(study: StudyRecord) -> list[Section]:

@@ -166,8 +166,9 @@ def _sentence(
     size = amount(announced.smallest, metric)
     match says:
         case "helps" | "hurts":
-            small = asked and effect.value is not None and abs(effect.value) < announced.smallest
-            less = f"; less than the {size} that were to matter" if small else ""
+            small = effect.value is not None and abs(effect.value) < announced.smallest
+            told = "that were to matter" if asked else "that this study set out to find"
+            less = f"; less than the {size} {told}" if small else ""
             return f"'{name}' {says} against '{against}': {figures}{less}."
         case "no difference":
             return f"'{name}' against '{against}': no difference larger than {size} ({figures})."
@@ -223,6 +224,6 @@ def shown(effect: Estimate, metric: Metric) -> str:
         digits = 2
     value = f"{scale * effect.value:+.{digits}f}{unit}"
     if effect.low is None or effect.high is None:
-        return f"{value}, no interval from one seed"
+        return f"{value}, no interval from one seed".replace("-", "−")
     ends = f"{scale * effect.low:+.{digits}f}, {scale * effect.high:+.{digits}f}"
     return f"{value} [{ends}]".replace("-", "−")

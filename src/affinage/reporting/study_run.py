@@ -1,0 +1,47 @@
+"""What a study has run, arm by arm, as a table of its page."""
+
+from affinage.records.answer import Answer, ArmResult
+from affinage.records.report import Table
+from affinage.records.study import StudyRecord
+from affinage.reporting.study_figures import Figures
+from affinage.reporting.words import NOTHING, number
+
+COLUMNS = (
+    "", "on fresh seeds [95 %]", "std over seeds", "failed", "s a trial", "tuned to", "best of exploration",
+    "tried",
+)  # fmt: skip
+TUNED = 3
+"""So many of them, the last, are for tuned arms only."""
+
+
+def what_was_run(study: StudyRecord, said: Answer, shown: Figures) -> Table:
+    """Return what each arm scored and cost; what it was tuned to, where something was.
+
+    Args:
+        study: As read from its folder.
+        said: Its answer.
+        shown: How figures read.
+    """
+    kept = len(COLUMNS) - (0 if study.question.nuisance else TUNED)
+    return Table(
+        columns=COLUMNS[:kept],
+        rows=tuple(_row(arm, shown)[:kept] for arm in said.arms),
+        numeric=(1, 2, 3, 4),
+        caption="The best of exploration is too good by luck: it is the best of several. Fresh seeds are not."
+        if study.question.nuisance
+        else "",
+    )
+
+
+def _row(arm: ArmResult, shown: Figures) -> tuple[str, ...]:
+    best = ", ".join(
+        f"{key} = {number(value) if isinstance(value, float) else value}" for key, value in arm.best
+    )
+    return (
+        arm.name, shown.estimate(arm.confirmed), shown.score(arm.spread), str(arm.failed),
+        _seconds(arm.seconds), best or NOTHING, shown.score(arm.explored), str(arm.tried or NOTHING),
+    )  # fmt: skip
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.2g}" if value < 10 else f"{value:.0f}"
