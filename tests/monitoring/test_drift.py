@@ -3,7 +3,7 @@ import pytest
 
 from affinage.errors import DataError
 from affinage.monitoring.baselines import compared_with
-from affinage.monitoring.drift import alarming, differences
+from affinage.monitoring.drift import OF_WINDOW, alarming, differences
 from affinage.records.bundle import MEASURES, Baseline, BaselinePart
 from affinage.records.seen import LOOKS, Seen
 
@@ -58,7 +58,7 @@ def test_the_same_window_gives_the_same_answer(compared):
 def test_what_is_slight_raises_no_alarm_however_sure(compared):
     window = seen(np.random.default_rng(3), 100)
     found = differences(compared, window, seed=0, shuffles=199)
-    slight = [one for one in found if one.slight]
+    slight = [one for one in found if one.slight(OF_WINDOW)]
     assert slight
     assert not set(alarming(found, 1.0)) & set(slight)
 

@@ -77,6 +77,14 @@ def test_a_shift_is_told_with_its_windows_and_what_changed(bundle, log, usual):
     assert "brightness" in text
 
 
+def test_windows_are_judged_together_too(bundle, log):
+    log.append(lines(bundle, part(range(900, 1200))))
+    result = monitor(bundle, log.path, window=100, to_label=0)
+    assert (result.together.images, result.together.number) == (300, 3)
+    assert not result.together.alarm
+    assert "last 300 together" in to_markdown(monitor_report(result))
+
+
 def test_what_resembles_nothing_makes_the_accuracy_unknown(bundle, log, usual):
     seen = lines(bundle, usual)
     strange = [

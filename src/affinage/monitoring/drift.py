@@ -25,11 +25,27 @@ Kind = Literal["look", "features", "predictions", "confidence"]
 FEWEST = 30
 """Images below which a window is not judged: only the grossest shift would show."""
 
-SLIGHT_GAP, SLIGHT_AREA, SLIGHT_SHARE = 0.15, 0.6, 0.1
-"""What is smaller is not told, however sure: a baseline of some hundred images is itself that far from the
-place it was drawn from. Of a gap between distributions, of the area under the classifier's curve, and of the
-share of answers that move to other classes."""
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Least:
+    """What is smaller is not told, however sure.
+
+    A baseline of some hundred images is itself as far from the place it was drawn from.
+
+    Attributes:
+        gap: Between two distributions.
+        area: Under the classifier's curve.
+        share: Of the answers that move to other classes.
+    """
+
+    gap: float
+    area: float
+    share: float
+
+
+OF_WINDOW = Least(gap=0.15, area=0.6, share=0.1)
+OF_MANY = Least(gap=0.1, area=0.56, share=0.07)
+"""Of one window, and of many together: there chance moves less."""
 
 LABELS = 20
 """Labels that may stand together, the most frequent ones, whose numbers are compared one by one."""
@@ -58,11 +74,12 @@ class Difference:
     here: float | None = None
     there: float | None = None
 
-    @property
-    def slight(self) -> bool:
-        """Whether it is too small to be told, however sure."""
-        least = {"classifier": SLIGHT_AREA, "kernel": 0.0, "classes": SLIGHT_SHARE}
-        return self.size < least.get(self.name, SLIGHT_GAP)
+    def slight(self, least: "Least") -> bool:
+        """Return whether it is too small to be told, however sure."""
+        if self.name == "kernel":
+            return False
+        sizes = {"classifier": least.area, "classes": least.share}
+        return self.size < sizes.get(self.name, least.gap)
 
 
 def differences(
@@ -95,17 +112,20 @@ def differences(
     answers = _answers(compared.answers, window, seed=seed, shuffles=shuffles)
     families = bool(inputs) + bool(answers)
     found = [_times(one, families) for one in (*inputs, *answers)]
-    return tuple(sorted(found, key=lambda one: (one.p, one.slight, one.name)))
+    return tuple(sorted(found, key=lambda one: (one.p, one.slight(OF_WINDOW), one.name)))
 
 
-def alarming(found: tuple[Difference, ...], rate: float) -> tuple[Difference, ...]:
+def alarming(
+    found: tuple[Difference, ...], rate: float, least: Least = OF_WINDOW
+) -> tuple[Difference, ...]:
     """Return the differences that raise an alarm.
 
     Args:
         found: From `differences`.
         rate: Share of windows without shift in which there may be an alarm, in (0, 1).
+        least: What is smaller raises none.
     """
-    return tuple(one for one in found if one.p <= rate and not one.slight)
+    return tuple(one for one in found if one.p <= rate and not one.slight(least))
 
 
 def _family(baseline: Seen, window: Seen, *, seed: int, shuffles: int) -> list[Difference]:
@@ -145,7 +165,7 @@ def _answers(baseline: Seen, window: Seen, *, seed: int, shuffles: int) -> list[
     members = memberships(len(baseline), len(window), seed=seed + 1, shuffles=shuffles)
     if not window.exclusive or answers.shape[1] < 2:
         return _each_label(answers, members)
-    sure = answers.max(axis=1)
+    sure = answers.max(axis=1).round(4)  # Its last digits depend on how many are computed together.
     statistics = {"classes": shares_apart(answers.argmax(axis=1)), "confidence": largest_gap(sure)}
     judged = judge(statistics, members)
     n = len(baseline)

@@ -20,6 +20,7 @@ _WORDS = {
 
 def tell(
     windows: Sequence[WindowJudged],
+    together: WindowJudged | None = None,
     *,
     rate: float,
     validation: Estimate,
@@ -31,13 +32,14 @@ def tell(
 
     Args:
         windows: Judged.
+        together: The windows as one, where there are several.
         rate: Of false alarms.
         validation: Accuracy there; empty for other tasks.
         accuracy: Estimated without labels.
         unlike: Share of all images that resembles nothing in the baseline.
         strange: Images that do.
     """
-    yield from _drift(windows, rate)
+    yield from _drift(windows, together, rate)
     yield from _fallen(validation, accuracy)
     yield from _unlike(unlike, strange, asked=validation.n > 0)
 
@@ -61,23 +63,31 @@ def described(changed: Changed) -> str:
     return f"{changed.name}{medians} (the distributions are {changed.size:.2f} of 1 apart)"
 
 
-def _drift(windows: Sequence[WindowJudged], rate: float) -> Iterator[Finding]:
+def _drift(
+    windows: Sequence[WindowJudged], together: WindowJudged | None, rate: float
+) -> Iterator[Finding]:
     loud = [window for window in windows if window.alarm]
-    expected = rate * len(windows)
-    if not loud:
+    if loud:
+        spoken = (
+            f"{len(loud)} of {len(windows)} windows differ from the baseline; without any shift"
+            f" {rate * len(windows):.1f} would, on average"
+        )
+    elif together is not None and together.alarm:
+        loud = [together]
+        spoken = (
+            f"too little for any of {len(windows)} windows to show, but their last"
+            f" {together.images} images together differ from the baseline; without any shift that has"
+            f" a chance of {together.p:.2g}"
+        )
+    else:
         return
-    spoken = (
-        f"{len(loud)} of {len(windows)} windows differ from the baseline; without any shift"
-        + (f" {expected:.1f} would, on average")
-    )
     inputs = [one for window in loud for one in window.changed if one.kind in ("look", "features")]
     answers = [
         one for window in loud for one in window.changed if one.kind not in ("look", "features")
     ]
     last = loud[-1]
-    where = (
-        f"the last one: window {last.number}, {last.since} to {last.until}, {last.images} images"
-    )
+    where = "the images" if last is together else f"the last one: window {last.number}"
+    where += f", {last.since} to {last.until}, {last.images} images"
     if inputs:
         yield Finding(
             code="input-drift",

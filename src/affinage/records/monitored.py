@@ -33,7 +33,7 @@ class WindowJudged:
     """Images in a row, judged together.
 
     Attributes:
-        number: 1 for the first.
+        number: 1 for the first; of windows judged together that of the last.
         since: Time of its first image.
         until: Time of its last image.
         images: How many.
@@ -91,6 +91,8 @@ class MonitorResult:
         false_alarms: Share of windows without shift that may raise an alarm.
         compared: Images of the baseline, in words.
         windows: In the order of time; the images after the last full one are not judged.
+        together: The last images of all windows as one, which shows what is too little for each of them;
+            None where there are fewer than two windows.
         validation: Accuracy on the validation part, as the bundle knows it; empty for other tasks.
         accuracy: Estimated without labels over all images; empty where it cannot be.
         known: Whether that estimate can be relied on.
@@ -111,6 +113,7 @@ class MonitorResult:
     false_alarms: float
     compared: str
     windows: tuple[WindowJudged, ...]
+    together: WindowJudged | None
     validation: Estimate
     accuracy: Estimate
     known: bool

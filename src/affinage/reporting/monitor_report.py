@@ -1,6 +1,6 @@
 """The report of a monitored model: alarms, an accuracy without labels, what to label next."""
 
-from affinage.records.monitored import MonitorResult
+from affinage.records.monitored import MonitorResult, WindowJudged
 from affinage.records.report import (
     Block,
     Chart,
@@ -111,18 +111,9 @@ def _windows(result: MonitorResult) -> tuple[Block, ...]:
     if not result.windows:
         return (Text(paragraphs=("There is no full window yet.",)),)
     shown = result.windows[-_WINDOWS:]
-    rows = tuple(
-        (
-            str(one.number),
-            moment(one.until),
-            "alarm" if one.alarm else "quiet",
-            f"{one.p:.2g}",
-            ", ".join(dict.fromkeys(change.name for change in one.changed)) or NOTHING,
-            estimated(one.unlike),
-            estimated(one.accuracy),
-        )
-        for one in shown
-    )
+    rows = tuple(_row(one, str(one.number)) for one in shown)
+    if result.together is not None:
+        rows = (*rows, _row(result.together, f"last {result.together.images} together"))
     columns = ("window", "until", "", "p", "changed", "unlike", "accuracy, estimated")
     table = Table(columns=columns, rows=rows, numeric=(0, 3, 5, 6))
     points = tuple(
@@ -135,3 +126,15 @@ def _windows(result: MonitorResult) -> tuple[Block, ...]:
         lines=(Line(name="estimated", points=points),),
     )  # fmt: skip
     return (chart, table)
+
+
+def _row(one: WindowJudged, name: str) -> tuple[str, ...]:
+    return (
+        name,
+        moment(one.until),
+        "alarm" if one.alarm else "quiet",
+        f"{one.p:.2g}",
+        ", ".join(dict.fromkeys(change.name for change in one.changed)) or NOTHING,
+        estimated(one.unlike),
+        estimated(one.accuracy),
+    )

@@ -13,7 +13,15 @@ from affinage.metrics.intervals import wilson
 from affinage.monitoring.accuracy import Unlabelled, estimate_accuracy
 from affinage.monitoring.baselines import compared_with
 from affinage.monitoring.choosing import Why, choose
-from affinage.monitoring.drift import FEWEST, Difference, alarming, differences
+from affinage.monitoring.drift import (
+    FEWEST,
+    OF_MANY,
+    OF_WINDOW,
+    Difference,
+    Least,
+    alarming,
+    differences,
+)
 from affinage.monitoring.reading import given, right_on, seen_by_log
 from affinage.monitoring.telling import UNKNOWABLE, tell
 from affinage.monitoring.unlike import loneliness, share_unlike
@@ -27,6 +35,9 @@ from affinage.store.bundle import BundleFolder
 from affinage.store.files import write_text
 from affinage.store.prediction_log import PredictionLog
 from affinage.workflows.reporter import Reporter, Silent
+
+TOGETHER = 1000
+"""Images at most, the last ones, that windows are judged together on."""
 
 _NOTHING = Estimate(value=None, low=None, high=None, n=0)
 _REASONS: dict[Why, str] = {
@@ -80,6 +91,11 @@ def monitor(
     rest = lines if not windows and len(lines) >= FEWEST else []
     if rest:  # Less than a window: judged as it is, with less power.
         windows.append(watch.judge(rest, 1, false_alarms))
+    together = None
+    if len(windows) > 1:
+        told.say("judging the windows together")
+        last = lines[: len(windows) * window][-max(TOGETHER, 2 * window) :]
+        together = watch.judge(last, len(windows), false_alarms, OF_MANY)
     recent = _unique(lines[-max(5 * window, 1000) :])
     overall, unlike = watch.estimate(recent)
     chosen = watch.choose(recent, to_label)
@@ -97,6 +113,7 @@ def monitor(
         false_alarms=false_alarms,
         compared=watch.words,
         windows=tuple(windows),
+        together=together,
         validation=overall.on_validation if record.reading.task == "classify" else _NOTHING,
         accuracy=overall.estimate,
         known=known,
@@ -106,7 +123,8 @@ def monitor(
         to_label=chosen,
         findings=tuple(
             tell(
-                windows, rate=false_alarms, accuracy=overall.estimate, unlike=unlike, strange=strange,
+                windows, together, rate=false_alarms, accuracy=overall.estimate, unlike=unlike,
+                strange=strange,
                 validation=overall.on_validation if record.reading.task == "classify" else _NOTHING,
             )
         ),
@@ -151,7 +169,9 @@ class _Watch:
             f"{inputs:,} {parts} images (looks, features), {answers:,} validation images (answers)"
         )
 
-    def judge(self, served: Sequence[Served], number: int, rate: float) -> WindowJudged:
+    def judge(
+        self, served: Sequence[Served], number: int, rate: float, least: Least = OF_WINDOW
+    ) -> WindowJudged:
         """Return a window against the baseline; an image that comes again counts once."""
         rows = _unique(served)
         accuracy, unlike = self.estimate(rows)
@@ -159,7 +179,7 @@ class _Watch:
         if len(rows) >= FEWEST:
             seen = seen_by_log(rows, exclusive=self.exclusive)
             found = differences(self.compared, seen, seed=self.seed + number)
-        loud = alarming(found, rate)
+        loud = alarming(found, rate, least)
         return WindowJudged(
             number=number,
             since=served[0].at,
