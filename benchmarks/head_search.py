@@ -37,6 +37,9 @@ PENALTY, LOW, HIGH = "penalty", 1e-4, 10.0
 HELD = 0.25
 """Share of the images that are scored."""
 
+ROUNDING = 1e-6
+"""KerasTuner's scores are of single precision."""
+
 EXPLORED = 8
 """Settings of ours that are spread evenly, before those that are chosen by what was seen."""
 
@@ -199,4 +202,4 @@ def _summary(course: list[Step]) -> dict[str, float]:
 
 def _reached(course: list[Step], score: float) -> float | None:
     """Return after how many seconds a search had a score; None where it never had."""
-    return next((step.seconds for step in course if step.best >= score), None)
+    return next((step.seconds for step in course if step.best >= score - ROUNDING), None)

@@ -6,6 +6,7 @@ from affinage.records.answer import Answer
 from affinage.records.report import Block, Chart, Line, Section, Table
 from affinage.records.study import ArmCurve, StudyRecord
 from affinage.reporting.study_figures import Figures
+from affinage.reporting.study_run import seconds_of
 from affinage.reporting.words import NOTHING, number
 
 MOST_DRAWN = 6
@@ -51,7 +52,7 @@ def _reached(study: StudyRecord, said: Answer, found: Sequence[ArmCurve], shown:
                 named[arm].name, shown.score(last), shown.score(curve.points[-1][1]),
                 NOTHING if last is None else shown.size(abs(last - curve.points[-1][1])),
                 "never" if epochs is None else number(epochs),
-                NOTHING if seconds is None else f"{seconds:.2g}",
+                NOTHING if seconds is None else seconds_of(seconds),
             )
         )  # fmt: skip
     series = validation[first].series

@@ -39,9 +39,10 @@ def _row(arm: ArmResult, shown: Figures) -> tuple[str, ...]:
     )
     return (
         arm.name, shown.estimate(arm.confirmed), shown.score(arm.spread), str(arm.failed),
-        _seconds(arm.seconds), best or NOTHING, shown.score(arm.explored), str(arm.tried or NOTHING),
+        seconds_of(arm.seconds), best or NOTHING, shown.score(arm.explored), str(arm.tried or NOTHING),
     )  # fmt: skip
 
 
-def _seconds(value: float) -> str:
+def seconds_of(value: float) -> str:
+    """Return seconds in two digits, or as whole ones."""
     return f"{value:.2g}" if value < 10 else f"{value:.0f}"
