@@ -311,3 +311,8 @@ def test_classes_that_never_come_are_noted_beside_images_that_come_again_and_aga
     codes = found(replace(SICK[code], inputs=(again,)))
     assert codes["repeated-inputs"] == "warning"
     assert codes[code] == "note"
+
+
+def test_softmax_over_one_output_is_told_whatever_the_loss():
+    one = changed(LOSS, name="binary_cross_entropy", activation="softmax", outputs=1)
+    assert found(sick(objectives=one))["outputs-do-not-fit-classes"] == "warning"

@@ -136,6 +136,12 @@ def stretched(signals: Signals) -> Answered:
 def outputs_for_classes(signals: Signals) -> Answered:
     """The number of outputs is not that of the classes."""
     objective, targets = trained_objective(signals), targets_of(signals)
+    if objective is not None and (objective.outputs, objective.activation) == (1, "softmax"):
+        return Found(
+            subject="Softmax over one single output is 1 for every image: nothing can be learnt.",
+            remedy="Use a sigmoid with binary cross-entropy, or one output per class with softmax.",
+            grade="fact",
+        )
     if objective is None or objective.outputs is None or targets is None or not targets.by_class:
         return Unchecked("outputs or classes are not known")
     present = sum(1 for n in targets.by_class if n)
