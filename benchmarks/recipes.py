@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import affinage
+from affinage.records.estimate import Estimate
 from affinage.records.shipped import Expected, ShippedRecipe
 from affinage.workflows.recipes import list_recipes
 from affinage.workflows.reporter import Silent
@@ -41,13 +42,20 @@ def _held(samples: Path, recipe: ShippedRecipe, score: Expected) -> str:
             recipe=recipe.name, settings=[f"compute.threads={THREADS}"] if THREADS else [],
             reporter=Silent(),
         )  # fmt: skip
-        now = getattr(run.evaluation["test"], score.metric)
+        now = _scored(run.evaluation["test"], score.metric)
     said = (
         f"{score.metric} {now.value:.3f} [{now.low:.3f}, {now.high:.3f}], n = {now.n:,}; "
         f"{time.monotonic() - wall:.0f} s, {_processor_seconds() - processor:.0f} s of processor time"
     )
     held = score.low <= now.value <= score.high
     return f"{said}: {'holds' if held else 'DOES NOT HOLD'} ({score.low:.3f} to {score.high:.3f})"
+
+
+def _scored(evaluation: Any, metric: str) -> Estimate:
+    """Return a score by its name: `accuracy`, or `RBC.mae` of one class that is counted."""
+    name, _, score = metric.rpartition(".")
+    found: Estimate = getattr(evaluation.per_class[name] if name else evaluation, score)
+    return found
 
 
 def _processor_seconds() -> float:

@@ -1,4 +1,5 @@
 import gc
+import time
 import warnings
 import weakref
 from dataclasses import replace
@@ -157,6 +158,23 @@ def test_the_trial_says_how_many_predictions_change(model, items, monkeypatch):
     assert "and more" not in found["onnxruntime"].failed
     assert len(said) == 3
     assert not engines._ready.get(fresh), "engines that were not the fastest are held"
+
+
+def test_trials_end_when_pytorch_would_have_been_through(model, items, monkeypatch):
+    def slow(frozen, *, precision):
+        time.sleep(1.0)
+        return MAKERS[0].build(frozen, precision="fp32")
+
+    makers = [
+        replace(maker_of(name), build=slow, missing=lambda: "", start_seconds=0.0)
+        for name in ("openvino", "onnxruntime")
+    ]
+    made = {maker.name: maker for maker in (MAKERS[0], *makers)}
+    monkeypatch.setattr(choosing, "MAKERS", tuple(made.values()))
+    monkeypatch.setattr(engines, "maker_of", made.__getitem__)
+    said = []
+    try_engines(model, items, ENGINE, labels=None, missing=1, told=said.append)
+    assert len(said) == 1
 
 
 def test_an_engine_that_starts_longer_than_it_could_save_is_not_tried(model, items):

@@ -63,8 +63,10 @@ def try_engines(
     )
     plain, reference = _timed(MAKERS[0], model, batches, engine)
     kinds = labels[order] if labels is not None else _kinds(reference)
-    trials = [plain]
+    trials, began = [plain], time.perf_counter()
     for maker in MAKERS[1:]:
+        if time.perf_counter() - began > missing * plain.image_seconds:
+            break  # On a busy machine engines start slowly: PyTorch would have been through by now.
         if not _could_pay(maker, trials, missing):
             continue
         told(f"trying {maker.name} for the features of {missing:,} images")

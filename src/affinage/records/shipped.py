@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 EXPECTED = re.compile(
-    r"^# Expected on (?P<data>\S+): (?P<metric>\w+) (?P<value>[\d.]+) "
+    r"^# Expected on (?P<data>\S+): (?P<metric>[\w.]+) (?P<value>[\d.]+) "
     r"\[(?P<low>[\d.]+), (?P<high>[\d.]+)\], n = (?P<n>[\d,]+); (?P<cost>.+)\.$"
 )
 
@@ -15,7 +15,7 @@ class Expected:
 
     Attributes:
         data: Name of the data set.
-        metric: Such as `accuracy`.
+        metric: Such as `accuracy`; of one class that is counted, `RBC.mae`.
         value: The score.
         low: Lower end of its 95 % interval.
         high: Upper end of its 95 % interval.
