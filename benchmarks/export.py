@@ -8,6 +8,7 @@ the ratios of size and of processor time between fp32 and int8 in ONNX Runtime, 
 """
 
 import json
+import os
 import sys
 import tempfile
 import time
@@ -38,7 +39,7 @@ from affinage.store.bundle import BundleFolder
 from affinage.workflows.reporter import Silent
 
 HERE = Path(__file__).resolve().parent
-DATA = HERE.parents[1] / "shared" / "data"
+DATA = Path(os.environ.get("AFFINAGE_SAMPLES", HERE.parents[1] / "shared" / "data"))
 TURNS = 60
 IMAGES, BATCH = 100, 16
 LABELS = tuple(f"class {number}" for number in range(10))
@@ -141,6 +142,8 @@ def int8(name: str, run: str | None = None) -> None:
             affinage.export(place, into=folder / precision, precision=precision, speed=False)
         exact, small = (open_bundle(folder / one, threads=1) for one in ("fp32", "int8"))
         tested = sorted(path for path in (DATA / name / "test").rglob("*") if path.is_file())
+        if not tested:
+            sys.exit(f"There is no test image below {DATA / name / 'test'}: set AFFINAGE_SAMPLES.")
         right = [
             np.array(
                 [one.label == path.parent.name for one, path in zip(answers, tested, strict=True)]
