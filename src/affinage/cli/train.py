@@ -13,6 +13,7 @@ import typer
 
 from affinage.cli.recipe_options import recipe_option, set_option
 from affinage.cli.started import STARTED
+from affinage.errors import AffinageError
 
 _RECIPE = "The recipe"
 _PLACES = "Places"
@@ -241,11 +242,19 @@ def _interrupt(number: int, frame: object) -> None:
 
 @contextlib.contextmanager
 def _interruptible(resume: Path | None) -> Iterator[list[Path]]:
-    """On Ctrl-C, say how to go on, and end with 130."""
+    """On Ctrl-C, say how to go on, and end with 130; where the disk is full, say with which run."""
     begun: list[Path] = []
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         yield begun
+    except AffinageError as error:
+        run = resume or (begun[0] if begun else None)
+        if run is not None and "--resume RUN" in error.remedy:
+            error.remedy = (
+                f"Free some room, then go on: affinage train --resume {shlex.quote(str(run))}. "
+                "Nothing was damaged."
+            )
+        raise
     except KeyboardInterrupt:
         run = resume or (begun[0] if begun else None)
         print("\nInterrupted.", file=sys.stderr)
