@@ -170,10 +170,12 @@ def _lacking(needed: str, plain: list[str], lower: list[str], file: Path) -> Dat
     if needed not in lower and needed != "label" and "url" in lower:
         command = f"affinage collect {shlex.quote(str(file))}"
         return DataError(problem, remedy=f"Download the images of its addresses first: {command}")
+    others = [n for n in plain if n and n.lower() not in (*PATHS, "split", "width", "height")]
+    named = ",".join(others[:6]) or "NAME,NAME"
     return DataError(
         problem,
         remedy=f"{hint}; path is relative to the table's folder. Counts instead of labels stand in"
-        " columns count:NAME, or are named: --set count.columns=NAME,NAME",
+        f" columns count:NAME, or are named: --set {shlex.quote(f'count.columns={named}')}",
     )
 
 
