@@ -1,5 +1,7 @@
 import json
 import shutil
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -12,6 +14,7 @@ import affinage
 from affinage.bundle import open_bundle
 from affinage.cli.main import app
 from affinage.errors import AffinageError, ImageError, ModelError, RunError
+from affinage.imaging.resize import prepare
 from affinage.records.estimate import Estimate
 from affinage.workflows.export import export
 from affinage.workflows.reporter import Silent
@@ -116,6 +119,29 @@ def test_a_lower_precision_tells_what_it_costs(run, pictures, tmp_path, model_fo
         )
     ]
     assert np.mean(alike) > 0.7
+
+
+@pytest.mark.parametrize("allowed", [{"max_loss": 0.5}, {"surely": True}])
+def test_a_loss_allowed_to_fp32_is_refused(run, tmp_path, allowed):
+    with pytest.raises(ModelError, match="may change no answer"):
+        export(run.path, into=tmp_path / "bundle", speed=False, **allowed)
+
+
+def test_the_view_of_the_docs_is_what_the_bundle_sees(plain, samples):
+    text = (Path(__file__).parents[2] / "docs" / "export.md").read_text(encoding="utf-8")
+    code = text.split("## Views")[1].split("```python\n")[1].split("views = ")[0]
+    known = {"np": np}
+    exec(code, known)
+    reader = open_bundle(plain, threads=1)
+    how = json.loads((plain / "bundle.json").read_text())["preprocessing"]
+    for whole in (False, True):
+        record = replace(reader.record.preprocessing, whole=whole, width=96, height=96)
+        for path in sorted((samples / "flowers12").rglob("*.jpg"))[:20]:
+            shown = known["view"](path, how | {"whole": whole, "width": 96, "height": 96})
+            difference = np.abs(shown.astype(int) - prepare(reader.pixels(path), record))
+            assert shown.shape == (96, 96, 3)
+            assert difference.max() <= 3
+            assert difference.mean() < 0.3
 
 
 def left(folder):

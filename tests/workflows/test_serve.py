@@ -111,6 +111,24 @@ def test_pages_and_descriptions_answer(serving):
     assert "default-src 'none'" in page.headers["content-security-policy"]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "status", "words"),
+    [
+        ("GET", "/nowhere", 404, "no /nowhere"),
+        ("DELETE", "/health", 405, "by DELETE"),
+        ("GET", "/predict", 405, "by GET"),
+    ],
+)
+def test_a_path_or_method_that_is_not_there_is_refused_as_everything_is(
+    serving, method, path, status, words
+):
+    answer = serving().request(method, path)
+    assert answer.status_code == status
+    assert list(answer.json()) == ["error"]
+    assert words in answer.json()["error"]
+    assert ("allow" in answer.headers) == (status == 405)
+
+
 # Hostile uploads.
 
 

@@ -45,11 +45,15 @@ def export(
         ),
     ] = None,
     max_loss: Annotated[
-        float,
+        float | None,
         typer.Option(
-            metavar="POINTS", min=0, max=100, help="What bf16 and int8 may cost, points of 100."
+            metavar="POINTS",
+            min=0,
+            max=100,
+            help="What bf16 and int8 may cost, points of 100; 0.5 by default.",
+            show_default=False,
         ),
-    ] = 0.5,
+    ] = None,
     surely: Annotated[
         bool,
         typer.Option("--surely", help="Hold the upper end of the loss's interval to --max-loss."),
@@ -112,7 +116,7 @@ def _print(path: str, bundle: "Bundle") -> None:
     from rich.table import Table
 
     from affinage.cli.console import show
-    from affinage.exporting.card import lost_in_words
+    from affinage.exporting.card import allowed_in_words, lost_in_words
 
     parity = bundle.parity
     show(
@@ -124,8 +128,9 @@ def _print(path: str, bundle: "Bundle") -> None:
     table.add_column("largest difference", justify="right")
     table.add_column("allowed", justify="right")
     for stage in parity.stages:
-        allowed = "told only" if stage.allowed is None else f"{stage.allowed:.3g}"
-        table.add_row(stage.name, f"{stage.max_abs_difference:.3g}", allowed)
+        table.add_row(
+            stage.name, f"{stage.max_abs_difference:.3g}", allowed_in_words(bundle, stage)
+        )
     show(table)
     if bundle.loss:
         show(f"\n{lost_in_words(bundle.loss)}")
@@ -137,6 +142,8 @@ def _print(path: str, bundle: "Bundle") -> None:
         print_speed(bundle.speed)
     show(f"\nbundle   {path}")
     if bundle.model_format == "torch":  # Neither the reader nor the server has PyTorch.
+        model = shlex.quote(f"{path}/{bundle.model_file}")
+        show(f"read     torch.export.load({model!r}) in Python; docs/export.md shows how")
         return
     shown = shlex.quote(path)
     show(f"read     python -m affinage.bundle {shown} IMAGE...")

@@ -1,6 +1,6 @@
 """The model card and the note on the weights' licence, which travel with a bundle."""
 
-from affinage.records.bundle import Bundle, Loss, Reading
+from affinage.records.bundle import Bundle, Loss, Reading, Stage
 from affinage.records.preprocessing import Preprocessing
 
 _ANSWERS = {
@@ -141,8 +141,7 @@ def lost_in_words(loss: Loss) -> str:
 def _proof(bundle: Bundle) -> str:
     parity = bundle.parity
     rows = [
-        f"| {stage.name} | {stage.max_abs_difference:.3g} | "
-        f"{'told only' if stage.allowed is None else f'{stage.allowed:.3g}'} |"
+        f"| {stage.name} | {stage.max_abs_difference:.3g} | {allowed_in_words(bundle, stage)} |"
         for stage in parity.stages
     ]
     return (
@@ -150,6 +149,14 @@ def _proof(bundle: Bundle) -> str:
         f"images of the validation part: {parity.changed_top1:,} get another answer.\n\n"
         "| stage | largest difference | allowed |\n| --- | --- | --- |\n" + "\n".join(rows)
     )
+
+
+def allowed_in_words(bundle: Bundle, stage: Stage) -> str:
+    """Return how far a stage of the proof may be off, for a table."""
+    if stage.allowed is not None:
+        return f"{stage.allowed:.3g}"
+    exact = stage.name == "answers" and bundle.precision == "fp32"
+    return "no other answer" if exact else "told only"
 
 
 def _number(value: float | None) -> str:

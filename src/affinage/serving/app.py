@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -42,6 +43,7 @@ def create_app(parts: Parts) -> FastAPI:
         docs_url=None,  # The pages of FastAPI load scripts from elsewhere.
         redoc_url=None,
     )
+    app.add_exception_handler(HTTPException, _refused)
     app.add_middleware(Straight, held=held)
     app.add_middleware(Guarded, guard=parts.guard)  # The last one is asked first.
     page = files("affinage.serving").joinpath("page.html").read_text(encoding="utf-8")
@@ -95,6 +97,17 @@ def create_app(parts: Parts) -> FastAPI:
             )
 
     return app
+
+
+async def _refused(request: Request, error: Exception) -> JSONResponse:
+    """Say of a path or a method that there is none, in the shape of every refusal."""
+    assert isinstance(error, HTTPException)
+    why = {
+        404: f"There is no {request.url.path} here; GET /openapi.json lists what there is.",
+        405: f"{request.url.path} is not asked by {request.method}; GET /openapi.json says how.",
+    }
+    told = why.get(error.status_code, str(error.detail))
+    return JSONResponse({"error": told}, status_code=error.status_code, headers=error.headers)
 
 
 def _exchange_on_hangup(service: Service) -> None:

@@ -82,7 +82,7 @@ def export(
     into: str | Path | None = None,
     model_format: ModelFormat = "onnx",
     precision: Precision = "fp32",
-    max_loss: float = MAX_LOSS,
+    max_loss: float | None = None,
     surely: bool = False,
     images: int = PROVED_ON,
     batch: int | None = None,
@@ -97,7 +97,8 @@ def export(
         into: The bundle's folder; `affinage-bundles/RUN` in the working folder by default.
         model_format: What reads it: ONNX Runtime, OpenVINO, or PyTorch.
         precision: What it computes in; bf16 and int8 are held to `max_loss`.
-        max_loss: Points of 100 that a lower precision may cost, or percent of the mean absolute error.
+        max_loss: Points of 100 that a lower precision may cost, or percent of the mean absolute error;
+            `MAX_LOSS` by default. Not for fp32, which may change no answer at all.
         surely: Hold the upper end of the loss's interval to `max_loss`, and not the loss as measured.
         images: Validation images to prove it on at most, from 1.
         batch: Images of every pass, for devices that want fixed shapes; None for any number.
@@ -107,12 +108,13 @@ def export(
 
     Raises:
         RunError: If the run has no model, or there is something in the way.
-        ModelError: If the network cannot be written, the proof fails, or the loss is above `max_loss`;
-            nothing is written then.
+        ModelError: If the network cannot be written, the proof fails, the loss is above `max_loss`, or
+            a loss is allowed to fp32; nothing is written then.
         ImageError: If an image of the run is gone or has changed.
     """
     told = reporter or Silent()
     check_format(model_format, precision)
+    _check_allowed(precision, max_loss, surely=surely)
     trained = load_trained(run, parts)
     path = _place(trained, into, precision, model_format)
     require_free(path)
@@ -124,7 +126,7 @@ def export(
         activate=activation(trained),
         draft=_draft(trained, data, model_format, precision, batch),
         proved_on=data.validation[:images],
-        max_loss=max_loss,
+        max_loss=MAX_LOSS if max_loss is None else max_loss,
         surely=surely,
         speed=speed,
     )
@@ -309,6 +311,16 @@ def _told_if_it_does_not_run() -> Iterator[None]:
             f"The exported model does not run: {why} No bundle was written.",
             remedy="Fix the shape with --batch 1, or use another --format.",
         ) from None
+
+
+def _check_allowed(precision: Precision, max_loss: float | None, *, surely: bool) -> None:
+    """Raise if a loss is allowed where there is none to allow."""
+    given = "--max-loss" if max_loss is not None else "--surely" if surely else ""
+    if precision == "fp32" and given:
+        raise ModelError(
+            f"{given} is for bf16 and int8; an fp32 bundle may change no answer at all.",
+            remedy=f"Leave {given} out, or add --precision int8.",
+        )
 
 
 def _place(
