@@ -313,6 +313,7 @@ class Affinage:
         import torch
 
         from affinage.heads.linear import choose_penalty, fit_linear
+        from affinage.heads.rotation import rotate_evenly
         from affinage.inference.features import cache_facts, cached_features
         from affinage.inference.forward import Engine
         from affinage.models.build import build_backbone, stack
@@ -328,11 +329,12 @@ class Affinage:
         cache = FeatureCache(Path(self.folders[0]), cache_facts(self.backbone, how, versions={}))
         rows = cached_features(self.stacked, self.items, how, cache).rows
         classes, settings = int(self.labels.max()) + 1, FeaturesSettings()
+        rotated = rotate_evenly(rows)  # As the features stage does.
         choice = choose_penalty(
             rows, self.labels, classes, penalties=settings.penalties, folds=settings.folds, seed=0,
-            ids=[item.image for item in self.items],
+            ids=[item.image for item in self.items], rotated=rotated,
         )  # fmt: skip
-        fit_linear(rows, self.labels, classes, penalty=choice.penalty)
+        fit_linear(rows, self.labels, classes, penalty=choice.penalty, rotated=rotated)
         return len(self.items)
 
     def epoch(self, name):

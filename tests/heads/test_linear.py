@@ -1,3 +1,5 @@
+from dataclasses import astuple
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from affinage.errors import DataError, RecipeError
 from affinage.heads.folds import assign_folds
 from affinage.heads.linear import LinearHead, choose_penalty, fit_linear
+from affinage.heads.rotation import rotate_evenly
 
 
 def blobs(n=60, d=20, classes=3, seed=0, *, spread=0.8):
@@ -234,6 +237,44 @@ def test_the_path_goes_from_strong_to_weak_and_the_least_loss_wins():
     for (penalty, loss, _), (same, folds) in zip(choice.losses, choice.fold_losses, strict=True):
         assert penalty == same
         assert np.mean(folds) == pytest.approx(loss, rel=0.05)
+
+
+def test_folds_side_by_side_change_nothing():
+    rows, labels = blobs()
+    side_by_side, in_turn = (choose(rows, labels, 3, threads=number) for number in (3, 1))
+    assert astuple(side_by_side) == astuple(in_turn)
+
+
+def test_a_rotation_made_once_gives_the_same_choice_and_the_same_head():
+    rows, labels = blobs()
+    rotated = rotate_evenly(rows)
+    assert astuple(choose(rows, labels, 3, rotated=rotated)) == astuple(choose(rows, labels, 3))
+    plain, spared = (
+        fit_linear(rows, labels, 3, penalty=0.01, **how) for how in ({}, {"rotated": rotated})
+    )
+    assert np.array_equal(plain.weight, spared.weight)
+    assert np.array_equal(plain.bias, spared.bias)
+
+
+def test_weak_penalties_are_left_out_once_it_surely_only_gets_worse(monkeypatch):
+    random = np.random.default_rng(0)
+    noise, labels = random.normal(size=(300, 60)), np.arange(300) % 3
+    path = (10.0, 1.0, 0.1, 1e-2, 1e-3, 1e-4)
+    short = choose(noise, labels, 3, penalties=path)
+    monkeypatch.setattr("affinage.heads.linear.SURELY_WORSE", np.inf)
+    whole = choose(noise, labels, 3, penalties=path)
+    assert [row[0] for row in whole.losses] == list(path)
+    assert whole.losses[: len(short.losses)] == short.losses
+    assert 3 <= len(short.losses) < len(path)
+    assert short.penalty == whole.penalty
+    left = [row[1] for row in whole.losses[len(short.losses) :]]
+    assert min(left) > min(row[1] for row in short.losses)
+
+
+def test_a_path_whose_best_is_its_weakest_penalty_is_tried_to_its_end():
+    choice = choose(*blobs(spread=8.0), 3, penalties=(100.0, 10.0, 1.0, 0.1, 1e-3))
+    assert len(choice.losses) == 5
+    assert choice.penalty == 1e-3
 
 
 def test_the_order_of_the_rows_does_not_matter():

@@ -1,7 +1,9 @@
 """A linear layer on features, at the optimum of its penalised loss."""
 
 import functools
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,15 +14,18 @@ from threadpoolctl import threadpool_limits
 from affinage.errors import DataError, RecipeError
 from affinage.heads.folds import assign_folds
 from affinage.heads.rotation import Rotated, rotate
-from affinage.heads.softmax_regression import Problem, solve
+from affinage.heads.softmax_regression import Parameters, Problem, solve
 from affinage.metrics.classification import check_labels
 
-GAP, ROUGH_GAP = 1e-6, 1e-4
+GAP, ROUGH_GAP = 2e-7, 1e-4
 """Share of the loss that may be left to gain by a fit, and by a fit inside cross-validation."""
 
 _one_thread = functools.partial(threadpool_limits, limits=1, user_api="blas")
 """The products are small: split between threads they take longer, up to 50 times on a busy
 machine (measured), and their rounding would depend on the number of processors."""
+
+SURELY_WORSE = 3.0
+"""Standard errors by which a penalty must be worse than the best before weaker ones are left out."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +56,7 @@ class PenaltyChoice:
     Attributes:
         penalty: The chosen one.
         losses: (penalty, mean log loss in nats, mean accuracy) over all held-out images, from the
-            strongest penalty to the weakest; empty where no image could be held out.
+            strongest penalty to the weakest that was tried; empty where no image could be held out.
         fold_losses: (penalty, log loss of each fold that held images out), in the same order.
         folds: How many folds held images out; 0 where the classes are too small for any.
         held_out: How many images were held out once.
@@ -72,6 +77,7 @@ def fit_linear(
     penalty: float,
     start: LinearHead | None = None,
     sample_weight: ArrayLike | None = None,
+    rotated: Rotated | None = None,
 ) -> LinearHead:
     """Return the head that minimises mean log loss + penalty / 2 * ||W||² (bias free).
 
@@ -88,6 +94,7 @@ def fit_linear(
         penalty: Positive; small ones trust the images, large ones trust none.
         start: A head to begin from, for speed: the optimum is the same.
         sample_weight: Not negative, not all 0, shape (n,); 2 counts as the image given twice.
+        rotated: What `rotate_evenly` made of these very features, to spare its time.
 
     Raises:
         DataError: If shapes disagree, there is no image, or a feature is not finite.
@@ -97,7 +104,7 @@ def fit_linear(
     _check_penalties([penalty])
     weights = _normalised(sample_weight, len(rows))
     with _one_thread():
-        rotated = rotate(rows, weights)
+        rotated = rotate(rows, weights) if rotated is None else rotated
         begin = None
         if start is not None and np.shape(start.weight) == (classes, rows.shape[1]):
             begin = rotated.from_plain(np.asarray(start.weight, np.float64), np.asarray(start.bias))
@@ -109,7 +116,8 @@ def fit_linear(
             classes=classes,
             penalty=penalty,
         )
-        weight, bias = solve(problem, begin, gap=GAP)
+        near = solve(problem.rough(), begin, gap=ROUGH_GAP)
+        weight, bias = solve(problem, near, gap=GAP)
         plain_weight, plain_bias = rotated.to_plain(weight, bias)
     return LinearHead(weight=plain_weight, bias=plain_bias, penalty=penalty)
 
@@ -124,6 +132,8 @@ def choose_penalty(
     seed: int,
     ids: Sequence[str],
     groups: ArrayLike | None = None,
+    rotated: Rotated | None = None,
+    threads: int | None = None,
 ) -> PenaltyChoice:
     """Return the penalty with the least log loss on held-out images of the training part.
 
@@ -132,6 +142,10 @@ def choose_penalty(
     Where no image can be held out (one image for each class), the middle penalty is taken.
     The mean and the scale are those of the whole training part: they see no label, and sharing
     them lets all fits share one rotation.
+
+    Penalties are tried from the strongest on. Once two in a row are worse than the best by more than
+    chance, and the second worse than the first, weaker ones, which take the longest, are left out: in
+    none of the cases that were compared (docs/log.md) would one of them have been chosen.
 
     The least mean loss decides. On three image sets neither the one-standard-error rule, nor the
     best accuracy, nor the loss after a temperature chose better (docs/log.md).
@@ -145,6 +159,9 @@ def choose_penalty(
         seed: Of the folds.
         ids: A stable name of each image; the folds depend on them and not on the rows' order.
         groups: A name of each image's group, shape (n,); a group is held out together.
+        rotated: What `rotate_evenly` made of these very features, to spare its time.
+        threads: That fit folds side by side, each of them by itself: the result is the same for any
+            number; as many as there are processors by default.
 
     Raises:
         DataError: If shapes disagree, there is no image, or a feature is not finite.
@@ -155,61 +172,108 @@ def choose_penalty(
     _check_penalties(path)
     part = assign_folds(truth, ids, folds=folds, seed=seed, groups=groups)
     with _one_thread():
-        rotated = rotate(rows, _normalised(None, len(rows)))
-        scored = [
-            _score_fold(rotated, truth, classes, path, held_out=part == number)
+        rotated = rotate(rows, _normalised(None, len(rows))) if rotated is None else rotated
+        folded = [
+            _Fold.of(rotated, truth, classes, held_out=part == number)
             for number in range(int(part.max()) + 1)
         ]
-    scored = [scores for scores in scored if scores.shape[1]]
-    if not scored:
-        return PenaltyChoice(
-            penalty=path[len(path) // 2], losses=(), fold_losses=(), folds=0, held_out=0
-        )
-    together = np.concatenate(scored, axis=1)
-    losses, right = together[..., 0].mean(axis=1), together[..., 1].mean(axis=1)
-    by_fold = [scores[..., 0].mean(axis=1) for scores in scored]
+        folded = [fold for fold in folded if len(fold.truth)]
+        if not folded:
+            return PenaltyChoice(
+                penalty=path[len(path) // 2], losses=(), fold_losses=(), folds=0, held_out=0
+            )
+        tried = list(_until_surely_worse(folded, path, threads or _processors()))
+    together = [np.concatenate(scores) for _, scores in tried]
+    best = int(np.argmin([rows[:, 0].mean() for rows in together]))
     return PenaltyChoice(
-        penalty=path[int(np.argmin(losses))],
-        losses=tuple(zip(path, losses.tolist(), right.tolist(), strict=True)),
-        fold_losses=tuple(
-            (penalty, tuple(float(fold[rank]) for fold in by_fold))
-            for rank, penalty in enumerate(path)
+        penalty=tried[best][0],
+        losses=tuple(
+            (penalty, float(rows[:, 0].mean()), float(rows[:, 1].mean()))
+            for (penalty, _), rows in zip(tried, together, strict=True)
         ),
-        folds=len(scored),
-        held_out=together.shape[1],
+        fold_losses=tuple(
+            (penalty, tuple(float(fold[:, 0].mean()) for fold in scores))
+            for penalty, scores in tried
+        ),
+        folds=len(folded),
+        held_out=len(together[0]),
     )
 
 
-def _score_fold(
-    rotated: Rotated,
-    labels: NDArray[np.int64],
-    classes: int,
-    path: Sequence[float],
-    *,
-    held_out: NDArray[np.bool_],
-) -> NDArray[np.float64]:
-    """Return (log loss, right) of each scored image at each penalty, shape (path, scored, 2)."""
-    learnt = np.isin(labels, labels[~held_out])
-    scored = np.flatnonzero(held_out & learnt)
-    result = np.zeros((len(path), len(scored), 2))
-    if not len(scored):
-        return result
-    learning = int((~held_out).sum())
-    problem = Problem(
-        rows=rotated.rows[~held_out],
-        labels=labels[~held_out],
-        weights=np.full(learning, 1 / learning),
-        variance=rotated.variance,
-        classes=classes,
-        penalty=path[0],
-    )
-    fitted = None
-    for rank, penalty in enumerate(path):
-        fitted = solve(replace(problem, penalty=penalty), fitted, gap=ROUGH_GAP)
-        logits = rotated.rows[scored] @ fitted[0].T + fitted[1]
-        result[rank, :, 0] = -log_softmax(logits, axis=1)[np.arange(len(scored)), labels[scored]]
-        result[rank, :, 1] = logits.argmax(axis=1) == labels[scored]
-    return result
+@dataclass(slots=True, eq=False)
+class _Fold:
+    """Images to learn from, images that are held out, and the last fit, from which the next begins."""
+
+    problem: Problem
+    rows: NDArray[np.float64]
+    truth: NDArray[np.int64]
+    fitted: Parameters | None = None
+
+    @classmethod
+    def of(
+        cls,
+        rotated: Rotated,
+        labels: NDArray[np.int64],
+        classes: int,
+        *,
+        held_out: NDArray[np.bool_],
+    ) -> "_Fold":
+        """Return a fold; an image whose class is not learnt is not scored."""
+        scored = np.flatnonzero(held_out & np.isin(labels, labels[~held_out]))
+        learning = int((~held_out).sum())
+        problem = Problem(
+            rows=rotated.rows[~held_out],
+            labels=labels[~held_out],
+            weights=np.full(learning, 1 / max(1, learning)),
+            variance=rotated.variance,
+            classes=classes,
+            penalty=1.0,
+        )
+        return cls(problem.rough(), rotated.rows[scored], labels[scored])
+
+    def scores(self, penalty: float) -> NDArray[np.float64]:
+        """Return (log loss, right) of each image that is held out, shape (n, 2)."""
+        fitted = solve(replace(self.problem, penalty=penalty), self.fitted, gap=ROUGH_GAP)
+        self.fitted = fitted
+        logits = self.rows @ fitted[0].T + fitted[1]
+        losses = -log_softmax(logits, axis=1)[np.arange(len(logits)), self.truth]
+        return np.column_stack([losses, logits.argmax(axis=1) == self.truth])
+
+
+def _until_surely_worse(
+    folded: list[_Fold], path: Sequence[float], threads: int
+) -> Iterator[tuple[float, list[NDArray[np.float64]]]]:
+    """Yield (penalty, scores of each fold) from the strongest on, until it surely only gets worse."""
+    losses: list[NDArray[np.float64]] = []
+    with ThreadPoolExecutor(max_workers=min(threads, len(folded))) as pool:
+        for penalty in path:
+            scores = list(pool.map(lambda fold, at=penalty: fold.scores(at), folded))
+            yield penalty, scores
+            losses.append(np.concatenate(scores)[:, 0])
+            if _only_gets_worse(losses):
+                return
+
+
+def _only_gets_worse(losses: list[NDArray[np.float64]]) -> bool:
+    """Return whether the last two rose, and both surely above the best."""
+    means = [float(each.mean()) for each in losses]
+    best = int(np.argmin(means))
+    if best > len(losses) - 3 or means[-1] <= means[-2]:
+        return False
+    return all(_surely_above(each, losses[best]) for each in losses[-2:])
+
+
+def _surely_above(worse: NDArray[np.float64], best: NDArray[np.float64]) -> bool:
+    apart = worse - best
+    error = float(apart.std(ddof=1)) / np.sqrt(len(apart)) if len(apart) > 1 else np.inf
+    return float(apart.mean()) > SURELY_WORSE * error
+
+
+def _processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _check(

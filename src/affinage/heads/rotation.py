@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import eigh
+from threadpoolctl import threadpool_limits
 
 LARGEST_ROTATION = 4096
 """Above so many dimensions the eigenvalues would take longer than the fit that they shorten."""
@@ -71,6 +72,17 @@ def rotate(features: NDArray[np.floating], weights: NDArray[np.float64]) -> Rota
     if basis is not None:
         rows = rows @ basis
     return Rotated(rows=rows, variance=weights @ rows**2, mean=mean, scale=scale, basis=basis)
+
+
+def rotate_evenly(features: ArrayLike) -> Rotated:
+    """Return features rotated with each image counting the same, for several fits on them.
+
+    Args:
+        features: Finite, shape (n, d), n at least 1.
+    """
+    rows = np.asarray(features)
+    with threadpool_limits(limits=1, user_api="blas"):
+        return rotate(rows, np.full(len(rows), 1 / len(rows)))
 
 
 def _principal_axes(rows: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -20,7 +20,7 @@ class Problem:
     """Images, and how much their weights may cost.
 
     Attributes:
-        rows: Features, shape (n, d).
+        rows: Features, shape (n, d); in float32 the products with them are too, and half as long.
         labels: Class indices, shape (n,).
         weights: Of each image, summing to 1, shape (n,).
         variance: Rough mean square of each feature, shape (d,): sets the steps' lengths.
@@ -28,12 +28,21 @@ class Problem:
         penalty: Positive.
     """
 
-    rows: NDArray[np.float64]
+    rows: NDArray[np.floating]
     labels: NDArray[np.int64]
     weights: NDArray[np.float64]
     variance: NDArray[np.float64]
     classes: int
     penalty: float
+
+    def rough(self) -> "Problem":
+        """Return the same in float32, for an optimum that need not be better than 1e-4."""
+        return replace(self, rows=self.rows.astype(np.float32))
+
+    def logits(self, weight: NDArray[np.float64], bias: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the scores of all images, shape (n, classes)."""
+        products = self.rows @ weight.astype(self.rows.dtype, copy=False).T
+        return np.asarray(products, dtype=np.float64) + bias
 
     def prior(self) -> Parameters:
         """Return the best weight and bias without features: zeros, and log shares, centred."""
@@ -46,7 +55,7 @@ class Problem:
     ) -> tuple[float, NDArray[np.float64]]:
         """Return the objective and its gradient at (weight | bias), shape (classes, d + 1)."""
         weight = parameters[:, :-1]
-        logits = self.rows @ weight.T + parameters[:, -1]
+        logits = self.logits(weight, parameters[:, -1])
         logits -= logits.max(axis=1, keepdims=True)
         each = np.arange(len(logits))
         right = logits[each, self.labels]
@@ -56,14 +65,14 @@ class Problem:
         residual *= (self.weights / total)[:, None]
         residual[each, self.labels] -= self.weights
         gradient = np.empty_like(parameters)
-        gradient[:, :-1] = (self.rows.T @ residual).T
+        gradient[:, :-1] = (self.rows.T @ residual.astype(self.rows.dtype, copy=False)).T
         gradient[:, :-1] += self.penalty * weight
         gradient[:, -1] = residual.sum(axis=0)
         return loss + self.penalty / 2 * float(np.vdot(weight, weight)), gradient
 
     def step_lengths(self, parameters: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return 1 / sqrt(curvature) of each parameter, shape (classes, d + 1), as if unmixed."""
-        logits = self.rows @ parameters[:, :-1].T + parameters[:, -1]
+        logits = self.logits(parameters[:, :-1], parameters[:, -1])
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))
         shares = odds / odds.sum(axis=1, keepdims=True)
         curvature = np.maximum(self.weights @ (shares * (1 - shares)), LEAST_CURVATURE)
@@ -101,7 +110,7 @@ def solve(problem: Problem, start: Parameters | None, *, gap: float) -> Paramete
         weight[present], bias[present] = _solve_present(inner, begin, gap=gap)
     absent = np.setdiff1d(np.arange(problem.classes), present)
     if len(absent):
-        lowest = float((problem.rows @ weight[present].T + bias[present]).min())
+        lowest = float(problem.logits(weight[present], bias[present]).min())
         bias[absent] = lowest - np.log(len(labels) + 1)
     return weight, bias
 

@@ -12,6 +12,7 @@ from affinage.evaluation.classify import choose_threshold, evaluate_classificati
 from affinage.evaluation.comparison import calibrated_loss, choose_between
 from affinage.heads.linear import LinearHead, choose_penalty, fit_linear
 from affinage.heads.nearest import NearestHead, fit_nearest
+from affinage.heads.rotation import Rotated, rotate_evenly
 from affinage.heads.svm import choose_cost, fit_svm
 from affinage.metrics.calibration import fit_temperature
 from affinage.metrics.classification import softmax
@@ -170,17 +171,20 @@ def _probabilities(outputs: Outputs, calibration: Calibration) -> NDArray[np.flo
 
 def _logistic(recipe: Recipe, learnt: Learnt) -> FittedHead:
     classes = len(learnt.classes)
+    rotated = rotate_evenly(learnt.features)
     choice = choose_penalty(
         learnt.features,
         learnt.targets,
         classes,
         penalties=recipe.features.penalties,
+        rotated=rotated,
         **folded(recipe, learnt),
     )
-    head = fit_linear(learnt.features, learnt.targets, classes, penalty=choice.penalty)
-    return FittedHead(
-        head=head, start=_start(recipe, learnt, head), points=cross_validated(choice, CLASSIFY)
+    head = fit_linear(
+        learnt.features, learnt.targets, classes, penalty=choice.penalty, rotated=rotated
     )
+    start = _start(recipe, learnt, head, rotated)
+    return FittedHead(head=head, start=start, points=cross_validated(choice, CLASSIFY))
 
 
 def _support_vectors(recipe: Recipe, learnt: Learnt) -> FittedHead:
@@ -205,7 +209,7 @@ def _nearest(learnt: Learnt) -> NearestHead:
     return fit_nearest(learnt.features, learnt.targets, len(learnt.classes))
 
 
-def _start(recipe: Recipe, learnt: Learnt, head: LinearHead) -> LinearHead:
+def _start(recipe: Recipe, learnt: Learnt, head: LinearHead, rotated: Rotated) -> LinearHead:
     """Return the head that fine-tuning starts from.
 
     A head with a weak penalty has separated the training images by long weights: its loss there is
@@ -217,4 +221,6 @@ def _start(recipe: Recipe, learnt: Learnt, head: LinearHead) -> LinearHead:
     if "finetune" not in recipe.stages or head.penalty >= penalty:
         return head
     classes = len(learnt.classes)
-    return fit_linear(learnt.features, learnt.targets, classes, penalty=penalty, start=head)
+    return fit_linear(
+        learnt.features, learnt.targets, classes, penalty=penalty, start=head, rotated=rotated
+    )
