@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 STUDIES = 2000
-TUNED = 500
-"""Studies of each kind in which both arms are tuned: 16 kinds, 2,000 studies for each sort of noise."""
+TUNED = 2000
+"""Studies of each kind in which both arms are tuned: 16 kinds, four sorts of noise by four curvatures."""
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -32,16 +32,19 @@ def errors() -> dict[str, Any]:
     vars(judging)["paired_bootstrap"] = lambda table, seed: None
     vars(answering)["importances"] = lambda *_, seed: ()
     random, told = np.random.default_rng(0), {}
-    for name, noise in simulated.NOISES.items():
-        wrong = sum(
-            bool({"helps", "hurts"} & set(simulated.run_study(random, noise)))
-            for _ in range(STUDIES)
-        )
+    kinds = [(name, noise, simulated.run_study) for name, noise in simulated.NOISES.items()]
+    kinds += [(name, noise, simulated.run_share_study) for name, noise in simulated.SHARES.items()]
+    for name, noise, run in kinds:
+        for arms in (2, 5, 15):
+            wrong = sum(
+                bool({"helps", "hurts"} & set(run(random, noise, arms=arms)))
+                for _ in range(STUDIES)
+            )
+            told[f"{name}, {arms} arms"] = {"false": wrong / STUDIES, "n": STUDIES}
         found = sum(
-            simulated.run_study(random, noise, effect=lambda size: size) == ["helps"]
-            for _ in range(STUDIES)
+            run(random, noise, effect=lambda size: size) == ["helps"] for _ in range(STUDIES)
         )
-        told[name] = {"false": wrong / STUDIES, "found": found / STUDIES, "n": STUDIES}
+        told[f"{name}, 2 arms"]["found"] = found / STUDIES
     for name, noise in simulated.NOISES.items():
         for curve in tuned.CURVES:
             wrong = sum(

@@ -1,4 +1,5 @@
 import pytest
+import yaml
 
 from affinage.errors import RecipeError
 from affinage.records.question import Choice, Span
@@ -24,6 +25,16 @@ def test_a_ladder_keeps_what_was_added():
         {"augment.flip": True},
         {"augment.flip": True, "augment.rotation": 15, "augment.crop": 0.8},
     ]
+
+
+@pytest.mark.parametrize("given", ["crops: a.crop=0.6 a.flip=true", {"crops": "a.crop=0.6 a.flip=true"},
+                                   {"crops": {"a.crop": 0.6, "a.flip": True}}])  # fmt: skip
+def test_a_step_may_have_a_name_of_its_own(given, tmp_path):
+    file = tmp_path / "question.yaml"
+    file.write_text(yaml.safe_dump({"add": [given, {"b.c": 3}]}))
+    arms = ladder_of(read_question(file)["add"])
+    assert [arm.name for arm in arms] == ["plain", "+ crops", "+ b.c=3"]
+    assert arms[1].settings == (("a.crop", 0.6), ("a.flip", True))
 
 
 def test_an_ablation_leaves_each_out_in_turn():

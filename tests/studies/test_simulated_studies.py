@@ -2,12 +2,19 @@
 
 import numpy as np
 import pytest
+from scipy.special import ndtr
 
 from affinage.records.question import Arm, Question, Span
 from affinage.records.study import Announced, Job, Trial
 from affinage.studies.answering import Seen, answer, look_at
 from affinage.studies.design import nuisance_points
-from affinage.studies.planning import announce, comparisons, confirm_jobs, pilot_jobs
+from affinage.studies.planning import (
+    ALWAYS_MATTERS,
+    announce,
+    comparisons,
+    confirm_jobs,
+    pilot_jobs,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -25,32 +32,68 @@ NOISES = {
 }
 
 
-def a_question(repeats, arms=2):
+SHARES = {
+    "easy images": (1.6, 0.8, 0.3, 0.03, 300, 5),
+    "few images": (0.5, 0.5, 0.5, 0.05, 80, 10),
+    "images are known or not": (2.0, 2.0, 0.7, 0.02, 200, 3),
+    "half are right": (0.0, 0.5, 0.2, 0.05, 150, 5),
+}
+"""Of right or wrong: mean, spread of images that arms share and do not, of seeds; images, repeats."""
+
+
+def a_question(repeats, arms=2, metric="log_loss"):
     return Question(
-        question="simulated", sources=("photos",), metric="log_loss", repeats=repeats,
+        question="simulated", sources=("photos",), metric=metric, repeats=repeats,
         arms=tuple(Arm(name=f"arm {i}", settings=(("seed", i),)) for i in range(arms)),
     )  # fmt: skip
 
 
 def run_study(random, noise, *, arms=2, effect=lambda size: 0.0):
-    """Run a study as a worker does, its scores drawn; return its verdicts on every comparison."""
+    """Run a study as a worker does, its losses drawn; return its verdicts on every comparison."""
     image, seed, rest, n, repeats = noise
-    question = a_question(repeats, arms)
     own = random.normal(0, image, (arms, n))
-    offsets, shift, drawn = {}, [0.0], {}
+    offsets, drawn = {}, {}
 
-    def scores(job):
+    def scores(job, shift):
         if job not in drawn:
             level = offsets.setdefault((job.arm, job.repeat), random.normal(0, seed))
             drawn[job] = own[job.arm] + level + random.normal(0, rest, n)
-        return drawn[job] - (shift[0] if job.arm else 0.0)  # Of a loss, less is better.
+        return drawn[job] - (shift if job.arm else 0.0)  # Of a loss, less is better.
+
+    return judged(a_question(repeats, arms), scores, effect)
+
+
+def run_share_study(random, noise, *, arms=2, effect=lambda size: 0.0):
+    """Run a study whose images are right or wrong: how sure each is differs by image, arm and seed."""
+    mean, shared, own, seed, n, repeats = noise
+    sure = mean + random.normal(0, shared, n) + random.normal(0, own, (arms, n))
+    levels, luck = {}, {}
+
+    def scores(job, shift):
+        if job not in luck:
+            luck[job] = random.random(n)
+            levels[job] = ndtr(sure[job.arm] + random.normal(0, seed))
+        right = levels[job]
+        if job.arm and shift:
+            right = right + shift * (1 - right) / (1 - right).mean()
+        return (luck[job] < right) * 1.0
+
+    return judged(a_question(repeats, arms, metric="accuracy"), scores, effect)
+
+
+def judged(question, drawn, effect):
+    """Return the verdicts of a study whose scores are drawn: all arms but the first gain the effect."""
+    shift = [0.0]
+
+    def scores(job):
+        return drawn(job, shift[0])
 
     def ended(jobs):
         return {job: Trial(job=job, state="complete", score=0.0, seconds=0.1) for job in jobs}
 
     done = ended(pilot_jobs(question))
     announced = announce(question, done, scores)
-    shift[0] = effect(announced.detectable)
+    shift[0] = effect(announced.detectable or ALWAYS_MATTERS)
     open_pairs, verdicts = comparisons(question), {}
     for look in announced.looks:
         done |= ended(confirm_jobs(question, done, look, open_pairs))
@@ -83,6 +126,21 @@ def test_a_difference_of_the_announced_size_is_found_in_four_of_five(noise):
     random = np.random.default_rng(9)
     found = sum(run_study(random, noise, effect=lambda size: size) == ["helps"] for _ in range(200))
     assert found / 200 >= 0.8 - 2 * np.sqrt(0.8 * 0.2 / 200)
+
+
+@pytest.mark.parametrize("noise", SHARES.values(), ids=SHARES)
+def test_of_right_or_wrong_a_difference_is_named_where_it_is_and_not_elsewhere(noise):
+    random, studies = np.random.default_rng(10), 200
+    wrong = sum(
+        run_share_study(random, noise) not in (["no difference"], ["cannot tell yet"])
+        for _ in range(studies)
+    )
+    found = sum(
+        run_share_study(random, noise, effect=lambda size: size) == ["helps"]
+        for _ in range(studies)
+    )
+    assert wrong / studies <= 0.05 + 2 * np.sqrt(0.05 * 0.95 / studies)
+    assert found / studies >= 0.8 - 2 * np.sqrt(0.8 * 0.2 / studies)
 
 
 def explored_study(random, optimum, *, points=16, noise=0.02):

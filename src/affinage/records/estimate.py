@@ -1,5 +1,6 @@
 """Estimate: a number that carries its uncertainty."""
 
+import math
 from dataclasses import dataclass
 
 
@@ -18,3 +19,18 @@ class Estimate:
     low: float | None
     high: float | None
     n: int
+
+    def decimals(self, *, scale: float = 1.0, least: int = 0, otherwise: int = 3) -> int:
+        """Return how many decimals it deserves: two digits of half its interval, eight at most.
+
+        Args:
+            scale: What it is shown in, such as 100 for percent.
+            least: At least so many.
+            otherwise: Where it has no interval.
+        """
+        if self.low is None or self.high is None:
+            return otherwise
+        half = scale * (self.high - self.low) / 2
+        if not (math.isfinite(half) and half > 0):
+            return otherwise
+        return min(8, max(least, 1 - math.floor(math.log10(half))))

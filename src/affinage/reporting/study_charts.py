@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 
 from affinage.records.answer import Answer
-from affinage.records.question import Span, Value
+from affinage.records.question import Settings, Span, Value
 from affinage.records.report import Axis, Block, Chart, Line, Parallel, Shaded, Space, Table, Text
 from affinage.records.study import StudyRecord
 from affinage.reporting.study_figures import Figures
@@ -23,42 +23,91 @@ BEST = 5
 
 
 def isolation(study: StudyRecord, said: Answer, shown: Figures) -> Iterator[Chart]:
-    """Yield each arm's confirmed score with its interval, over the arms, or over a number that they are."""
-    places, name = _places(study)
+    """Yield the best of each scientific value on fresh seeds; of a grid, a plot for each of its settings."""
+    arms = study.question.arms
     known = [place for place, arm in enumerate(said.arms) if arm.confirmed.value is not None]
     known.sort(key=lambda place: said.arms[place].confirmed.value or 0.0, reverse=shown.rising)
-    lines = []
-    for drawn in sorted(known[:MOST_ARMS_DRAWN]):
-        arm = said.arms[drawn]
-        one = arm.confirmed
-        ends = [one.low, one.value, one.high] if one.low is not None else [one.value]
-        bar = tuple((places[drawn], shown.plain(end)) for end in ends if end is not None)
-        lines.append(Line(name=arm.name, points=bar))
-    if lines:
-        yield Chart(
-            title="Isolation plot: the best of each on fresh seeds",
-            x=name,
-            y=shown.axis(study.question.metric),
-            lines=tuple(lines),
-            caption="Bars are 95 % intervals over images and seeds, of each alone: the table above compares "
-            "in pairs, which is far sharper."
-            + (f" The best {MOST_ARMS_DRAWN} are drawn." if len(known) > MOST_ARMS_DRAWN else ""),
-            log_x=min(places) > 0 and max(places) / min(places) >= 20,
+    keys = {tuple(key for key, _ in arm.settings) for arm in arms}
+    several = next(iter(keys)) if len(keys) == 1 else ()
+    if not known:
+        return
+    if len(several) < 2:
+        bars = [(said.arms[place].name, _value_of(arms[place].settings), place) for place in known]
+        few = f" The best {MOST_ARMS_DRAWN} are drawn." if len(known) > MOST_ARMS_DRAWN else ""
+        name = several[0] if several else ""
+        yield _isolated("", name, bars, said, shown, metric=study.question.metric, more=few)
+        return
+    for at, key in enumerate(several):
+        best: dict[Value, int] = {}
+        for place in known:  # The best first.
+            best.setdefault(arms[place].settings[at][1], place)
+        bars = [(_named(value), value, place) for value, place in best.items()]
+        few = f" The best {MOST_ARMS_DRAWN} are drawn." if len(bars) > MOST_ARMS_DRAWN else ""
+        more = f" Of each value, the best over all others of the grid.{few}"
+        yield _isolated(
+            f" of {key}", key, bars, said, shown, metric=study.question.metric, more=more
         )
 
 
-def _places(study: StudyRecord) -> tuple[list[float], str]:
-    """Return where arms lie on an axis: at the one number that is varied, else one after another."""
-    settings = [arm.settings for arm in study.question.arms]
-    values = [one[0][1] if len(one) == 1 else None for one in settings]
+def _isolated(
+    of: str,
+    name: str,
+    bars: list[tuple[str, Value, int]],
+    said: Answer,
+    shown: Figures,
+    *,
+    metric: str,
+    more: str,
+) -> Chart:
+    """Return intervals side by side: at the numbers that are varied, else one after another.
+
+    Args:
+        of: What the title adds.
+        name: Of the axis, where values are numbers.
+        bars: Name, value, and index of the arm; the best first.
+        said: The answer.
+        shown: How figures read.
+        metric: What it is scored by.
+        more: What the caption adds.
+    """
+    drawn = sorted(bars[:MOST_ARMS_DRAWN], key=lambda bar: bar[2])
+    places = _places([value for _, value, _ in drawn])
+    numbers = places is not None
+    places = places or [float(place + 1) for place in range(len(drawn))]
+    lines = []
+    for (called, _, arm), place in zip(drawn, places, strict=True):
+        one = said.arms[arm].confirmed
+        ends = [one.low, one.value, one.high] if one.low is not None else [one.value]
+        bar = tuple((place, shown.plain(end)) for end in ends if end is not None)
+        lines.append(Line(name=called, points=bar))
+    return Chart(
+        title=f"Isolation plot{of}: the best of each on fresh seeds",
+        x=name if numbers else "in the question's order",
+        y=shown.axis(metric),
+        lines=tuple(lines),
+        caption="Bars are 95 % intervals over images and seeds, of each alone: the table above compares "
+        f"in pairs, which is far sharper.{more}",
+        log_x=min(places) > 0 and max(places) / min(places) >= 20,
+    )
+
+
+def _value_of(settings: Settings) -> Value:
+    """Return the one value that an arm has; None where it has several."""
+    return settings[0][1] if len(settings) == 1 else None
+
+
+def _named(value: Value) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _places(values: list[Value]) -> list[float] | None:
+    """Return where values lie on an axis; None where they are no numbers."""
     numbers = [
         float(value)
         for value in values
         if isinstance(value, (int, float)) and not isinstance(value, bool)
     ]
-    if len(numbers) == len(settings):
-        return numbers, settings[0][0][0]
-    return [float(place + 1) for place in range(len(settings))], "arm, in the question's order"
+    return numbers if len(numbers) == len(values) else None
 
 
 def slices(study: StudyRecord, shown: Figures) -> Iterator[Chart]:

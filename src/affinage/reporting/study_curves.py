@@ -1,5 +1,6 @@
 """How the trainings of a study came on, as a section of its page: which converges fastest."""
 
+import math
 from collections.abc import Sequence
 
 from affinage.records.answer import Answer
@@ -7,7 +8,7 @@ from affinage.records.report import Block, Chart, Line, Section, Table
 from affinage.records.study import ArmCurve, StudyRecord
 from affinage.reporting.study_figures import Figures
 from affinage.reporting.study_run import seconds_of
-from affinage.reporting.words import NOTHING, number
+from affinage.reporting.words import NOTHING, count, number
 
 MOST_DRAWN = 6
 """How many lines a chart tells apart."""
@@ -69,23 +70,40 @@ def _reached(study: StudyRecord, said: Answer, found: Sequence[ArmCurve], shown:
     )  # fmt: skip
 
 
+FAR = 3.0
+"""An error of a curve that is so many times the greatest at its ends would flatten all others."""
+
+
 def _drawn(study: StudyRecord, validation: dict[int, ArmCurve], shown: Figures) -> Chart:
     ranked = sorted(validation.values(), key=lambda one: _best(one, shown), reverse=shown.rising)
+    limit = _limit(ranked[:MOST_DRAWN], shown)
     lines = tuple(
         Line(
             name=study.question.arms[one.arm].name,
-            points=tuple((epoch, shown.plain(value)) for epoch, value in one.points),
+            points=tuple(
+                (epoch, shown.plain(value)) for epoch, value in one.points if value <= limit
+            ),
         )
         for one in ranked[:MOST_DRAWN]
     )
+    far = [value for one in ranked[:MOST_DRAWN] for _, value in one.points if value > limit]
+    left = f" Not drawn: {count(len(far), 'point')} of up to {number(max(far))}." if far else ""
     few = f" The best {MOST_DRAWN} are drawn." if len(ranked) > MOST_DRAWN else ""
     return Chart(
         title="Curves on validation",
         x="epochs",
         y=shown.axis(ranked[0].series),
         lines=lines,
-        caption=f"The mean of the fresh seeds of each.{few}",
+        caption=f"The mean of the fresh seeds of each.{few}{left}",
     )
+
+
+def _limit(curves: Sequence[ArmCurve], shown: Figures) -> float:
+    """Return up to where errors are drawn: a training that jumps away for an epoch would hide the others."""
+    if shown.rising:
+        return math.inf
+    ends = [one.points[place][1] for one in curves for place in (0, -1)]
+    return FAR * max((end for end in ends if math.isfinite(end)), default=math.inf)
 
 
 def _best(curve: ArmCurve, shown: Figures) -> float:

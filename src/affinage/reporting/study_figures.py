@@ -41,15 +41,23 @@ class Figures:
         """Return a score with its interval."""
         if one.value is None or one.low is None or one.high is None:
             return self.score(one.value)
-        return f"{self.score(one.value)} [{self.score(one.low)}, {self.score(one.high)}]"
+        if self.share:
+            low, high = (f"{100 * end:.1f}" for end in (one.low, one.high))
+            return f"{self.score(one.value)} [{low}, {high}]"
+        digits = one.decimals()
+        return f"{one.value:.{digits}f} [{one.low:.{digits}f}, {one.high:.{digits}f}]"
 
     def gain(self, one: Estimate) -> str:
         """Return a difference with its interval."""
         if one.value is None:
             return NOTHING
+        digits = one.decimals(scale=100 if self.share else 1, least=1 if self.share else 0)
+        if self.share:
+            digits = min(digits, 2)
         if one.low is None or one.high is None:
-            return self._signed(one.value)
-        return f"{self._signed(one.value)} [{self._signed(one.low)}, {self._signed(one.high)}]"
+            return self._signed(one.value, digits)
+        low, high = (self._signed(end, digits) for end in (one.low, one.high))
+        return f"{self._signed(one.value, digits)} [{low}, {high}]"
 
     def size(self, value: float | None) -> str:
         """Return the size of a difference."""
@@ -60,6 +68,5 @@ class Figures:
         told = f"{100 * value:.2g}"
         return f"{told} point{'' if told == '1' else 's'}"
 
-    def _signed(self, value: float) -> str:
-        text = f"{100 * value:+.2f}" if self.share else f"{value:+.4f}"
-        return text.replace("-", "−")
+    def _signed(self, value: float, digits: int) -> str:
+        return f"{100 * value if self.share else value:+.{digits}f}".replace("-", "−")

@@ -7,9 +7,10 @@ from typing import Literal
 
 from affinage.records.answer import Answer
 from affinage.records.layer_histogram import LayerHistogram
-from affinage.records.question import Span
+from affinage.records.question import Question, Span, Value
 from affinage.records.report import (
     Block,
+    Code,
     Fact,
     Facts,
     Findings,
@@ -28,6 +29,7 @@ from affinage.reporting.study_charts import (
     slices,
     space,
 )
+from affinage.reporting.study_compared import compared
 from affinage.reporting.study_curves import curves_section
 from affinage.reporting.study_figures import Figures
 from affinage.reporting.study_layers import layers_section
@@ -36,6 +38,9 @@ from affinage.reporting.study_search import searched
 from affinage.reporting.titles import AT_A_GLANCE, FINDINGS
 from affinage.reporting.words import NOTHING
 
+MOST_SENTENCES = 3
+"""Comparisons that are told in sentences too; more of them would only say the table again."""
+
 
 def study_report(
     study: StudyRecord,
@@ -43,6 +48,7 @@ def study_report(
     share: bool,
     layers: tuple[str, Sequence[LayerHistogram]] = ("", ()),
     curves: Sequence[ArmCurve] = (),
+    about: str = "",
 ) -> Report:
     """Return a study's page.
 
@@ -51,12 +57,13 @@ def study_report(
         share: Whether its metric is a share, shown as percent.
         layers: Name of its best training, and how the weights of its layers were spread.
         curves: How its trainings came on.
+        about: What its metric is, in words.
     """
     said = study.answer
     shown = Figures(share=share)
     sections = [
         Section(title=AT_A_GLANCE, blocks=(_facts(study, shown),)),
-        Section(title="The question", blocks=tuple(_question(study, shown))),
+        Section(title="The question", blocks=tuple(_question(study, shown, about))),
     ]
     if said is not None:
         sections += [
@@ -67,9 +74,7 @@ def study_report(
         sections += [*curves_section(study, said, curves, shown), *layers_section(*layers)]
         if said.findings:
             sections.append(Section(title=FINDINGS, blocks=(Findings(items=said.findings),)))
-        sections.append(
-            Section(title="What to ask next", blocks=(Text(paragraphs=(said.next_question,)),))
-        )
+        sections.append(Section(title="What to ask next", blocks=tuple(_next(said.next_question))))
         sections += _failed(study)
     return Report(
         title=study.question.question,
@@ -78,6 +83,18 @@ def study_report(
         sections=tuple(sections),
         footer=_footer(study),
     )
+
+
+COMMAND = "affinage train "
+
+
+def _next(said: str) -> Iterator[Block]:
+    """Yield what to ask next; a command to copy stands alone."""
+    told, command, rest = said.partition(COMMAND)
+    yield Text(paragraphs=(told.strip(),))
+    if command:
+        first, *settings = rest.split(" --set ")
+        yield Code(text=" \\\n  --set ".join([command + first, *settings]))
 
 
 def trials_csv(study: StudyRecord) -> str:
@@ -150,7 +167,7 @@ def _facts(study: StudyRecord, shown: Figures) -> Facts:
     return Facts(items=tuple(items))
 
 
-def _question(study: StudyRecord, shown: Figures) -> Iterator[Block]:
+def _question(study: StudyRecord, shown: Figures, about: str) -> Iterator[Block]:
     question, announced = study.question, study.announced
     yield Text(
         paragraphs=(
@@ -158,7 +175,7 @@ def _question(study: StudyRecord, shown: Figures) -> Iterator[Block]:
             f"Expected: {question.expectation or 'nobody said.'}",
         )
     )
-    rows = [("compared", "; ".join(arm.name for arm in question.arms))]
+    rows = [("compared", "; ".join(_compared(question)))]
     rows += [(f"tuned for each: {one.key}", _range(one)) for one in question.nuisance]
     rows += [
         (f"not tuned for {arm.name}: {key}", f"It would change nothing: {why}.")
@@ -168,7 +185,8 @@ def _question(study: StudyRecord, shown: Figures) -> Iterator[Block]:
     rows += [
         ("fixed", ", ".join(question.fixed) or ("–" if is_past(study) else "the recipe's defaults"))
     ]
-    rows += [("scored by", question.metric)]
+    better = "more is better" if shown.rising else "less is better"
+    rows += [("scored by", f"{question.metric}: {about}; {better}" if about else question.metric)]
     if announced is not None:
         rows += [("a difference counts from", shown.size(announced.smallest))]
         looks = ", ".join(str(look) for look in announced.looks)
@@ -178,6 +196,17 @@ def _question(study: StudyRecord, shown: Figures) -> Iterator[Block]:
     yield Table(columns=("what", "values"), rows=tuple(rows))
 
 
+def _compared(question: Question) -> Iterator[str]:
+    """Yield each arm's name, with what a step of a ladder sets where it has a name of its own."""
+    before: set[object] = set()
+    for arm in question.arms:
+        own = [(key, value) for key, value in arm.settings if (key, str(value)) not in before]
+        told = " ".join(setting(key, value) for key, value in own)
+        before = {(key, str(value)) for key, value in arm.settings}
+        plain = question.design != "add-one" or not own or told in arm.name
+        yield arm.name if plain else f"{arm.name} ({told})"
+
+
 def _range(one: object) -> str:
     if isinstance(one, Span):
         return f"{one.low:g} to {one.high:g}" + (", logarithmic" if one.log else "")
@@ -185,24 +214,10 @@ def _range(one: object) -> str:
 
 
 def _seen(study: StudyRecord, said: Answer, shown: Figures) -> Iterator[Block]:
-    names = [arm.name for arm in study.question.arms]
     if said.differences:
-        yield Table(
-            columns=("compared", "verdict", "gain", "seeds", "with", "coverage", "bootstrap"),
-            rows=tuple(
-                (
-                    names[one.arm], one.says, shown.gain(one.effect), str(one.repeats), names[one.against],
-                    f"{100 * one.level:.2f} %", shown.gain(one.bootstrap),
-                )
-                for one in said.differences
-            ),
-            caption=f"Gains{', in points,' if shown.share else ''} are differences between the same seeds on "
-            "the same images, positive where better. Their coverage is above 95 %, so that looks and "
-            "comparisons together are wrong in at most one study of 20. The bootstrap draws images and seeds "
-            "anew, at 95 %.",
-            numeric=(2, 3, 5, 6),
-        )  # fmt: skip
-        yield Text(paragraphs=tuple(one.sentence for one in said.differences))
+        yield compared(study, said, shown)
+        if len(said.differences) <= MOST_SENTENCES:
+            yield Text(paragraphs=tuple(one.sentence for one in said.differences))
     if said.weighed:
         yield from bake_off(study, said, shown)
     yield from isolation(study, said, shown)
@@ -271,6 +286,12 @@ def _failed(study: StudyRecord) -> list[Section]:
     )
     table = Table(columns=("arm", "settings", "error"), rows=rows)
     return [Section(title=f"Trials that failed ({len(failed)})", blocks=(table,), folded=True)]
+
+
+def setting(key: str, value: Value) -> str:
+    """Return `KEY=VALUE` as people write it."""
+    said = {True: "true", False: "false"}[value] if isinstance(value, bool) else value
+    return f"{key}={said:g}" if isinstance(said, float) else f"{key}={said}"
 
 
 def _duration(seconds: float) -> str:

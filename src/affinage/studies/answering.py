@@ -56,17 +56,20 @@ def answer(seen: Seen, decided: Sequence[Difference], *, finished: bool) -> Answ
         finished: Whether every comparison has been answered, or its last look taken.
     """
     arms = tuple(_arm(seen, arm) for arm in range(len(seen.question.arms)))
+    importance = _importance(seen)
     carried_on = curves_of(
         seen.question, [np.array(_confirmed(seen, arm)) for arm in range(len(arms))], seen.labels
     )
     findings = (*_bounds(seen), *_infeasible(seen))
     failed = sum(trial.state == "failed" for trial in seen.ended.values())
     return Answer(
-        verdict=verdict_of(seen.question, decided, arms, finished=finished),
+        verdict=verdict_of(
+            seen.question, seen.announced, decided, arms, importance, finished=finished
+        ),
         finished=finished,
         arms=arms,
         differences=tuple(decided),
-        importance=_importance(seen),
+        importance=importance,
         findings=findings,
         trials=sum(trial.state == "complete" for trial in seen.ended.values()),
         failed=failed,

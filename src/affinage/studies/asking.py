@@ -19,6 +19,9 @@ IMAGES_PER_CLASS = "images_per_class"
 CLASSES = "classes"
 """Not a setting of the recipe: how many classes are told apart at once."""
 
+_NAMED = re.compile(r"^\s*([^=:]*[^=:\s])\s*:\s+(.+)$")
+"""A step with a name of its own: `crops: augment.crop=0.6`."""
+
 _RANGE = re.compile(r"^\s*([-+\d.eE]+)\s*\.\.\s*([-+\d.eE]+)\s*$")
 
 
@@ -39,7 +42,8 @@ def ladder_of(steps: Sequence[str]) -> tuple[Arm, ...]:
     """Return the arms of a ladder: plain, then with each step added to those before.
 
     Args:
-        steps: `KEY=VALUE`, or several of them with spaces between, for each step.
+        steps: `KEY=VALUE`, or several of them with spaces between, for each step; a name and a colon
+            before it call it by that name.
     """
     parsed = [_step(one) for one in steps]
     arms = [Arm(name="plain", settings=())]
@@ -107,15 +111,17 @@ def _key_and_values(text: str) -> tuple[str, tuple[Value, ...]]:
 
 
 def _step(text: str) -> tuple[str, Settings]:
-    settings = []
-    for part in text.split():
+    """Return a step's name and what it sets."""
+    named, settings = _NAMED.match(text), []
+    name, given = named.groups() if named else (text, text)
+    for part in given.split():
         key, equals, value = part.partition("=")
         if not equals:
             raise RecipeError(
                 f"'{text}' is no step of a ladder.", remedy="Write --add augment.flip=true"
             )
         settings.append((key, _value(value)))
-    return text, tuple(settings)
+    return name, tuple(settings)
 
 
 def _value(text: str) -> Value:

@@ -200,7 +200,8 @@ def amount(size: float, metric: Metric) -> str:
 
 def scored(one: Estimate, metric: Metric) -> str:
     """Return a score with its interval, such as `93.1 % [91.8, 94.4]`."""
-    scale, digits, unit = (100, 1, " %") if metric.share else (1, 4, "")
+    scale, unit = (100, " %") if metric.share else (1, "")
+    digits = 1 if metric.share else one.decimals()
     value = f"{scale * (one.value or 0.0):.{digits}f}{unit}"
     if one.low is None or one.high is None:
         return value
@@ -219,9 +220,10 @@ def shown(effect: Estimate, metric: Metric) -> str:
     """Return a gain with its interval, such as `+1.2 points [+0.3, +2.1]`."""
     if effect.value is None:
         return "no figure"
-    scale, digits, unit = (100, 1, " points") if metric.share else (1, 3, "")
-    if metric.share and effect.n >= 1000:
-        digits = 2
+    scale, unit = (100, " points") if metric.share else (1, "")
+    digits = effect.decimals(scale=scale, least=1 if metric.share else 0)
+    if metric.share:
+        digits = min(digits, 2 if effect.n >= 1000 else 1)
     value = f"{scale * effect.value:+.{digits}f}{unit}"
     if effect.low is None or effect.high is None:
         return f"{value}, no interval from one seed".replace("-", "−")

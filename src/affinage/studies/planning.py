@@ -20,7 +20,7 @@ TOO_SURE = 3.0
 ALWAYS_MATTERS = 0.1
 """A share that differs by ten points matters, however coarse the study that asks."""
 
-TUNED = 0.5
+TUNED = 0.65
 """Spread of what the luck of tuning makes of a difference, in parts of a trial's own noise: simulated."""
 
 Ended = Mapping[Job, Trial]

@@ -52,6 +52,9 @@ def read_question(file: Path) -> dict[str, Any]:
     for key in ("vary", "nuisance"):
         if isinstance(document.get(key), Mapping):
             document[key] = [f"{name}={_joined(values)}" for name, values in document[key].items()]
+    for key in ("add", "leave_out"):
+        if isinstance(document.get(key), list):
+            document[key] = [_step_of(one) for one in document[key]]
     if isinstance(document.get("set"), Mapping):
         document["set"] = [setting(name, value) for name, value in document["set"].items()]
     return document
@@ -187,6 +190,20 @@ def _search(laid: Mapping[str, Any]) -> Search | None:
 
 def _texts(value: Any) -> list[str]:
     return [str(value)] if isinstance(value, (str, Path)) else [str(one) for one in value]
+
+
+def _step_of(given: Any) -> str:
+    """Return a step of a ladder as a flag has it: a file may give it a name, and a mapping of settings."""
+    if not isinstance(given, Mapping):
+        return str(given)
+    steps = []
+    for name, values in given.items():
+        if isinstance(values, Mapping):
+            steps.append(f"{name}: " + " ".join(setting(*one) for one in values.items()))
+        else:
+            named = isinstance(values, str) and "=" in values
+            steps.append(f"{name}: {values}" if named else setting(name, values))
+    return " ".join(steps)
 
 
 def _joined(values: Any) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from affinage.records.answer import ArmResult, Difference, Extrapolated
+from affinage.records.answer import ArmResult, Difference, Extrapolated, Importance, Says
 from affinage.records.finding import Finding
 from affinage.records.question import Question, Settings
 from affinage.records.study import Announced
@@ -10,16 +10,33 @@ from affinage.studies.asking import CLASSES, IMAGES_PER_CLASS, setting, word
 from affinage.studies.judging import amount, brief, scored
 from affinage.studies.scoring import METRICS, Metric
 
+NAMED = 4
+"""So many of one verdict are named in a headline; of more, it has their number."""
+
+LONGEST = 40
+"""Letters of a name in a headline."""
+
+PAIR = 0.05
+"""Share of the spread from which on two settings of a grid are named as a pair."""
+
 
 def verdict_of(
-    question: Question, decided: Sequence[Difference], arms: Sequence[ArmResult], *, finished: bool
+    question: Question,
+    announced: Announced,
+    decided: Sequence[Difference],
+    arms: Sequence[ArmResult],
+    importance: Sequence[Importance] = (),
+    *,
+    finished: bool,
 ) -> str:
     """Return what a study found, in a sentence or two.
 
     Args:
         question: What was asked.
+        announced: What was said after the pilot.
         decided: One for each comparison that was looked at.
         arms: What each scored.
+        importance: What the spread of scores goes with.
         finished: Whether there is nothing more to come.
     """
     if len(question.arms) == 1 and arms[0].confirmed.value is not None:
@@ -30,21 +47,74 @@ def verdict_of(
         return said if finished else f"No answer yet: {said}"
     if len(decided) == 1:
         return decided[0].sentence
-    told = {
-        says: [_gained(question, one) for one in decided if one.says == says]
+    groups = [
+        _together(question, announced, says, those)
         for says in ("helps", "hurts", "no difference", "cannot tell yet")
-    }
-    words = {"no difference": "no difference that matters"}
-    parts = [
-        f"{words.get(says, says)}: {', '.join(names)}" for says, names in told.items() if names
+        if (those := [one for one in decided if one.says == says])
     ]
-    return f"Against {_reference(question)}: {'; '.join(parts)}."
+    told = [f"Against {_reference(question)}: {'; '.join(groups)}."]
+    if len(decided) > NAMED:
+        told += _best_of_all(question, arms)
+    return " ".join([*told, *_spread(question, importance)])
+
+
+def _together(
+    question: Question, announced: Announced, says: Says, those: Sequence[Difference]
+) -> str:
+    """Return all comparisons of one verdict: their names, or how many they are and what they gain."""
+    counted = {"helps": "help", "hurts": "hurt", "no difference": "make no difference that matters",
+               "cannot tell yet": "cannot be told yet"}  # fmt: skip
+    sure = says in ("helps", "hurts")
+    if len(those) <= NAMED:
+        word_of = {"no difference": "no difference that matters"}.get(says, says)
+        return f"{word_of}: {', '.join(_gained(question, one) for one in those)}"
+    told = f"{len(those)} {counted[says]}"
+    if not sure:
+        return told
+    metric = METRICS[question.metric]
+    ranked = sorted(those, key=lambda one: abs(one.effect.value or 0.0))
+    least, most = (brief(one.effect, metric) for one in (ranked[0], ranked[-1]))
+    small = abs(ranked[-1].effect.value or 0.0) < announced.smallest
+    size = amount(announced.smallest, metric)
+    less = f", each by less than the {size} that were looked for" if small else ""
+    return f"{told} ({least} to {most}{less})"
 
 
 def _gained(question: Question, one: Difference) -> str:
     """Return an arm's name, with what it gains where that is more than chance."""
-    name, found = question.arms[one.arm].name, brief(one.effect, METRICS[question.metric])
+    found = brief(one.effect, METRICS[question.metric])
+    name = short(question.arms[one.arm].name)
     return f"'{name}' ({found})" if one.says in ("helps", "hurts") and found else f"'{name}'"
+
+
+def short(name: str) -> str:
+    """Return a name that a headline has room for: of a long one, the words at its beginning."""
+    if len(name) <= LONGEST:
+        return name
+    kept = name[:LONGEST].rsplit(" ", 1)[0]
+    return f"{kept} …"
+
+
+def _best_of_all(question: Question, arms: Sequence[ArmResult]) -> list[str]:
+    """Return which has the best mean on fresh seeds; nothing where none was scored."""
+    metric = METRICS[question.metric]
+    known = [arm for arm in arms if arm.confirmed.value is not None]
+    if not known:
+        return []
+    best = max(known, key=lambda arm: metric.sign * (arm.confirmed.value or 0.0))
+    return [f"The best mean has '{short(best.name)}': {scored(best.confirmed, metric)}."]
+
+
+def _spread(question: Question, importance: Sequence[Importance]) -> list[str]:
+    """Return, of a grid, which of its settings the scores go with."""
+    if question.nuisance or not importance:
+        return []
+    told = [
+        f"{100 * (one.share.value or 0):.0f} % with {' × '.join(one.parameters)}"
+        for one in importance
+        if len(one.parameters) == 1 or (one.share.value or 0) >= PAIR
+    ]
+    return [f"Of the spread of scores {', '.join(told)}."] if told else []
 
 
 def _reference(question: Question) -> str:
@@ -86,7 +156,7 @@ def next_question(
         return _to_tell(unsure, announced, METRICS[question.metric])
     helping = [one for one in decided if one.says == "helps"]
     if helping:
-        best = max(helping, key=lambda one: one.effect.value or 0.0)
+        best = max(helping, key=lambda one: _rank(question, one, arms))
         told = as_flags(question, (*arms[best.arm].best, *question.arms[best.arm].settings))
         return (
             f"Train with what helps, and look at the test part once: affinage train SOURCE {told}"
@@ -96,6 +166,13 @@ def next_question(
     if decided and all(one.says == "hurts" for one in decided):
         return f"Keep {_reference(question)}, and vary something else."
     return "Keep what is cheapest, and vary something else."
+
+
+def _rank(question: Question, one: Difference, arms: Sequence[ArmResult]) -> float:
+    """Return how good an arm is beside others that help: rungs of a ladder gain on different steps."""
+    if question.design != "add-one":
+        return one.effect.value or 0.0
+    return METRICS[question.metric].sign * (arms[one.arm].confirmed.value or 0.0)
 
 
 def as_flags(question: Question, settings: Settings) -> str:

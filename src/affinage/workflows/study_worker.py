@@ -281,7 +281,9 @@ def report_of(folder: StudyFolder, record: StudyRecord) -> Report:
     best = best_run(record.trials, sign=metric.sign)
     layers = RunFolder(folder.runs / best).layer_histograms() if best else ()
     curves = arm_curves(folder, record)
-    return study_report(record, share=metric.share, layers=(best, layers), curves=curves)
+    return study_report(
+        record, share=metric.share, layers=(best, layers), curves=curves, about=metric.about
+    )
 
 
 def designed(question: Question) -> tuple[Settings, ...]:
