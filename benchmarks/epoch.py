@@ -1,9 +1,10 @@
 """Full fine-tuning against a plain loop, fastai and Keras: images a second, interleaved.
 
-The same photographs as `loader`, batches of 32 at 224 × 224, crop and flip, random weights, in fp32. A few
-steps stand for an epoch: AFFINAGE_EPOCH_IMAGES (64) images, after a first pass that is not counted. Each
-network that is finished is a line of `epoch.jsonl`: stop at any time, and call again to go on; remove the
-file to measure anew.
+The same photographs as `loader`, batches of 32 at 224 × 224, crop and flip, random weights, in fp32,
+and where `compute.precision=auto` takes bf16 here, in that too, beside Keras' mixed policy. A few steps
+stand for an epoch: AFFINAGE_EPOCH_IMAGES (64) images, after a first pass that is not counted. Each
+network that is finished is a line of `epoch.jsonl`: stop at any time, and call again to go on; remove
+the file to measure anew.
 """
 
 import json
@@ -37,6 +38,9 @@ NETWORKS: dict[str, dict[str, tuple[str, float]]] = {
     },
 }
 """By our network: what each peer calls its own, and the goal."""
+
+IN_BF16 = ("resnet50",)
+"""Networks that bf16 speeds up; it slows the mobile ones down (docs/speed.md)."""
 
 KERAS = Peer(packages=("tensorflow-cpu", "keras", "pillow", "scipy"), pinned=())
 KEPT = Path(__file__).with_name("epoch.jsonl")
@@ -135,15 +139,19 @@ def _measured(
 ) -> dict[str, list[tuple[float, float]]]:
     """Return seconds for an image of every peer and round, after a pass that is not counted."""
     asked = {"affinage": own} | {peer: theirs for peer, (theirs, _) in NETWORKS[own].items()}
-    found: dict[str, list[tuple[float, float]]] = {peer: [] for peer in asked}
-    with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
-        listed = listed_photographs(samples, Path(name), count)
+    works = [(peer, "epoch", network) for peer, network in asked.items()]
+    if own in IN_BF16:
+        works += [(peer, "epoch_bf16", asked[peer]) for peer in ("affinage", "keras")]
+    found: dict[str, list[tuple[float, float]]] = {}
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        listed = listed_photographs(samples, Path(folder), count)
         peers = {peer: stack.enter_context(peer_process(peer, listed, threads)) for peer in asked}
         for number in range(ROUNDS + 1):
-            for peer, network in asked.items():
-                speed = peers[peer].do("epoch", network)
+            for peer, work, network in works:
+                speed = peers[peer].do(work, network)
                 if number:
-                    found[peer].append((speed.wall, speed.processor))
+                    name = peer if work == "epoch" else f"{peer} bf16"
+                    found.setdefault(name, []).append((speed.wall, speed.processor))
     return found
 
 
@@ -172,8 +180,24 @@ def _figures(found: dict[str, dict[str, list[Speed]]], count: int, threads: int)
             speed = median(found[own][peer])
             figures[f"{peer}, {theirs}, images/s (by processor second)"] = per_second(speed)
             figures[f"{own}, times {peer} (goal: at least {goal})"] = ratio(speed, mine)
+        if "affinage bf16" in found[own]:
+            figures |= _in_bf16(own, {peer: median(speeds) for peer, speeds in found[own].items()})
     figures["images an epoch, threads, rounds"] = [count, threads, ROUNDS]
     return figures | {"versions": versions()}
+
+
+def _in_bf16(own: str, speeds: dict[str, Speed]) -> dict[str, Any]:
+    """Return what bf16 gives, beside the faster of what Keras can do."""
+    theirs = min(speeds["keras"], speeds["keras bf16"], key=lambda speed: speed.wall)
+    goal = NETWORKS[own]["keras"][1]
+    figures: dict[str, Any] = {
+        f"{peer}, {own}, images/s (by processor second)": per_second(speeds[peer])
+        for peer in ("affinage bf16", "keras bf16")
+    }
+    figures[f"{own} in bf16, times keras at its fastest (goal: at least {goal})"] = ratio(
+        theirs, speeds["affinage bf16"]
+    )
+    return figures
 
 
 def median(speeds: list[Speed]) -> Speed:

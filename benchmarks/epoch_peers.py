@@ -5,7 +5,8 @@ standard input, `WORK NETWORK`, is answered by a line of JSON: images, seconds, 
 Weights are random: only speed is looked at. Batches of 32 at 224 × 224. Works:
 
 - epoch: every image once through crop, flip, forward, backward and step, all weights trained.
-- frozen: the same, the backbone frozen.
+- epoch_bf16: the same in bf16: Keras by its mixed policy, Affinage by compute.precision=bf16.
+- frozen: an epoch, the backbone frozen.
 - features: every image through the backbone, without crop and flip.
 - head: ten epochs of a linear head on 2,000 features.
 
@@ -216,22 +217,29 @@ class Keras:
         found = found.map(shown, num_parallel_calls=tf.data.AUTOTUNE)
         return found.batch(BATCH).prefetch(tf.data.AUTOTUNE)
 
-    def network(self, name, *, frozen):
+    def network(self, name, *, frozen, policy="float32"):
         """Return a network and what trains it, made once."""
         import keras
 
-        if (name, frozen) not in self.networks:
+        keras.mixed_precision.set_global_policy(policy)
+        if (name, frozen, policy) not in self.networks:
             made = getattr(keras.applications, name)
             body = made(include_top=False, weights=None, pooling="avg", input_shape=(SIZE, SIZE, 3))
             body.trainable = not frozen
             model = keras.Sequential([body, keras.layers.Dense(self.classes, activation="softmax")])
             model.compile(keras.optimizers.Adam(RATE), "sparse_categorical_crossentropy")
-            self.networks[name, frozen] = body, model
-        return self.networks[name, frozen]
+            self.networks[name, frozen, policy] = body, model
+        return self.networks[name, frozen, policy]
 
     def epoch(self, name):
         """Show every image once; return how many."""
         self.network(name, frozen=False)[1].fit(self.batches(train=True), verbose=0)
+        return len(self.rows)
+
+    def epoch_bf16(self, name):
+        """Show every image once, computing in bf16; return how many."""
+        model = self.network(name, frozen=False, policy="mixed_bfloat16")[1]
+        model.fit(self.batches(train=True), verbose=0)
         return len(self.rows)
 
     def frozen(self, name):
@@ -274,7 +282,7 @@ class Affinage:
         self.networks = {}
         self.backbone, self.stacked, self.folders = None, None, []
 
-    def network(self, name):
+    def network(self, name, precision):
         """Return a network and what trains it, made once."""
         import torch
 
@@ -285,8 +293,9 @@ class Affinage:
         from affinage.training.optimizer import build_optimizer
 
         torch.set_num_threads(self.threads)
-        if name not in self.networks:
-            settings = (f"model.backbone={name}", "model.pretrained=false", "finetune.unfreeze=all",
+        if (name, precision) not in self.networks:
+            settings = (f"compute.precision={precision}",
+                        f"model.backbone={name}", "model.pretrained=false", "finetune.unfreeze=all",
                         "finetune.batchnorm=adapt", "finetune.epochs=1")  # fmt: skip
             recipe = parse_recipe(None, settings)
             classes = int(self.labels.max()) + 1
@@ -295,8 +304,8 @@ class Affinage:
             set_trainable(model, groups)
             optimizer = build_optimizer(model, groups, recipe.optimizer, layer_decay=1.0)
             objective = make_objective(recipe, classes=classes, targets=self.labels)
-            self.networks[name] = recipe, model, optimizer, objective
-        return self.networks[name]
+            self.networks[name, precision] = recipe, model, optimizer, objective
+        return self.networks[name, precision]
 
     def first(self, engine):
         """Features of all images, from files, and the head by cross-validation; nothing is kept yet."""
@@ -337,14 +346,18 @@ class Affinage:
         fit_linear(rows, self.labels, classes, penalty=choice.penalty, rotated=rotated)
         return len(self.items)
 
-    def epoch(self, name):
+    def epoch_bf16(self, name):
+        """Show every image once, computing in bf16; return how many."""
+        return self.epoch(name, precision="bf16")
+
+    def epoch(self, name, *, precision="fp32"):
         """Show every image once; return how many."""
         import torch
 
         from affinage.training.loop import training_steps
         from affinage.training.plan import make_plan
 
-        recipe, model, optimizer, objective = self.network(name)
+        recipe, model, optimizer, objective = self.network(name, precision)
         steps = training_steps(
             model, optimizer, self.items, self.labels, objective=objective, recipe=recipe,
             plan=make_plan(recipe.finetune, len(self.items)), device=torch.device("cpu"),

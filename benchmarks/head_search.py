@@ -70,7 +70,7 @@ class Bench:
         return float((logits[held].argmax(1) == self.labels[held]).mean())
 
 
-def measured(samples: Path, *, name: str, images: int, seeds: int = 2) -> Iterator[dict[str, Any]]:
+def measured(samples: Path, *, name: str, images: int, seeds: int = 5) -> Iterator[dict[str, Any]]:
     """Yield what each search found on a set, and when, for one seed of the searches after the other.
 
     Args:
