@@ -15,22 +15,12 @@ from typing import Any
 import numpy as np
 
 STUDIES = 2000
-TUNED = 2000
-"""Studies of each kind in which both arms are tuned: 16 kinds, four sorts of noise by four curvatures."""
-
 ROOT = Path(__file__).resolve().parents[1]
 
 
 def errors() -> dict[str, Any]:
     """Return shares of simulated studies that are wrong, and that find what was announced."""
-    sys.path.insert(0, str(ROOT / "tests"))
-    from affinage.studies import answering, judging
-    from studies import test_simulated_studies as simulated
-    from studies import test_tuned_studies as tuned
-
-    # The second opinion and the importances stand beside a verdict and do not enter it.
-    vars(judging)["paired_bootstrap"] = lambda table, seed: None
-    vars(answering)["importances"] = lambda *_, seed: ()
+    simulated, _ = _simulations()
     random, told = np.random.default_rng(0), {}
     kinds = [(name, noise, simulated.run_study) for name, noise in simulated.NOISES.items()]
     kinds += [(name, noise, simulated.run_share_study) for name, noise in simulated.SHARES.items()]
@@ -45,19 +35,33 @@ def errors() -> dict[str, Any]:
             run(random, noise, effect=lambda size: size) == ["helps"] for _ in range(STUDIES)
         )
         told[f"{name}, 2 arms"]["found"] = found / STUDIES
+    return told
+
+
+def tuned_errors() -> dict[str, Any]:
+    """Return the same of studies in which both arms are tuned, by noise and by how narrow the best is."""
+    simulated, tuned = _simulations()
+    random, told = np.random.default_rng(0), {}
     for name, noise in simulated.NOISES.items():
         for curve in tuned.CURVES:
             wrong = sum(
                 tuned.run_tuned_study(random, noise, curve) in ("helps", "hurts")
-                for _ in range(TUNED)
+                for _ in range(STUDIES)
             )
             found = sum(
                 tuned.run_tuned_study(random, noise, curve, size=1.0) == "helps"
-                for _ in range(TUNED)
+                for _ in range(STUDIES)
             )
             told[f"{name}, tuned, {curve:g} a decade squared"] = {
-                "false": wrong / TUNED, "found": found / TUNED, "n": TUNED,
+                "false": wrong / STUDIES, "found": found / STUDIES, "n": STUDIES,
             }  # fmt: skip
+    return told
+
+
+def bounds() -> dict[str, Any]:
+    """Return in which share of explorations a range is said to cut the optimum off."""
+    simulated, _ = _simulations()
+    random, told = np.random.default_rng(0), {}
     for optimum in (-5.0, 0.0, -3.2, -2.5, -1.8):
         named = sum(
             any(
@@ -68,6 +72,18 @@ def errors() -> dict[str, Any]:
         )
         told[f"range 1e-4..1e-1, optimum 10^{optimum:g}"] = {"named": named / STUDIES, "n": STUDIES}
     return told
+
+
+def _simulations() -> tuple[Any, Any]:
+    """Return the simulations of the tests, without what does not enter a verdict."""
+    sys.path.insert(0, str(ROOT / "tests"))
+    from affinage.studies import answering, judging
+    from studies import test_simulated_studies as simulated
+    from studies import test_tuned_studies as tuned
+
+    vars(judging)["paired_bootstrap"] = lambda table, seed: None
+    vars(answering)["importances"] = lambda *_, seed: ()
+    return simulated, tuned
 
 
 def head_trials(samples: Path, *, trials: int = 200, images: int = 1000) -> dict[str, Any]:
@@ -142,9 +158,10 @@ def queue(*, trials: int = 10_000) -> dict[str, Any]:
 if __name__ == "__main__":
     place = os.environ.get("AFFINAGE_SAMPLES")
     where = Path(place) if place else ROOT.parent / "shared" / "data"
-    wanted = sys.argv[1:] or ["errors", "head_trials"]
-    if "errors" in wanted:
-        print(json.dumps({"errors": errors()}, indent=1))
+    wanted = sys.argv[1:] or ["errors", "tuned_errors", "bounds", "head_trials"]
+    for simulate in (errors, tuned_errors, bounds):
+        if simulate.__name__ in wanted:
+            print(json.dumps({simulate.__name__: simulate()}, indent=1))
     if "head_trials" in wanted:
         print(json.dumps({"head_trials": head_trials(where)}, indent=1))
     if "queue" in wanted:

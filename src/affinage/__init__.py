@@ -56,8 +56,10 @@ if TYPE_CHECKING:
     from affinage.workflows.serve import ServeSettings, serve
     from affinage.workflows.show import show
     from affinage.workflows.split import split
-    from affinage.workflows.study import Study, list_studies, study, study_work
+    from affinage.workflows.study import list_studies, study
     from affinage.workflows.study_import import study_import
+    from affinage.workflows.study_record import Study
+    from affinage.workflows.study_work import study_work
     from affinage.workflows.train import train
 
 __version__ = "0.1.0"
@@ -73,7 +75,7 @@ _HOMES = {
     "Parts": "models.parts",
     "Recipe": "records.recipe",
     "Run": "workflows.run",
-    "Study": "workflows.study",
+    "Study": "workflows.study_record",
     "audit": "workflows.audit",
     "augmentations": "workflows.augmentations",
     "bench": "workflows.bench",
@@ -108,7 +110,7 @@ _HOMES = {
     "split": "workflows.split",
     "study": "workflows.study",
     "study_import": "workflows.study_import",
-    "study_work": "workflows.study",
+    "study_work": "workflows.study_work",
     "train": "workflows.train",
     "watch": "watching.watch",
 }

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from affinage.studies.asking import arms_of, nuisance_of
 from affinage.workflows.reporter import Silent
 from affinage.workflows.study_curves import arm_curves
 from affinage.workflows.study_heads import HeadTrials
-from affinage.workflows.study_trials import recipe_of, with_idle
+from affinage.workflows.study_recipes import recipe_of, with_idle
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "studies"
 HEADS = ["features.head=logistic,nearest"]
@@ -141,6 +143,26 @@ def test_a_question_that_cannot_be_asked_is_refused_before_anything_is_written(
     with pytest.raises(RecipeError, match=said):
         affinage.study(None if "file" in given else digits, **given, reporter=Silent())
     assert not list(elsewhere.iterdir())
+
+
+@pytest.mark.parametrize(
+    "command", ["ask . --vary nonsense=1,2", "ask nowhere --vary features.head=logistic,nearest",
+                "run nowhere.yaml", "work nowhere", "show nowhere", "list"],
+)  # fmt: skip
+def test_a_mistake_is_told_before_torch_is_loaded(command, elsewhere):
+    code = (
+        "import sys; from affinage.cli.main import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print([m for m in ('torch', 'timm') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "study", *command.split()],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_a_folder_that_is_no_study_is_refused(elsewhere):

@@ -10,7 +10,7 @@ from affinage.cli import study_options as options
 
 if TYPE_CHECKING:
     from affinage.records.study import StudyRecord
-    from affinage.workflows.study import Study
+    from affinage.workflows.study_record import Study
 
 
 class Action(StrEnum):
@@ -106,9 +106,9 @@ def study(
                 reporter=told,
             )  # fmt: skip
         elif action is Action.WORK:
-            done = affinage.study_work(
-                _only(subjects, "a study's folder"), again=again, reporter=told
-            )
+            waiting = affinage.Study(_only(subjects, "a study's folder"))
+            told.say(f"loading torch, for: {waiting.question.question}")
+            done = affinage.study_work(waiting.path, again=again, reporter=told)
         else:
             file = _only(subjects, "a YAML file") if action is Action.RUN else None
             done = affinage.study(

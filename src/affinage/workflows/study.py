@@ -3,70 +3,26 @@
 import contextlib
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from affinage.errors import AffinageError, RunError
-from affinage.records.answer import Answer
+from affinage.errors import AffinageError, DataError, RunError
 from affinage.records.question import Question
-from affinage.records.report import Report
 from affinage.records.study import StudyRecord
 from affinage.store.study_folder import StudyFolder, studies_in
-from affinage.store.trial_queue import TrialQueue
 from affinage.studies.questions import laid_over, question_from, same_question
-from affinage.studies.scoring import METRICS
 from affinage.workflows.clock import parse_duration
 from affinage.workflows.moment import now
 from affinage.workflows.places import data_set_name
 from affinage.workflows.recipes import resolve_recipe
 from affinage.workflows.reporter import Lines, Reporter
-from affinage.workflows.study_bakeoff import begin_second_round, tell_second_round, weigh
-from affinage.workflows.study_data import labels_of, open_pool
-from affinage.workflows.study_exploit import exploit
-from affinage.workflows.study_trials import (
-    base_recipe,
-    check_question,
-    heads_only,
-    runner_for,
-    with_idle,
-)
-from affinage.workflows.study_worker import Worker, record_of, report_of
+from affinage.workflows.study_recipes import check_question, heads_only, with_idle
+from affinage.workflows.study_record import Study
 
 STUDIES = "affinage-studies"
 FEW_REPEATS = 3
 """Of trials that fine-tune, where nobody says."""
-
-
-@dataclass(frozen=True, slots=True)
-class Study:
-    """A study's folder, as Python sees it.
-
-    Args:
-        path: The folder that `affinage study ask` wrote.
-    """
-
-    path: Path
-
-    @property
-    def record(self) -> StudyRecord:
-        """All that is known of it."""
-        return read_study(self.path)
-
-    @property
-    def answer(self) -> Answer | None:
-        """The answer so far."""
-        return StudyFolder(self.path).answer()
-
-    @property
-    def report(self) -> Report:
-        """Its page, as data."""
-        return report_of(StudyFolder(self.path), self.record)
-
-    @property
-    def page(self) -> Path:
-        """Its page, HTML."""
-        return StudyFolder(self.path).page
 
 
 def study(
@@ -143,7 +99,6 @@ def study(
     Raises:
         AffinageError: If the question cannot be asked of these images.
     """
-    told = reporter or Lines()
     given: dict[str, Any] = {
         "source": source, "vary": vary, "add": add, "leave_out": leave_out, "nuisance": nuisance,
         "set": settings, "recipe": recipe, "metric": metric, "smallest": smallest, "points": points,
@@ -154,72 +109,18 @@ def study(
     }  # fmt: skip
     asked = _question(laid_over(given, Path(file) if file is not None else None))
     check_question(asked)
-    asked = with_idle(asked)
+    asked, told = with_idle(asked), reporter or Lines()
     earlier = _answered_before(asked)
     if earlier is not None and not again:
         told.say(f"asked before, {earlier.asked()[:10]}: '{earlier.name}'. To run it anew: --again")
         return Study(earlier.path)
     folder = StudyFolder(Path(output) if output is not None else _default_folder(asked))
     folder.begin(asked, now())
+    told.say("loading torch")
+    from affinage.workflows.study_work import study_work  # noqa: PLC0415 - loads torch: mistakes are told before.
+
     with _without_trace_of_mistakes(folder):
         return study_work(folder.path, reporter=told)
-
-
-def study_work(
-    study: str | Path, *, again: bool = False, reporter: Reporter | None = None
-) -> Study:
-    """Run the trials of a study that are still to be run, beside other processes that do the same.
-
-    Args:
-        study: Its folder.
-        again: Run the trials that have failed once more, and answer anew; no other process may be at work.
-        reporter: Told of progress.
-
-    Raises:
-        AffinageError: If it is no study, or its images are gone.
-    """
-    folder, told = StudyFolder(Path(study)), reporter or Lines()
-    question = folder.question()
-    done = folder.answer()
-    if done is not None and done.finished and not again:
-        told.say(f"The study '{folder.name}' has its answer already.")
-        return Study(folder.path)
-    recipe = base_recipe(question)
-    pool = open_pool(question, recipe, reporter=told)
-    worker = Worker(folder, question, told)
-    if again:
-        told.say(f"{worker.queue.again():,} trials that failed are run again")
-    worker.labels = labels_of(pool)
-    runner = runner_for(question, folder, pool, reporter=told)
-    try:
-        worker.work(runner)
-        if question.search is not None:
-            exploit(worker, runner, question.search, told=told)
-        if question.bake_off:
-            weigh(worker, pool, told=told)
-            second = begin_second_round(worker)
-            if second is not None:
-                study_work(second.path, reporter=told)
-                tell_second_round(worker, second)
-    finally:
-        runner.close()
-        worker.close()
-    return Study(folder.path)
-
-
-def read_study(study: str | Path) -> StudyRecord:
-    """Return all that is known of a study.
-
-    Raises:
-        RunError: If it is no study.
-    """
-    folder = StudyFolder(Path(study))
-    question = folder.question()
-    queue = TrialQueue(folder.path, question, sign=METRICS[question.metric].sign)
-    try:
-        return record_of(folder, question, queue)
-    finally:
-        queue.close()
 
 
 def list_studies(words: str = "", *, folder: str | Path | None = None) -> list[StudyRecord]:
@@ -246,7 +147,11 @@ def list_studies(words: str = "", *, folder: str | Path | None = None) -> list[S
 
 
 def _question(laid: dict[str, Any]) -> Question:
-    """Return the question of what was given; what follows from other settings is filled in."""
+    """Return the question of what was given; what follows from other settings is filled in.
+
+    Raises:
+        DataError: If a source is not there: said before torch is loaded.
+    """
     recipe = resolve_recipe(laid.get("recipe"), laid.get("set", ()))
     start = resolve_recipe(laid.get("recipe"))
     for key in ("budget", "trial_limit"):
@@ -255,6 +160,9 @@ def _question(laid: dict[str, Any]) -> Question:
     question = question_from(
         laid, recipe=start.model_dump(mode="json", exclude_unset=True), task=recipe.task
     )
+    missing = next((source for source in question.sources if not Path(source).exists()), None)
+    if missing is not None:
+        raise DataError(f"'{missing}' does not exist.", remedy="Check the path.")
     if "repeats" not in laid and not heads_only(question):
         question = replace(question, repeats=FEW_REPEATS)
     if question.search is not None and "fidelity" not in laid and not heads_only(question):

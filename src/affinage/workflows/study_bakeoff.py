@@ -24,7 +24,7 @@ from affinage.workflows.reporter import Reporter
 from affinage.workflows.session import make_engine
 from affinage.workflows.study_data import Pool
 from affinage.workflows.study_features import study_backbone
-from affinage.workflows.study_trials import recipe_of
+from affinage.workflows.study_recipes import recipe_of
 from affinage.workflows.study_worker import Worker
 
 RUNS = 30

@@ -28,8 +28,8 @@ from affinage.studies.planning import comparisons
 from affinage.studies.scoring import METRICS
 from affinage.workflows.moment import now
 from affinage.workflows.reporter import Lines, Reporter
-from affinage.workflows.study import Study, new_folder
-from affinage.workflows.study_worker import write_page
+from affinage.workflows.study import new_folder
+from affinage.workflows.study_record import Study, write_page
 
 TIMES = ("seconds", "duration", "time_s")
 SCORES = ("score", "accuracy", "val_accuracy", "value", "loss", "val_loss", "mae", "f1")

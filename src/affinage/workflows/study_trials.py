@@ -1,53 +1,16 @@
-"""Which recipe a trial has, and who runs it: heads on cached features, or a training."""
+"""Who runs the trials of a study: heads on cached features, or a training each."""
 
 import contextlib
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
-
-from affinage.errors import AffinageError, RecipeError
-from affinage.records.question import Arm, Question, Search, Settings
-from affinage.records.recipe import Recipe
-from affinage.records.recipe_text import ReadRecipe
-from affinage.records.study import Job
+from affinage.errors import AffinageError
+from affinage.records.question import Question
 from affinage.store.study_folder import StudyFolder
-from affinage.studies.asking import CLASSES, IMAGES_PER_CLASS, setting
-from affinage.studies.bake_off import check_bake_off
-from affinage.studies.design import nuisance_points, value_at
-from affinage.studies.scoring import METRICS
-from affinage.workflows.recipes import read_settings, resolve_recipe
 from affinage.workflows.reporter import Reporter
 from affinage.workflows.study_data import Pool
 from affinage.workflows.study_heads import HeadTrials
+from affinage.workflows.study_recipes import first_point, heads_only, recipe_of
 from affinage.workflows.study_runs import RunTrials
-
-HEAD_KEYS = ("features.", "model.backbone", IMAGES_PER_CLASS, CLASSES)
-SPOTS = 16
-"""Nuisance settings at which it is asked whether a tuned setting changes anything."""
-
-SEEDS = 1_000_003
-"""Between the seeds of two questions on the same data: a prime, so that they do not meet."""
-
-
-class Runner(Protocol):
-    """Runs one trial."""
-
-    def run(
-        self,
-        job: Job,
-        recipe: Recipe,
-        *,
-        images_per_class: int | None,
-        share: float = 1.0,
-        classes: int | None = None,
-    ) -> NDArray[np.float64]:
-        """Return the score of each image, at a share of the whole cost."""
-
-    def close(self) -> None:
-        """End what runs beside."""
+from affinage.workflows.study_worker import Runner
 
 
 def runner_for(question: Question, study: StudyFolder, pool: Pool, *, reporter: Reporter) -> Runner:
@@ -63,7 +26,7 @@ def runner_for(question: Question, study: StudyFolder, pool: Pool, *, reporter: 
         )
         for arm in question.arms:
             with contextlib.suppress(AffinageError):  # Its trials will say it, and fail alone.
-                heads.prepare(recipe_of(question, arm, _first(question), seed=0))
+                heads.prepare(recipe_of(question, arm, first_point(question), seed=0))
         return heads
     fidelity = question.search.fidelity if question.search is not None else "epochs"
     return RunTrials(
@@ -74,172 +37,3 @@ def runner_for(question: Question, study: StudyFolder, pool: Pool, *, reporter: 
         seconds=question.trial_seconds,
         memory=question.trial_memory,
     )
-
-
-def _first(question: Question) -> Settings:
-    return tuple((one.key, value_at(one, 0.0)) for one in question.nuisance)
-
-
-def heads_only(question: Question) -> bool:
-    """Return whether every trial fits a head on cached features only.
-
-    So it is where all that is varied or tuned concerns the head or the backbone, unless the question's own
-    recipe names the stages, changes the network beyond its backbone, or counts.
-    """
-    keys = [key for arm in question.arms for key, _ in arm.settings]
-    keys += [one.key for one in question.nuisance]
-    recipe = base_recipe(question)
-    plain = recipe.model.model_copy(update={"backbone": type(recipe.model)().backbone})
-    if recipe.task == "count" or plain != type(recipe.model)():
-        return False
-    asked = {text.partition("=")[0] for text in question.fixed} | set(question.recipe)
-    if "stages" in asked and tuple(recipe.stages) != ("features",):
-        return False
-    return all(key.startswith(HEAD_KEYS) for key in keys)
-
-
-def base_recipe(question: Question) -> Recipe:
-    """Return the recipe that all trials start from."""
-    return resolve_recipe(question.recipe, question.fixed)
-
-
-def trial_recipe(question: Question, job: Job, points: Mapping[int, Settings]) -> Recipe:
-    """Return the recipe of one trial.
-
-    Raises:
-        RecipeError: If its settings cannot be had together.
-    """
-    return recipe_of(
-        question, question.arms[job.arm], points[job.point], seed=seed_of(question, job)
-    )
-
-
-def recipe_of(question: Question, arm: Arm, point: Settings, *, seed: int) -> Recipe:
-    """Return the recipe of an arm at a nuisance setting.
-
-    Raises:
-        RecipeError: If the settings cannot be had together.
-    """
-    return _read(question, arm, point, seed=seed).recipe
-
-
-def _read(question: Question, arm: Arm, point: Settings, *, seed: int) -> ReadRecipe:
-    """Return the recipe of an arm at a nuisance setting, and which of these change nothing for it."""
-    own = (IMAGES_PER_CLASS, CLASSES)
-    laid = [setting(key, value) for key, value in (*point, *arm.settings) if key not in own]
-    stages = ["stages=features"] if heads_only(question) else []
-    return read_settings(
-        question.recipe, [*laid, *stages], {"seed": seed},
-        given=question.fixed, spare=[key for key, _ in point],
-    )  # fmt: skip
-
-
-def with_idle(question: Question) -> Question:
-    """Return a question whose arms know which tuned settings change nothing for them.
-
-    Raises:
-        RecipeError: If one changes nothing for any arm.
-    """
-    points = nuisance_points(question.nuisance, points=SPOTS, seed=0)
-    arms = tuple(replace(arm, idle=_idle_for(question, arm, points)) for arm in question.arms)
-    for one in question.nuisance:
-        told = [dict(arm.idle).get(one.key) for arm in arms]
-        if all(told):
-            raise RecipeError(
-                f"Tuning {one.key} would change nothing: {told[0]}.",
-                remedy="Leave it out, or vary what it is for.",
-            )
-    return replace(question, arms=arms)
-
-
-def _idle_for(question: Question, arm: Arm, points: tuple[Settings, ...]) -> Settings:
-    """Return the tuned settings that change nothing for an arm at any of these points, and why."""
-    why: dict[str, str] = {}
-    always = {key for key, _ in points[0]}
-    for point in points:
-        idle = {one.name: one.why for one in _read(question, arm, point, seed=0).idle}
-        always &= set(idle)
-        why |= idle
-    return tuple((key, why[key]) for key in sorted(always))
-
-
-def seed_of(question: Question, job: Job) -> int:
-    """Return a trial's seed: the same for all arms, another for every repeat."""
-    return (question.seed * SEEDS + job.repeat) % 2**31
-
-
-def images_per_class(question: Question, job: Job) -> int | None:
-    """Return how many images of each class a trial learns from; None for all."""
-    asked = dict(question.arms[job.arm].settings).get(IMAGES_PER_CLASS)
-    return None if asked is None else int(asked)
-
-
-def classes_at_once(question: Question, job: Job) -> int | None:
-    """Return how many classes a trial tells apart at once; None for all."""
-    asked = dict(question.arms[job.arm].settings).get(CLASSES)
-    return None if asked is None else int(asked)
-
-
-def check_question(question: Question) -> None:
-    """Refuse what no trial could be run with, before any is.
-
-    Raises:
-        RecipeError: If a setting is unknown, out of range, or varied and tuned at once; if the metric is
-            not one of the task; or if the numbers of points, repeats or folds cannot be.
-    """
-    recipe = base_recipe(question)
-    metric = METRICS.get(question.metric)
-    if metric is None or recipe.task not in metric.tasks:
-        known = ", ".join(name for name, one in METRICS.items() if recipe.task in one.tasks)
-        raise RecipeError(
-            f"'{question.metric}' is no score of single images for task={recipe.task}.",
-            remedy=f"Use --metric with one of: {known}.",
-        )
-    for name, value, low, high in (
-        ("--points", question.points, 1, 4096),
-        ("--repeats", question.repeats, 1, 1000),
-        ("--folds", question.folds, 2, 20),
-    ):
-        if not low <= value <= high:
-            raise RecipeError(
-                f"{name} is {value}; it must be from {low} to {high}.", remedy=f"Change {name}."
-            )
-    if question.bake_off:
-        check_bake_off(question)
-    if question.search is not None:
-        _check_search(question.search, question)
-    varied = {key for arm in question.arms for key, _ in arm.settings}
-    both = sorted(varied & {one.key for one in question.nuisance})
-    if both:
-        raise RecipeError(
-            f"{', '.join(both)} is both varied and tuned.", remedy="Let it be one or the other."
-        )
-    _check_settings(question)
-
-
-def _check_search(search: Search, question: Question) -> None:
-    """Refuse a search that cannot be."""
-    if not question.nuisance:
-        raise RecipeError(
-            "There is nothing to search: no setting is tuned.",
-            remedy="Give --nuisance KEY=low..high, or leave --search out.",
-        )
-    if not 1 <= search.points <= 100_000:
-        raise RecipeError(
-            f"--search-points is {search.points}; it must be from 1 to 100000.",
-            remedy="Change --search-points.",
-        )
-    early = search.method in ("asha", "hyperband")
-    if early and heads_only(question) and search.fidelity != "images":
-        raise RecipeError(
-            f"Heads on cached features have no {search.fidelity} to save.",
-            remedy="Use --fidelity images.",
-        )
-
-
-def _check_settings(question: Question) -> None:
-    """Build the recipe of every arm at both ends of every range."""
-    for arm in question.arms:
-        for place in (0.0, 1.0):
-            point = tuple((one.key, value_at(one, place)) for one in question.nuisance)
-            recipe_of(question, arm, point, seed=0)

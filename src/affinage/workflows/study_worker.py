@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,20 +11,14 @@ from numpy.typing import NDArray
 from affinage.errors import AffinageError, RunError
 from affinage.records.answer import Answer, Difference
 from affinage.records.question import Question, Settings
-from affinage.records.report import Report
+from affinage.records.recipe import Recipe
 from affinage.records.study import Job, StudyRecord, Trial
-from affinage.reporting.html import to_html
-from affinage.reporting.markdown import to_markdown
-from affinage.reporting.study_report import study_report, trials_csv
-from affinage.store.run_folder import RunFolder
 from affinage.store.study_folder import StudyFolder
 from affinage.store.trial_queue import TrialQueue
 from affinage.studies.answering import Seen, answer, look_at
-from affinage.studies.design import nuisance_points
 from affinage.studies.judging import amount
 from affinage.studies.planning import (
     announce,
-    best_run,
     comparisons,
     confirm_jobs,
     explore_jobs,
@@ -32,20 +27,30 @@ from affinage.studies.planning import (
 from affinage.studies.scoring import METRICS
 from affinage.studies.searching import FULL, pruner_of, rungs_of, searched_points
 from affinage.workflows.reporter import Reporter, duration
-from affinage.workflows.study_curves import arm_curves
 from affinage.workflows.study_guard import check_disk, fits_on_disk
-from affinage.workflows.study_trials import (
-    Runner,
-    classes_at_once,
-    images_per_class,
-    trial_recipe,
-)
-
-PAST = ("score", "share", "loss")
-"""Scores of studies that were imported: what was tried stands in the journal alone."""
+from affinage.workflows.study_recipes import classes_at_once, images_per_class, trial_recipe
+from affinage.workflows.study_record import designed, in_order, record_of, write_page
 
 WAIT = 0.2
 """Seconds between two looks at what other workers have done."""
+
+
+class Runner(Protocol):
+    """Runs one trial."""
+
+    def run(
+        self,
+        job: Job,
+        recipe: Recipe,
+        *,
+        images_per_class: int | None,
+        share: float = 1.0,
+        classes: int | None = None,
+    ) -> NDArray[np.float64]:
+        """Return the score of each image, at a share of the whole cost."""
+
+    def close(self) -> None:
+        """End what runs beside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,43 +254,3 @@ class Worker:
     def record(self) -> StudyRecord:
         """Return all that is known of the study."""
         return record_of(self.folder, self.question, self.queue)
-
-
-def record_of(folder: StudyFolder, question: Question, queue: TrialQueue) -> StudyRecord:
-    """Return all that is known of a study."""
-    ended, announced = queue.ended(), folder.announced()
-    points = queue.points()
-    if question.metric not in PAST:
-        points |= dict(enumerate(designed(question)))
-    return StudyRecord(
-        name=folder.name, asked=folder.asked(), question=question, design=in_order(points),
-        images=announced.n if announced else None, announced=announced,
-        trials=tuple(ended[job] for job in sorted(ended)), answer=folder.answer(),
-    )  # fmt: skip
-
-
-def in_order(points: Mapping[int, Settings]) -> tuple[Settings, ...]:
-    """Return settings by index, without a gap: a search proposes one after another."""
-    return tuple(points[place] for place in range(len(points)))
-
-
-def write_page(folder: StudyFolder, record: StudyRecord) -> None:
-    """Write a study's page, as HTML and Markdown, and its table of trials."""
-    report = report_of(folder, record)
-    folder.save_pages(to_html(report), to_markdown(report), trials_csv(record))
-
-
-def report_of(folder: StudyFolder, record: StudyRecord) -> Report:
-    """Return a study's page as data, with the curves of its trainings and the layers of the best."""
-    metric = METRICS[record.question.metric]
-    best = best_run(record.trials, sign=metric.sign)
-    layers = RunFolder(folder.runs / best).layer_histograms() if best else ()
-    curves = arm_curves(folder, record)
-    return study_report(
-        record, share=metric.share, layers=(best, layers), curves=curves, about=metric.about
-    )
-
-
-def designed(question: Question) -> tuple[Settings, ...]:
-    """Return the settings of exploration."""
-    return nuisance_points(question.nuisance, points=question.points, seed=question.seed)

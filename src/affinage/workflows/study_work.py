@@ -1,0 +1,55 @@
+"""The trials of a study are run, beside other processes that do the same."""
+
+from pathlib import Path
+
+from affinage.store.study_folder import StudyFolder
+from affinage.workflows.reporter import Lines, Reporter
+from affinage.workflows.study_bakeoff import begin_second_round, tell_second_round, weigh
+from affinage.workflows.study_data import labels_of, open_pool
+from affinage.workflows.study_exploit import exploit
+from affinage.workflows.study_recipes import base_recipe
+from affinage.workflows.study_record import Study
+from affinage.workflows.study_trials import runner_for
+from affinage.workflows.study_worker import Worker
+
+
+def study_work(
+    study: str | Path, *, again: bool = False, reporter: Reporter | None = None
+) -> Study:
+    """Run the trials of a study that are still to be run, beside other processes that do the same.
+
+    Args:
+        study: Its folder.
+        again: Run the trials that have failed once more, and answer anew; no other process may be at work.
+        reporter: Told of progress.
+
+    Raises:
+        AffinageError: If it is no study, or its images are gone.
+    """
+    folder, told = StudyFolder(Path(study)), reporter or Lines()
+    question = folder.question()
+    done = folder.answer()
+    if done is not None and done.finished and not again:
+        told.say(f"The study '{folder.name}' has its answer already.")
+        return Study(folder.path)
+    recipe = base_recipe(question)
+    pool = open_pool(question, recipe, reporter=told)
+    worker = Worker(folder, question, told)
+    if again:
+        told.say(f"{worker.queue.again():,} trials that failed are run again")
+    worker.labels = labels_of(pool)
+    runner = runner_for(question, folder, pool, reporter=told)
+    try:
+        worker.work(runner)
+        if question.search is not None:
+            exploit(worker, runner, question.search, told=told)
+        if question.bake_off:
+            weigh(worker, pool, told=told)
+            second = begin_second_round(worker)
+            if second is not None:
+                study_work(second.path, reporter=told)
+                tell_second_round(worker, second)
+    finally:
+        runner.close()
+        worker.close()
+    return Study(folder.path)
