@@ -157,6 +157,10 @@ SICK = {
         batchnorms=changed(NORM, steps_by_batch=10, below_frozen=False), feeding=changed(FED, batch_size=2)
     ),
     "preprocessing-mismatch": sick(inputs=changed(IMAGES, minimum=0.0, maximum=1.0)),
+    "inputs-not-scaled": sick(
+        pretrained=False, points=POOR, batchnorms=(),
+        inputs=changed(IMAGES, minimum=0.0, maximum=255.0, mean=(110.0,) * 3, std=(60.0,) * 3),
+    ),
     "parts-scaled-differently": sick(
         inputs=(IMAGES, replace(IMAGES, part="validation", mean=(90.0,) * 3, std=(60.0,) * 3))
     ),
@@ -191,6 +195,7 @@ SICK = {
     "no-activation-between-layers": sick(
         layers=(LAYERS[0], LAYERS[2], LAYERS[3]), series=(line("loss", FALLING),)
     ),
+    "weights-begin-equal": sick(points=POOR, series=series(*layered("equal_units", **{"0": 1.0}))),
     "schedule-idle": sick(optimizers=changed(SGD, scheduler="StepLR", scheduler_steps=0)),
     "metric-rounded-too-late": sick(
         task="count",

@@ -12,9 +12,11 @@ from affinage.records.plain import from_plain
 from affinage.records.signals import Histogram, Signals
 from affinage.records.verdict import Verdict, verdict_to_json
 from diagnosis.sick_signals import (
+    FALLING,
     FED,
     FLAT,
     HEALTHY,
+    IMAGES,
     LAYERS,
     LOSS,
     POOR,
@@ -316,3 +318,126 @@ def test_classes_that_never_come_are_noted_beside_images_that_come_again_and_aga
 def test_softmax_over_one_output_is_told_whatever_the_loss():
     one = changed(LOSS, name="binary_cross_entropy", activation="softmax", outputs=1)
     assert found(sick(objectives=one))["outputs-do-not-fit-classes"] == "warning"
+
+
+LARGE = replace(IMAGES, minimum=0.0, maximum=255.0, mean=(110.0,) * 3, std=(60.0,) * 3)
+
+
+@pytest.mark.parametrize(
+    ("changes", "severity"),
+    [
+        ({}, "warning"),
+        ({"points": HEALTHY.points}, "note"),
+        ({"pretrained": True}, None),
+        ({"layers": (replace(LAYERS[0], kind="Rescaling", parameters=0), *LAYERS)}, None),
+        ({"layers": (LAYERS[0], replace(LAYERS[0], kind="BatchNorm2d"), *LAYERS[1:])}, "note"),
+        ({"inputs": (replace(LARGE, maximum=3.0, std=(1.0,) * 3),)}, None),
+    ],
+    ids=["not learnt", "learnt", "pretrained", "rescaled within", "normalised within", "small"],
+)
+def test_large_inputs_are_told_by_the_harm_that_they_do(changes, severity):
+    assert found(replace(SICK["inputs-not-scaled"], **changes)).get("inputs-not-scaled") == severity
+
+
+def test_large_inputs_are_the_cause_of_a_loss_that_no_rate_would_lower():
+    updates = layered("update_ratio", **{"0": 0.3, "2": 0.3, "3": 0.3})
+    both = replace(SICK["inputs-not-scaled"], series=series(line("loss", FLAT), *updates))
+    codes = found(both)
+    assert codes["inputs-not-scaled"] == "warning"
+    assert "learning-rate-too-high" not in codes
+
+
+@pytest.mark.parametrize(
+    ("layer", "shares", "expected"),
+    [("0", [1.0] * 5, True), ("0", [1.0, 0.0, 0.0], False), ("3", [1.0] * 5, False)],
+    ids=["hidden", "parted", "last layer"],
+)
+def test_units_that_stay_equal_are_named_in_hidden_layers(layer, shares, expected):
+    signals = sick(points=POOR, series=series(line("equal_units", shares, layer)))
+    assert ("weights-begin-equal" in found(signals)) == expected
+
+
+def test_weights_that_one_step_threw_away_are_blamed_on_the_rate():
+    thrown = [line("update_ratio", [8.0, 2.0, *[1e-4] * 38], layer) for layer in "023"]
+    codes = found(sick(points=POOR, series=series(line("loss", FLAT), *thrown)))
+    assert codes["learning-rate-too-high"] == "warning"
+    zeros = [line("weight_norm", [0.0, *[1.0] * 39], layer) for layer in "023"]
+    from_zero = sick(points=POOR, series=series(line("loss", FLAT), *thrown, *zeros))
+    assert "learning-rate-too-high" not in found(from_zero)
+
+
+def test_a_faint_gradient_is_the_cause_of_small_steps_and_not_the_rate():
+    faint = layered("gradient_norm", **{"0": 1e-8})
+    small = layered("update_ratio", **{"0": 1e-7, "2": 1e-7, "3": 1e-7})
+    codes = found(sick(points=POOR, series=series(line("loss", FLAT), *faint, *small)))
+    assert (codes["vanishing-gradient"], codes["learning-rate-too-low"]) == ("warning", "note")
+
+
+CLASS_NUMBERS = replace(
+    TRAIN, encoding="counts", maximum=4, by_class=None, by_value=(90, 100, 95, 105, 98)
+)
+
+
+@pytest.mark.parametrize(
+    ("targets", "accuracy", "severity"),
+    [
+        (CLASS_NUMBERS, True, "warning"),
+        (CLASS_NUMBERS, False, "note"),
+        (replace(CLASS_NUMBERS, by_value=(300, 100, 60, 20, 8)), True, None),
+    ],
+    ids=["accuracy", "no accuracy", "counts"],
+)
+def test_one_output_for_the_numbers_of_classes_is_told_from_counts(targets, accuracy, severity):
+    points_of = HEALTHY.points if accuracy else ()
+    signals = sick(
+        task="count", targets=(targets,), points=points_of, comparisons=None,
+        objectives=changed(LOSS, name="mse_loss", outputs=1),
+    )  # fmt: skip
+    assert found(signals).get("outputs-do-not-fit-classes") == severity
+
+
+def test_squared_error_on_one_hot_labels_is_told_where_nothing_is_learnt():
+    one_hot = replace(TRAIN, encoding="one-hot", maximum=1)
+    loss = changed(LOSS, name="mse_loss", activation="sigmoid")
+    assert "loss-activation-mismatch" not in found(sick(objectives=loss, targets=(one_hot,)))
+    poor = found(sick(objectives=loss, targets=(one_hot,), points=POOR))
+    assert poor["loss-activation-mismatch"] == "warning"
+
+
+def without_losses(**curves):
+    kept = points(**curves)
+    return tuple(p for p in kept if (p.series, p.on) != ("loss", "validation"))
+
+
+def test_overfitting_is_noted_where_validation_shows_accuracy_alone():
+    gap = without_losses(accuracy__evaluation=(1.0,), accuracy__validation=(0.7,) * 8)
+    assert found(sick(points=gap))["overfitting"] == "note"
+    near = without_losses(accuracy__evaluation=(1.0,), accuracy__validation=(0.95,) * 8)
+    assert "overfitting" not in found(sick(points=near))
+
+
+def test_learning_by_heart_is_noted_while_it_is_under_way():
+    torn = points(accuracy__evaluation=(0.5,), accuracy__validation=(0.25,) * 8)
+    many = {"train": 400, "validation": 400, "test": 100}
+    assert found(sick(points=torn, images=many))["memorising"] == "note"
+    assert "memorising" not in found(sick(points=torn, images=many, epochs=3.0))
+
+
+def test_a_training_of_two_epochs_is_judged_by_its_steps():
+    short = tuple(replace(p, epoch=min(p.epoch, 2.0)) for p in HEALTHY.points if p.epoch <= 2)
+    falling = sick(points=short, epochs=2.0, series=series(line("loss", FALLING)))
+    assert found(falling)["not-converged"] == "note"
+    flat = sick(points=short, epochs=2.0, series=series(line("loss", FLAT)))
+    assert "not-converged" not in found(flat)
+
+
+def test_optimizers_that_take_turns_are_no_case_of_underfitting():
+    two = replace(SICK["underfitting"], optimizers=HEALTHY.optimizers * 2)
+    assert found(SICK["underfitting"])["underfitting"] == "warning"
+    assert found(two).get("underfitting") in {"note", None}
+
+
+def test_seconds_of_waiting_are_a_note_and_minutes_a_warning():
+    assert found(SICK["data-starved"])["data-starved"] == "note"
+    slow = line("waiting_seconds", [5.0] * 40)
+    assert found(sick(series=series(slow)))["data-starved"] == "warning"

@@ -29,11 +29,11 @@ while True:
 
 
 def cut(path):
-    """Run a script for two seconds in a process of its own, as it must be, and return what was seen."""
+    """Run a script for six seconds in a process of its own, as it must be, and return what was seen."""
     warm = torch.nn.Parameter(torch.ones(1))
     torch.optim.SGD([warm], lr=0.1).step()  # The first step of a process imports for seconds.
     before = list(sys.argv), list(sys.path)
-    watched, end = run_script(path, ["0.25"], seconds=2)
+    watched, end = run_script(path, ["0.25"], seconds=6)
     return watched.signals, end, before == (sys.argv, sys.path)
 
 

@@ -351,3 +351,63 @@ def test_whole_numbers_that_fit_the_outputs_are_classes_whatever_the_loss():
     assert encoding_of(labels + 8, outputs, "unknown") == "counts"
     assert encoding_of(labels.float(), outputs, "mse_loss") == "counts"
     assert encoding_of(labels, outputs[:, :1], "unknown") == "counts"
+
+
+@pytest.mark.parametrize("value", [0.0, 0.02])
+def test_units_that_begin_equal_are_counted_until_they_part(training, value):
+    _, _, train_loader, val_loader = training
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.Tanh(), nn.Linear(16, 10))
+    for layer in (net[1], net[3]):
+        nn.init.constant_(layer.weight, value)
+        nn.init.zeros_(layer.bias)
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    signals = watched(net, optimizer, train_loader, val_loader)
+    shares = {layer: s.values for layer, s in signals.by_layer("equal_units").items()}
+    assert shares["1"][0] == shares["1"][-1] == 1.0
+    assert shares["3"][0] == 1.0
+    if value:
+        assert shares["3"][-1] == 0.0  # Targets tell the units of the last layer apart.
+    assert ask(RULE["weights-begin-equal"], signals).finding.subject.startswith(
+        "All units of layer '1'"
+    )
+
+
+def test_units_of_the_library_s_own_weights_are_not_equal(training):
+    signals = watched(*training)
+    assert not signals.by_layer("equal_units")
+    assert ask(RULE["weights-begin-equal"], signals).answer == "fine"
+
+
+def test_two_networks_against_each_other_are_not_called_sorted_or_stuck(digits):
+    torch.manual_seed(0)
+    maker, judge = nn.Linear(8, 64), nn.Sequential(nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 1))
+    optimizers = [torch.optim.Adam(net.parameters(), lr=1e-3) for net in (judge, maker)]
+    bce = nn.functional.binary_cross_entropy_with_logits
+    with watch() as seen:
+        for _ in range(6):
+            for start in range(0, 320, 32):
+                real = digits[0].tensors[0][start : start + 32].flatten(1)
+                fake = maker(torch.randn(32, 8))
+                optimizers[0].zero_grad()
+                bce(judge(real), torch.ones(32, 1)).backward()
+                bce(judge(fake.detach()), torch.zeros(32, 1)).backward()
+                optimizers[0].step()
+                optimizers[1].zero_grad()
+                bce(judge(fake), torch.ones(32, 1)).backward()
+                optimizers[1].step()
+    loud = {f.code: f.severity for f in affinage.doctor(seen.signals).findings}
+    assert "unshuffled-training" not in loud
+    assert "same-order-every-epoch" not in loud
+    assert set(loud.values()) <= {"note"}
+
+
+def test_whole_numbers_under_one_output_are_counted_by_value(digits):
+    net = nn.Sequential(nn.Flatten(), nn.Linear(64, 1))
+    optimizer = torch.optim.SGD(net.parameters(), lr=1e-3)
+    with watch(net, optimizer=optimizer) as seen:
+        for images, labels in DataLoader(digits[0], 32):
+            nn.functional.mse_loss(net(images)[:, 0], labels.float()).backward()
+            optimizer.step()
+    (targets,) = seen.signals.targets
+    labels = torch.cat([labels for _, labels in DataLoader(digits[0], 32)])
+    assert targets.by_value == tuple(torch.bincount(labels).tolist())

@@ -7,7 +7,6 @@ from affinage.diagnosis.reading import (
     finite,
     ignoring_loss,
     images_in,
-    last,
     last_histogram,
     majority,
     surely_above,
@@ -87,95 +86,6 @@ def _loss_no_better(signals: Signals) -> Answered:
     )
 
 
-def overfitting(signals: Signals) -> Answered:
-    """Validation gets worse while training gets better.
-
-    Source: Goodfellow et al., Deep Learning, 2016, section 5.2 and 7.8.
-    """
-    validation = signals.curve("loss", "validation")
-    train = signals.curve("loss", "train (running)") or signals.curve(
-        "loss", "train (evaluation mode)"
-    )
-    scores, n = signals.curve("accuracy", "validation"), images_in(signals, "validation")
-    if len(validation) < _LONG or len(train) < _LONG:
-        return Unchecked(f"fewer than {_LONG} epochs of both losses were seen")
-    best = min(validation, key=lambda p: p.value)
-    end = median([p.value for p in validation[-2:]])
-    learnt, score = train_accuracy(signals), last(scores)
-    gap = (learnt - score) if learnt is not None and score is not None else None
-    rose = end > 1.25 * best.value + 0.02 and best.epoch <= 0.75 * validation[-1].epoch
-    fell = train[-1].value < 0.7 * next(
-        (p.value for p in train if p.epoch >= best.epoch), train[0].value
-    )
-    wide = (
-        gap is not None
-        and n
-        and learnt is not None
-        and gap > 0.15
-        and surely_below(score or 0, n, learnt - 0.05)
-    )
-    if not (rose and fell):
-        return Fine(f"validation loss ends at {end:.3g}, its best was {best.value:.3g}")
-    floor = ignoring_loss(signals)
-    fallen = bool(scores and n) and surely_below(
-        score or 0.0, n, max(p.value for p in scores) - 0.05
-    )
-    grave = bool(wide) and (fallen or (floor is not None and end > floor))
-    return Found(
-        subject=f"Validation loss was best at epoch {best.epoch:g} ({best.value:.3g}) and "
-        f"has risen to {end:.3g}, "
-        "while training loss kept falling.",
-        evidence=(f"training accuracy {learnt:.3f}, validation {with_interval(score, n)}",)
-        if learnt is not None and score is not None and n
-        else (),
-        remedy="Keep the weights of the best epoch; then try more images, random changes of the images "
-        "(augmentation), or more of the network frozen.",
-        grade="pattern",
-        where=(f"epoch {best.epoch:g}",),
-        severity=None if grave else "note",
-        alternatives=otherwise(
-            "a few validation images that are judged ever more surely", "accuracy fell behind too"
-        )
-        if grave
-        else otherwise(
-            "growing sureness about the same mistakes",
-            "accuracy shows no gap that the data can tell",
-        ),
-        traces=(trace(validation, "validation loss"), trace(train, "training loss")),
-    )
-
-
-def memorising(signals: Signals) -> Answered:
-    """Training images are known by heart and validation is not better than ignoring the image."""
-    learnt, score, n = (
-        train_accuracy(signals),
-        validation_accuracy(signals),
-        images_in(signals, "validation"),
-    )
-    base = majority(signals, "validation")
-    if learnt is None or score is None or base is None or n < 30:
-        return Unchecked("accuracies of both parts were not seen")
-    if learnt < 0.9 or surely_above(score, n, base[0] + MARGIN * (1 - base[0])):
-        return Fine(f"training accuracy {learnt:.2f}, validation {score:.2f}")
-    nothing = not surely_above(score, n, base[0])
-    return Found(
-        subject=f"{learnt:.0%} of the training images are right and validation is "
-        f"{with_interval(score, n)}, "
-        f"near {base[0]:.3f} of ignoring the image: images are learnt by heart.",
-        remedy="Look whether labels were shuffled apart from their images; then whether "
-        "validation is of the same kind.",
-        grade="measured",
-        where=("train", "validation"),
-        severity=None if nothing else "note",
-        alternatives=otherwise(
-            "too few images of a hard task",
-            "then validation would be a little above the baseline"
-            if nothing
-            else "validation is a little above the baseline: something was learnt",
-        ),
-    )
-
-
 def underfitting(signals: Signals) -> Answered:
     """Training itself stands still at a poor score."""
     learnt, base = train_accuracy(signals), training_baseline(signals)
@@ -216,7 +126,7 @@ def not_converged(signals: Signals) -> Answered:
     """
     curve = signals.curve("loss", "validation") or signals.curve("loss", "train (running)")
     if len(curve) < 2 * _LONG - 2:
-        return Unchecked(f"fewer than {2 * _LONG - 2} epochs were seen")
+        return _still_falling(signals)
     values = [p.value for p in curve]
     late = values[len(values) // 2 :] if len(values) > 2 * _LONG else values[-_LONG:]
     slope = trend(late)
@@ -233,6 +143,30 @@ def not_converged(signals: Signals) -> Answered:
         traces=(trace(curve, "loss"),),
         changes=(("finetune.epochs", "x2"),),
     )
+
+
+def _still_falling(signals: Signals) -> Answered:
+    """A training of few epochs, judged by the losses of its steps: their last half against its own trend."""
+    losses, learnt = finite(signals.series_of("loss")), train_accuracy(signals)
+    late = losses[len(losses) // 2 :]
+    if len(late) < _STEPS or signals.ended == "failed":
+        return Unchecked(f"fewer than {2 * _LONG - 2} epochs were seen")
+    slope, end = trend(late), median(late[-len(late) // 4 :])
+    least = max(0.0, -(slope.high or 0.0)) * len(losses)
+    if least < 0.1 * abs(end) or (learnt is not None and learnt > _BY_HEART):
+        return Fine(f"the loss of a step moved by {slope.value or 0.0:.2g} per step at the end")
+    return Found(
+        subject=f"The training ended after {signals.steps or len(losses)} steps while its loss was still "
+        f"falling: it stands at {end:.3g}, from {median(losses[:3]):.3g} at the start.",
+        remedy="Train for more epochs: until validation has not improved for five of them.",
+        grade="pattern",
+        where=("end",),
+        changes=(("finetune.epochs", "x2"),),
+    )
+
+
+_STEPS, _BY_HEART = 20, 0.98
+"""Losses in the last half from which on their slope is believed; an accuracy with little left to learn."""
 
 
 def rare_classes_lost(signals: Signals) -> Answered:

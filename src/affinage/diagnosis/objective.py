@@ -1,7 +1,13 @@
 """A loss that does not fit what it is given."""
 
 from affinage.diagnosis.answers import Answered, Fine, Found, Unchecked, otherwise
-from affinage.diagnosis.reading import outputs_of, targets_of, trained_objective
+from affinage.diagnosis.reading import (
+    majority,
+    outputs_of,
+    targets_of,
+    train_accuracy,
+    trained_objective,
+)
 from affinage.records.signals import Signals
 from affinage.records.training_facts import Objective
 
@@ -26,7 +32,14 @@ def loss_activation(signals: Signals) -> Answered:
         remedy=remedy,
         grade="fact",
         where=("loss",),
+        severity="warning" if _is_slow_at_worst(objective, signals) else None,
     )
+
+
+def _is_slow_at_worst(objective: Objective, signals: Signals) -> bool:
+    """Return whether the pair can learn, if slowly: squared error on one-hot labels."""
+    targets = targets_of(signals)
+    return objective.name in _SQUARED and targets is not None and targets.encoding == "one-hot"
 
 
 def _contradiction(objective: Objective, signals: Signals) -> tuple[str, str] | None:
@@ -91,6 +104,13 @@ def _of_numbers(
     targets = targets_of(signals)
     if name not in _SQUARED or targets is None:
         return None
+    if encoding == "one-hot" and activation in {"softmax", "sigmoid"} and _learns_badly(signals):
+        return (
+            f"{name} compares probabilities of classes: where {activation} is sure of a wrong class, hardly "
+            "any gradient is left, and training images are not learnt.",
+            "Use cross-entropy: nn.CrossEntropyLoss() on the raw outputs; in Keras softmax with "
+            "categorical_crossentropy.",
+        )
     bounded = {"softmax": 1.0, "sigmoid": 1.0, "tanh": 1.0}
     if activation in bounded and encoding in {"counts", "real"} and targets.maximum > 1.0:
         what = "sum to 1" if activation == "softmax" else "stay below 1"
@@ -114,6 +134,12 @@ def _of_numbers(
             "Leave the output linear.",
         )
     return None
+
+
+def _learns_badly(signals: Signals) -> bool:
+    """Return whether training images are learnt less than half the way from always saying one class."""
+    learnt, base = train_accuracy(signals), majority(signals, "train (evaluation mode)")
+    return learnt is not None and base is not None and learnt < base[0] + 0.5 * (1 - base[0])
 
 
 def stretched(signals: Signals) -> Answered:
@@ -142,6 +168,8 @@ def outputs_for_classes(signals: Signals) -> Answered:
             remedy="Use a sigmoid with binary cross-entropy, or one output per class with softmax.",
             grade="fact",
         )
+    if objective is not None and targets is not None and targets.by_value:
+        return _of_class_numbers(objective, targets.by_value, signals)
     if objective is None or objective.outputs is None or targets is None or not targets.by_class:
         return Unchecked("outputs or classes are not known")
     present = sum(1 for n in targets.by_class if n)
@@ -163,3 +191,29 @@ def outputs_for_classes(signals: Signals) -> Answered:
             ),
         )
     return Fine(f"{outputs} outputs for {present} classes")
+
+
+def _of_class_numbers(objective: Objective, counts: tuple[int, ...], signals: Signals) -> Answered:
+    """One output that is to guess the number of a class: told from counts by shares that are all alike."""
+    used = [n for n in counts if n]
+    alone = objective.outputs in {1, None} and objective.name in _SQUARED
+    few = len(used) < _CLASSES or sum(used) < _SEEN or len(used) < len(counts) - 1
+    if not alone or few or max(used) > _ALIKE * min(used):
+        return Fine("targets are counts, not numbers of classes")
+    scored = bool(signals.comparisons) or any(p.series == "accuracy" for p in signals.points)
+    return Found(
+        subject=f"One single output is trained to hit the numbers {len(counts) - len(used)} to "
+        f"{len(counts) - 1}, which come about equally often: they look like numbers of {len(used)} classes.",
+        evidence=(f"each of them comes {min(used)} to {max(used)} times",),
+        remedy=f"If they are classes: give the last layer {len(used)} outputs, and use cross-entropy on the "
+        "class numbers (nn.CrossEntropyLoss(); in Keras softmax with sparse_categorical_crossentropy). "
+        "If they are counts, all is well.",
+        grade="pattern",
+        where=("output",),
+        severity=None if scored else "note",
+        alternatives=otherwise("counts", "counts are rarely spread so evenly"),
+    )
+
+
+_CLASSES, _SEEN, _ALIKE = 3, 100, 2.0
+"""Values from which on, and targets seen; and how much oftener the most frequent one may come."""

@@ -6,8 +6,8 @@ from affinage.diagnosis.answers import Answered, Fine, Found, Unchecked, otherwi
 from affinage.diagnosis.reading import feeding_of, finite
 from affinage.records.signals import Signals
 
-_WORTH_SECONDS = 30.0
-"""Waiting in all, from which on it is worth a warning: a training of seconds is none of anyone's worries."""
+_WORTH_SECONDS = 120.0
+"""Waiting in all, from which on it is worth a warning: a training of a minute is none of anyone's worries."""
 
 
 def unshuffled(signals: Signals) -> Answered:

@@ -4,6 +4,7 @@ import math
 from statistics import median
 
 from affinage.diagnosis.answers import Answered, Fine, Found, Unchecked, otherwise
+from affinage.diagnosis.initial import begin_equal
 from affinage.diagnosis.objective import loss_activation, stretched
 from affinage.diagnosis.reading import (
     finite,
@@ -15,6 +16,7 @@ from affinage.diagnosis.reading import (
     train_accuracy,
     validation_accuracy,
 )
+from affinage.diagnosis.scale import not_scaled
 from affinage.records.signals import Signals
 
 _ENOUGH = 12
@@ -40,6 +42,7 @@ def too_high(signals: Signals) -> Answered:
     learnt = train_accuracy(signals)
     large = ratio is not None and ratio > 0.02
     wild = ratio is not None and ratio > _WILD and len(series.values) * ratio > _PATH
+    thrown = _thrown(signals)
     stuck = floor is not None and end > 0.97 * floor
     memory = decay_memory(signals)
     if memory is not None and ratio is not None and 1 / memory > 0.5 * ratio:
@@ -51,7 +54,8 @@ def too_high(signals: Signals) -> Answered:
         problem = f"the loss stands at {end:.3g}, above {floor:.3g} of knowing nothing"
     elif end > 1.5 * early and end > 4 * best and large:
         problem = f"the loss rose from {early:.3g} to {end:.3g}"
-    elif stuck and wild and (learnt is None or learnt < 0.9) and not _held_up(signals):
+    elif stuck and (wild or thrown) and (learnt is None or learnt < 0.9) and not _held_up(signals):
+        ratio = max(ratio or 0.0, thrown)
         problem = f"the loss stays at {end:.3g}, no better than knowing nothing ({floor:.3g})"
     else:
         seen = (
@@ -74,9 +78,30 @@ def too_high(signals: Signals) -> Answered:
     )
 
 
+def _thrown(signals: Signals) -> float:
+    """Return how far the wildest early step moved the weights; 0 where none replaced them.
+
+    Weights that one step throws far away may lie where nothing moves them any more, and later steps look
+    small then. Layers that began at zero are left out: any step is large beside them.
+    """
+    sizes = signals.by_layer("weight_norm")
+    early = [
+        max(values[:_EARLY])
+        for layer, s in signals.by_layer("update_ratio").items()
+        if (values := finite(s)) and layer in sizes and (finite(sizes[layer]) or [0.0])[0] > 0
+    ]
+    farthest = median(early) if early else 0.0
+    return farthest if farthest > _REPLACED else 0.0
+
+
+_EARLY, _REPLACED = 5, 1.5
+"""Looks at the first steps; and a move, in sizes of the weights, that leaves nothing of them."""
+
+
 def _held_up(signals: Signals) -> bool:
-    """Return whether the loss could not fall at any rate: what it compares does not fit."""
-    return any(isinstance(rule(signals), Found) for rule in (stretched, loss_activation))
+    """Return whether another cause would keep the loss up at any usual rate."""
+    causes = (stretched, loss_activation, begin_equal, not_scaled)
+    return any(isinstance(rule(signals), Found) for rule in causes)
 
 
 def _powers_of_ten(ratio: float | None) -> int:

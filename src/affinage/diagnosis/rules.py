@@ -5,11 +5,14 @@ from affinage.diagnosis import (
     encodings,
     fit,
     gradients,
+    initial,
+    memory,
     objective,
     order,
     parts,
     preprocessing,
     rates,
+    scale,
     scores,
     trainable,
     units,
@@ -68,6 +71,11 @@ RULES: tuple[Rule, ...] = (
         needs=("inputs", "expected"),
         experiment="Feed a copy the same images in the backbone's own scale: if the score "
         "stays, this is not the cause.",
+    ),
+    Rule(
+        code="inputs-not-scaled", severity="warning", judge=scale.not_scaled, needs=("inputs",),
+        experiment="Bring inputs to mean 0 and spread 1 in a copy: if it learns no better, this is not "
+        "the cause.",
     ),
     Rule(
         code="parts-scaled-differently", severity="warning", judge=preprocessing.differs_between_parts,
@@ -161,6 +169,11 @@ RULES: tuple[Rule, ...] = (
         experiment="Put ReLU between the layers: if it learns no better, this is not the cause.",
     ),
     Rule(
+        code="weights-begin-equal", severity="warning", judge=initial.begin_equal, needs=("layers",),
+        experiment="Train a copy from the library's own first weights: if it learns no better, this is not "
+        "the cause.",
+    ),
+    Rule(
         code="schedule-idle", severity="warning", judge=rates.schedule_idle, needs=("optimizers",),
         experiment="Let it act: if the score stays, it did not matter.",
     ),
@@ -192,12 +205,6 @@ RULES: tuple[Rule, ...] = (
         code="pretrained-weights-wrecked", severity="warning", judge=rates.wrecked, needs=_LOSS,
         experiment="Train from the pretrained weights with a hundredth of the rate: if the score stays, "
         "this is not the cause.", symptom=True,
-    ),
-    Rule(
-        code="learning-rate-too-low", severity="warning", judge=rates.too_low, needs=_LOSS,
-        experiment="Train a copy with ten times the rate: if the loss falls no lower, this "
-        "is not the cause.",
-        symptom=True,
     ),
     Rule(
         code="decayed-too-soon", severity="warning", judge=rates.decayed_too_soon, needs=_LOSS,
@@ -240,11 +247,17 @@ RULES: tuple[Rule, ...] = (
         "this is not the cause.", symptom=True,
     ),
     Rule(
+        code="learning-rate-too-low", severity="warning", judge=rates.too_low, needs=_LOSS,
+        experiment="Train a copy with ten times the rate: if the loss falls no lower, this "
+        "is not the cause.",
+        symptom=True,
+    ),
+    Rule(
         code="outputs-collapsed", severity="warning", judge=parts.outputs_collapsed, needs=("outputs",),
         experiment="Feed noise of another scale: if outputs change, the network is alive.", symptom=True,
     ),
     Rule(
-        code="memorising", severity="warning", judge=fit.memorising, needs=("points",),
+        code="memorising", severity="warning", judge=memory.memorising, needs=("points",),
         experiment="Train with the labels shuffled: if validation is worse, something was "
             "learnt.", symptom=True,
     ),
@@ -255,7 +268,7 @@ RULES: tuple[Rule, ...] = (
         symptom=True,
     ),
     Rule(
-        code="overfitting", severity="warning", judge=fit.overfitting, needs=("points",),
+        code="overfitting", severity="warning", judge=memory.overfitting, needs=("points",),
         experiment="Train with more augmentation or fewer trainable layers: if the gap "
         "stays, this is not the cause.",
         symptom=True,

@@ -35,6 +35,8 @@ def chance_missed(signals: Signals) -> str:
     curve = [p.value for p in signals.curve("loss", "train (running)")]
     late = curve[len(curve) // 2 :]
     ratio, steps = update_ratio(signals), signals.steps or 0
+    if len([o for o in signals.optimizers or () if o.steps]) > 1:
+        return "several optimizers took turns, and their losses may pull against each other"
     if len(late) < _POINTS:
         return f"only {len(curve)} epochs were seen, too few to tell a flat curve from a slow one"
     if ratio is None:

@@ -14,10 +14,12 @@ from affinage.diagnosis.reading import (
 from affinage.diagnosis.standing import learns
 from affinage.records.signals import Signals
 
-_LINEAR = {"Linear", "Conv2d", "Conv1d"}
+_LINEAR = {"Linear", "Conv2d", "Conv1d", "Dense", "Conv1D", "Conv2D"}
 _HARMLESS = {
     "Linear", "Conv1d", "Conv2d", "Flatten", "Identity", "Dropout", "Dropout2d", "BatchNorm1d",
-    "BatchNorm2d", "AvgPool2d", "AdaptiveAvgPool2d", "Unflatten",
+    "BatchNorm2d", "AvgPool2d", "AdaptiveAvgPool2d", "Unflatten", "Dense", "Conv1D", "Conv2D", "InputLayer",
+    "BatchNormalization", "AveragePooling2D", "GlobalAveragePooling2D", "Reshape", "Rescaling",
+    "Normalization", "SpatialDropout2D",
 }  # fmt: skip
 
 
@@ -35,7 +37,9 @@ def dead(signals: Signals) -> Answered:
     size = (feeding_of(signals) or None) and feeding_of(signals)
     if size and size.batch_size and size.batch_size < 8:
         return Unchecked("batches are too small to tell a dead unit from a rare one")
-    ends = {layer: tail(finite(s)) for layer, s in shares.items() if len(finite(s)) >= 3}
+    ends = {
+        layer: tail(finite(s)) for layer, s in shares.items() if len(finite(s)) >= _looks(signals)
+    }
     hurt = {layer: share for layer, share in ends.items() if share is not None and share >= 0.95}
     learnt = train_accuracy(signals)
     if not hurt or (learnt is not None and learnt > 0.9):
@@ -57,6 +61,11 @@ def dead(signals: Signals) -> Answered:
             "units that specialise on rare images", "hardly any unit of this layer answers"
         ),
     )
+
+
+def _looks(signals: Signals) -> int:
+    """Return how many looks are enough: of Keras there is one, at the end, at many images."""
+    return 1 if _is_keras(signals) else 3
 
 
 def _dead_output(share: float) -> Found:
@@ -83,7 +92,7 @@ def saturated(signals: Signals) -> Answered:
     ends = {
         layer: median(values[-max(1, len(values) // 4) :])
         for layer, values in shares.items()
-        if len(values) >= 3 and not (at_output and layer == last_layer)
+        if len(values) >= _looks(signals) and not (at_output and layer == last_layer)
     }
     hurt = {layer: share for layer, share in ends.items() if share > 0.8}
     learnt = train_accuracy(signals)
@@ -111,9 +120,12 @@ def no_nonlinearity(signals: Signals) -> Answered:
     functions = [s.layer for s in signals.series or () if s.name in {"zero_fraction", "saturation"}]
     if len(weighted) < 2:
         return Fine("there are no two layers that need something between them")
-    if functions or any(layer.kind not in _HARMLESS for layer in layers):
+    between = layers[: layers.index(weighted[-1])]
+    if any(layer.kind not in _HARMLESS for layer in between) or (
+        functions and not _is_keras(signals)
+    ):
         return Fine("activations stand between layers")
-    if not all(layer.name.rsplit(".", 1)[-1].isdigit() for layer in layers):
+    if not _shows_functions(signals):
         return Unchecked("functions called between layers are not all seen")
     return Found(
         subject=f"{len(weighted)} layers with weights follow each other without an activation: "
@@ -123,6 +135,17 @@ def no_nonlinearity(signals: Signals) -> Answered:
         grade="fact",
         where=tuple(layer.name for layer in weighted),
     )
+
+
+def _is_keras(signals: Signals) -> bool:
+    return signals.framework.startswith("keras")
+
+
+def _shows_functions(signals: Signals) -> bool:
+    """Return whether nothing can stand between layers that is no layer."""
+    if _is_keras(signals):
+        return "functions" not in signals.missing
+    return all(layer.name.rsplit(".", 1)[-1].isdigit() for layer in signals.layers or ())
 
 
 def too_much_dropout(signals: Signals) -> Answered:

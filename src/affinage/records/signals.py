@@ -54,6 +54,7 @@ class Series:
             data), `computing_seconds`, `batch_size`, `memory_mb`, `training_mode` (1, or 0
             where the network itself was in evaluation mode); of one layer: `weight_norm`,
             `update_ratio` (norm of the step's change over norm of the weights), `gradient_norm`,
+            `equal_units` (share of its units that had the weights of its first one),
             `activation_mean`, `activation_std`, `zero_fraction` (of all its outputs), `dead_units`
             (share of its channels that were 0 for the whole batch), `saturation` (share of a sigmoid's
             or tanh's outputs within 1 % of its ends), `non_finite` (numbers that are NaN or infinite

@@ -127,6 +127,8 @@ class TargetFacts:
         mean: Of all numbers, where they are counts or real.
         std: Of all numbers, where they are counts or real.
         whole: Whether all numbers are whole.
+        by_value: How often 0, 1, 2, … came, of counts that are one number per image; None elsewhere, and
+            where one exceeds 100.
     """
 
     part: Part
@@ -139,6 +141,7 @@ class TargetFacts:
     mean: float | None = None
     std: float | None = None
     whole: bool = True
+    by_value: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

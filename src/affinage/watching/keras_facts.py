@@ -33,22 +33,36 @@ def flat_layers(model: Any) -> Iterator[Any]:
 
 def layers_of(model: Any) -> tuple[Layer, ...]:
     """Return all layers in order."""
-    return tuple(
-        Layer(
-            name=layer.name,
-            kind=type(layer).__name__,
-            parameters=_numbers(layer.weights),
-            trainable=_numbers(layer.trainable_weights),
-            optimized=_numbers(layer.trainable_weights),
-            settings={
-                new: float(value)
-                for old, new in _SETTINGS.items()
-                if isinstance(value := getattr(layer, old, None), int | float)
-            }
-            or None,
-        )
-        for layer in flat_layers(model)
+    return tuple(each for layer in flat_layers(model) for each in _with_activation(layer))
+
+
+def _with_activation(layer: Any) -> Iterator[Layer]:
+    """Yield a layer, and after it the activation that it applies by itself, where it is none of its own."""
+    yield Layer(
+        name=layer.name,
+        kind=type(layer).__name__,
+        parameters=_numbers(layer.weights),
+        trainable=_numbers(layer.trainable_weights),
+        optimized=_numbers(layer.trainable_weights),
+        settings={
+            new: float(value)
+            for old, new in _SETTINGS.items()
+            if isinstance(value := getattr(layer, old, None), int | float)
+        }
+        or None,
     )
+    activation = getattr(getattr(layer, "activation", None), "__name__", "linear")
+    if layer.weights and activation != "linear":
+        yield Layer(name=f"{layer.name} > {activation}", kind=activation, parameters=0, trainable=0,
+                    optimized=0)  # fmt: skip
+
+
+def shows_functions(model: Any) -> bool:
+    """Return whether all that the model computes is in its layers: not where it has a `call` of its own."""
+    if type(model).__name__ == "Sequential":
+        return True
+    operations = getattr(model, "operations", None)
+    return operations is not None and len(operations) == len(model.layers)
 
 
 def _numbers(weights: Any) -> int:

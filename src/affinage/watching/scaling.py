@@ -1,4 +1,4 @@
-"""Bring images from the scale in which they came to that of the backbone."""
+"""Bring images from the scale in which they came to that of the backbone, or to the unit's."""
 
 from collections.abc import Callable
 
@@ -22,6 +22,17 @@ def own_scale(signals: Signals) -> Callable[[Tensor], Tensor] | None:
         return 255 * whole if expected.inside else (whole - mean) / std
 
     return scale
+
+
+def unit_scale(signals: Signals) -> Callable[[Tensor], Tensor] | None:
+    """Return a function that brings a batch to mean 0 and spread 1, as a whole; None where none was seen."""
+    seen = next((i for i in signals.inputs or () if i.part == "train"), None)
+    if seen is None:
+        return None
+    middle = sum(seen.mean) / len(seen.mean)
+    squares = [s**2 + m**2 for m, s in zip(seen.mean, seen.std, strict=True)]
+    spread = max(sum(squares) / len(squares) - middle**2, 0.0) ** 0.5
+    return (lambda images: (images - middle) / spread) if spread else None
 
 
 def _usual(minimum: float, maximum: float) -> tuple[float, float]:

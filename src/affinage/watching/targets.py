@@ -13,6 +13,7 @@ from affinage.records.training_facts import Encoding, Part, TargetFacts
 _NUMBERS = 4096
 _INDEX_LOSSES = {"cross_entropy", "nll_loss", "multi_margin_loss"}
 MOST_CLASSES = 20_000
+_MOST_VALUES = 100
 
 
 @dataclass(slots=True)
@@ -30,6 +31,7 @@ class TargetTally:
     squares: float = 0.0
     numbers: int = 0
     whole: bool = True
+    by_value: NDArray[np.int64] | None = field(default_factory=lambda: np.zeros(0, np.int64))
 
     def add(self, targets: Tensor, outputs: Tensor, loss: str) -> None:
         """Count one batch."""
@@ -47,6 +49,7 @@ class TargetTally:
         encoding = encoding_of(targets, outputs, loss)
         self.encodings[encoding] = self.encodings.get(encoding, 0) + 1
         self._count_classes(targets, outputs, encoding)
+        self._count_values(numbers, alone=targets.numel() == len(targets))
 
     def _count_classes(self, targets: Tensor, outputs: Tensor, encoding: str) -> None:
         classes = classes_of(targets, encoding)
@@ -60,6 +63,16 @@ class TargetTally:
         longest = max(len(counts), len(self.by_class))
         self.by_class = np.pad(self.by_class, (0, longest - len(self.by_class)))
         self.by_class[: len(counts)] += counts
+
+    def _count_values(self, numbers: Tensor, *, alone: bool) -> None:
+        """Count whole numbers from 0 to 100, one per image; give up where others come."""
+        inside = self.whole and self.minimum >= 0 and self.maximum <= _MOST_VALUES
+        if self.by_value is None or not alone or not inside:
+            self.by_value = None
+            return
+        counts = torch.bincount(numbers.long().cpu(), minlength=len(self.by_value)).numpy()
+        counts[: len(self.by_value)] += self.by_value
+        self.by_value = counts
 
     def facts(self) -> TargetFacts | None:
         """Return what was seen; None where nothing was."""
@@ -79,6 +92,9 @@ class TargetTally:
             mean=None if classes else mean,
             std=None if classes else float(np.sqrt(max(self.squares / self.numbers - mean**2, 0))),
             whole=self.whole,
+            by_value=tuple(map(int, self.by_value))
+            if encoding == "counts" and self.by_value is not None
+            else None,
         )
 
     def settled(self) -> str:
@@ -157,17 +173,23 @@ class LabelOrder:
         self.distinct.append(len(set(labels)))
         self.smallest = min(self.smallest or len(labels), len(labels))
 
+    def is_made_up(self) -> bool:
+        """Return whether labels are no data's: each batch has one, and they take turns, as in a GAN."""
+        labels = np.array(self.first)
+        changes = int((labels[1:] != labels[:-1]).sum())
+        return set(self.distinct) == {1} and changes > 2 * len(np.unique(labels))
+
     def same(self) -> bool | None:
         """Return whether two passes came in the same order; None where that cannot be told."""
         n = min(len(self.first), len(self.second))
-        if n < 32 or len(set(self.first[:n])) < 2:
+        if n < 32 or len(set(self.first[:n])) < 2 or self.is_made_up():
             return None
         return self.first[:n] == self.second[:n]
 
     def neighbours(self) -> tuple[float, float, int] | None:
         """Return the share of equal neighbours, that of a random order, and the number of pairs."""
         labels = np.array(self.first)
-        if len(labels) < 16 or len(np.unique(labels)) < 2:
+        if len(labels) < 16 or len(np.unique(labels)) < 2 or self.is_made_up():
             return None
         counts = np.unique(labels, return_counts=True)[1]
         n = len(labels)

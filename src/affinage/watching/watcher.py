@@ -272,7 +272,9 @@ class Watcher:
         if self.moment.looking:
             self._looked_step = True
             self.stage.optimizers[id(optimizer)].look_for_gradients(self._names())
-            self.stage.book.add(self.moment.step + 1, self._updates.begin(self.stage.modules()))
+            modules, number = self.stage.modules(), self.moment.step + 1
+            self.stage.book.add(number, self._updates.begin(modules))
+            self.stage.book.add(number, self._updates.look_for_equals(modules, first=number == 1))
 
     @unharmed
     def step_ended(self, optimizer: Optimizer) -> None:

@@ -128,6 +128,33 @@ class UpdateLook:
     weights: list[nn.Parameter] = field(default_factory=list)
     layers: list[str] = field(default_factory=list)
     sizes: dict[str, float] = field(default_factory=dict)
+    equal: dict[str, nn.Parameter] = field(default_factory=dict)
+
+    def look_for_equals(
+        self, modules: dict[str, nn.Module], *, first: bool
+    ) -> dict[tuple[str, str], float]:
+        """Return the share of units that have the weights of their layer's first one, where any has.
+
+        Args:
+            modules: By path.
+            first: Whether no step was taken yet; later only layers that began with equal units are looked at.
+        """
+        if first:
+            self.equal = {
+                path: weight
+                for path, module in modules.items()
+                if isinstance(weight := getattr(module, "weight", None), nn.Parameter)
+                and weight.requires_grad and weight.ndim > 1 and len(weight) > 1
+            }  # fmt: skip
+        shares: dict[tuple[str, str], float] = {}
+        for path, weight in self.equal.items():
+            rows = weight.detach().flatten(1)
+            alike = torch.equal(rows[0], rows[1])
+            shares["equal_units", path] = (
+                float((rows == rows[0]).all(1).float().mean()) if alike else 0.0
+            )
+        self.equal = {path: w for path, w in self.equal.items() if shares["equal_units", path]}
+        return {key: share for key, share in shares.items() if share or not first}
 
     def begin(self, modules: dict[str, nn.Module]) -> dict[tuple[str, str], float]:
         """Keep all trained weights; return weight and gradient norms by (series, layer)."""

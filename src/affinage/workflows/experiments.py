@@ -10,7 +10,7 @@ from affinage.records.verdict import Verdict
 from affinage.watching.changes import Change
 from affinage.watching.copies import live_is_pretrained
 from affinage.watching.live import Live
-from affinage.watching.scaling import own_scale
+from affinage.watching.scaling import own_scale, unit_scale
 
 Pair = tuple[Change, Change]
 Made = Callable[[Verdict, Live, Signals], Pair | None]
@@ -119,6 +119,12 @@ def _zeroed(_: Verdict, __: Live, signals: Signals) -> Pair:
 
 _SIGMOIDS = _always(Change(activation="relu", fresh=True))
 
+
+def _unit_scale(_: Verdict, __: Live, signals: Signals) -> Pair | None:
+    scale = unit_scale(signals)
+    return (Change(), Change(scale=scale)) if scale is not None else None
+
+
 _MADE: dict[str, Made] = {
     "batchnorm-tiny-batches": _larger_batches,
     "broadcast-in-loss": _always(Change(aligned=True)),
@@ -128,6 +134,7 @@ _MADE: dict[str, Made] = {
     "first-loss-too-high": _head,
     "frozen-batchnorm-in-training-mode": _resting,
     "gradients-not-zeroed": _zeroed,
+    "inputs-not-scaled": _unit_scale,
     "learning-rate-too-high": _rate,
     "learning-rate-too-low": _rate,
     "loss-activation-mismatch": _always(Change(open_output=True)),
@@ -143,6 +150,7 @@ _MADE: dict[str, Made] = {
     "unshuffled-training": _always(Change(), Change(shuffle=False)),
     "vanishing-gradient": _SIGMOIDS,
     "weight-decay-too-strong": _always(Change(decay=0.0)),
+    "weights-begin-equal": _always(Change(fresh=True)),
 }
 
 BALANCED = frozenset({"rare-classes-lost"})
