@@ -54,7 +54,7 @@ def test_the_table_tells_which_has_the_score_of_the_first_soonest(metric, course
     table, chart = section.blocks
     assert [row[4] for row in table.rows] == reached
     assert [row[5] for row in table.rows] == [
-        "–" if epochs == "never" else f"{4.0 * int(epochs):.2g}" for epochs in reached
+        "–" if epochs == "never" else f"{4.0 * int(epochs):.1f}" for epochs in reached
     ]
     assert chart.lines[-1].name == "arm 2"  # The worst is drawn last, and left out first.
 

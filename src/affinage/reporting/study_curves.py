@@ -63,7 +63,8 @@ def _reached(study: StudyRecord, said: Answer, found: Sequence[ArmCurve], shown:
             f"epochs to reach {shown.score(goal)}", "seconds to it",
         ),
         rows=tuple(rows),
-        caption=f"After the last epoch, the mean of the seeds, train and validation both in evaluation mode. "
+        caption="After the last epoch, the mean of the seeds, train and validation both in evaluation "
+        "mode; a trial's own score is that of the epoch that it kept, so it may be better. "
         f"{shown.score(goal)} is the best that '{named[first].name}' has on validation; the seconds are that "
         "part of a trial's time.",
         numeric=(1, 2, 3, 4, 5),

@@ -35,7 +35,7 @@ class Figures:
         """Return a score."""
         if value is None:
             return NOTHING
-        return f"{100 * value:.1f} %" if self.share else f"{value:.4f}"
+        return f"{100 * value:.1f} %" if self.share else f"{value:.4g}"
 
     def estimate(self, one: Estimate) -> str:
         """Return a score with its interval."""

@@ -188,7 +188,9 @@ def _question(study: StudyRecord, shown: Figures, about: str) -> Iterator[Block]
     better = "more is better" if shown.rising else "less is better"
     rows += [("scored by", f"{question.metric}: {about}; {better}" if about else question.metric)]
     if announced is not None:
-        rows += [("a difference counts from", shown.size(announced.smallest))]
+        asked = question.smallest is not None
+        nobody = ", since nobody said how small a difference matters"
+        rows += [("alike where within", shown.size(announced.smallest) + ("" if asked else nobody))]
         looks = ", ".join(str(look) for look in announced.looks)
         rows += [("looked at after", f"{looks} seed{'s' if looks != '1' else ''}")]
     if question.budget is not None:

@@ -37,12 +37,15 @@ def _row(arm: ArmResult, shown: Figures) -> tuple[str, ...]:
     best = ", ".join(
         f"{key} = {number(value) if isinstance(value, float) else value}" for key, value in arm.best
     )
+    spread = NOTHING if arm.spread is None else shown.size(arm.spread)
     return (
-        arm.name, shown.estimate(arm.confirmed), shown.score(arm.spread), str(arm.failed),
+        arm.name, shown.estimate(arm.confirmed), spread, str(arm.failed),
         seconds_of(arm.seconds), best or NOTHING, shown.score(arm.explored), str(arm.tried or NOTHING),
     )  # fmt: skip
 
 
 def seconds_of(value: float) -> str:
     """Return seconds in two digits, or as whole ones."""
-    return f"{value:.2g}" if value < 10 else f"{value:.0f}"
+    if value < 1:
+        return f"{value:.2g}"
+    return f"{value:.1f}" if value < 10 else f"{value:.0f}"

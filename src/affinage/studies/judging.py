@@ -81,8 +81,7 @@ def judge(
         bootstrap=paired_bootstrap(table, seed=question.seed), more_repeats=repeats,
         more_images=images,
         sentence=_sentence(
-            says, names, effect, announced, metric, found.repeats, (repeats, images),
-            asked=question.smallest is not None,
+            says, names, effect, question, announced, (found.repeats, repeats, images)
         ),
     )  # fmt: skip
 
@@ -153,28 +152,46 @@ def _sentence(
     says: Says,
     names: list[str],
     effect: Estimate,
+    question: Question,
     announced: Announced,
-    metric: Metric,
-    repeats: int,
-    needed: tuple[int | None, int | None],
-    *,
-    asked: bool,
+    counts: tuple[int, int | None, int | None],
 ) -> str:
-    name, against = names
+    """Return a verdict with its figures; `counts` are repeats, and how many more or images would do."""
+    (name, against), (repeats, *needed), metric = names, counts, METRICS[question.metric]
     images = f", n = {effect.n:,}" if effect.n > 1 else ""
     figures = f"{shown(effect, metric)}, {repeats} seed{'s' if repeats > 1 else ''}{images}"
-    size = amount(announced.smallest, metric)
     match says:
         case "helps" | "hurts":
-            small = effect.value is not None and abs(effect.value) < announced.smallest
-            told = "that were to matter" if asked else "that this study set out to find"
-            less = f"; less than the {size} {told}" if small else ""
+            asked = question.smallest
+            small = asked is not None and effect.value is not None and abs(effect.value) < asked
+            less = (
+                f"; less than the {amount(asked or 0.0, metric)} that were to matter"
+                if small
+                else ""
+            )
             return f"'{name}' {says} against '{against}': {figures}{less}."
         case "no difference":
+            size = amount(equal_within(question, announced, effect), metric)
             return f"'{name}' against '{against}': no difference larger than {size} ({figures})."
         case "cannot tell yet":
             more = _more(*needed)
             return f"'{name}' against '{against}': cannot tell yet: {more} ({figures})."
+
+
+def equal_within(question: Question, announced: Announced, effect: Estimate) -> float:
+    """Return within what two arms are alike: what was asked about, or else all that the interval leaves."""
+    ends = [abs(end) for end in (effect.low, effect.high) if end is not None]
+    if question.smallest is not None or not ends:
+        return announced.smallest
+    return min(announced.smallest, _rounded_up(max(ends)))
+
+
+def _rounded_up(size: float) -> float:
+    """Return a size with two digits, not below what it is."""
+    if size <= 0:
+        return 0.0
+    step = 10.0 ** (math.floor(math.log10(size)) - 1)
+    return math.ceil(size / step - 1e-9) * step
 
 
 def _more(repeats: int | None, images: int | None) -> str:

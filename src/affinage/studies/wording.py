@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 
 from affinage.records.answer import ArmResult, Difference, Extrapolated, Importance, Says
+from affinage.records.estimate import Estimate
 from affinage.records.finding import Finding
 from affinage.records.question import Question, Settings
 from affinage.records.study import Announced
 from affinage.studies.asking import CLASSES, IMAGES_PER_CLASS, setting, word
-from affinage.studies.judging import amount, brief, scored
+from affinage.studies.judging import amount, brief, equal_within, scored
 from affinage.studies.scoring import METRICS, Metric
 
 NAMED = 4
@@ -62,22 +63,19 @@ def _together(
     question: Question, announced: Announced, says: Says, those: Sequence[Difference]
 ) -> str:
     """Return all comparisons of one verdict: their names, or how many they are and what they gain."""
-    counted = {"helps": "help", "hurts": "hurt", "no difference": "make no difference that matters",
-               "cannot tell yet": "cannot be told yet"}  # fmt: skip
-    sure = says in ("helps", "hurts")
-    if len(those) <= NAMED:
-        word_of = {"no difference": "no difference that matters"}.get(says, says)
-        return f"{word_of}: {', '.join(_gained(question, one) for one in those)}"
-    told = f"{len(those)} {counted[says]}"
-    if not sure:
-        return told
     metric = METRICS[question.metric]
+    alike = max((equal_within(question, announced, one.effect) for one in those), default=0.0)
+    within = f"no difference larger than {amount(alike, metric)}"
+    if len(those) <= NAMED:
+        word_of = within if says == "no difference" else says
+        return f"{word_of}: {', '.join(_gained(question, one) for one in those)}"
+    counted = {"helps": "help", "hurts": "hurt", "no difference": f"make {within}",
+               "cannot tell yet": "cannot be told yet"}  # fmt: skip
+    if says not in ("helps", "hurts"):
+        return f"{len(those)} {counted[says]}"
     ranked = sorted(those, key=lambda one: abs(one.effect.value or 0.0))
     least, most = (brief(one.effect, metric) for one in (ranked[0], ranked[-1]))
-    small = abs(ranked[-1].effect.value or 0.0) < announced.smallest
-    size = amount(announced.smallest, metric)
-    less = f", each by less than the {size} that were looked for" if small else ""
-    return f"{told} ({least} to {most}{less})"
+    return f"{len(those)} {counted[says]} ({least} to {most})"
 
 
 def _gained(question: Question, one: Difference) -> str:
@@ -101,8 +99,15 @@ def _best_of_all(question: Question, arms: Sequence[ArmResult]) -> list[str]:
     known = [arm for arm in arms if arm.confirmed.value is not None]
     if not known:
         return []
-    best = max(known, key=lambda arm: metric.sign * (arm.confirmed.value or 0.0))
-    return [f"The best mean has '{short(best.name)}': {scored(best.confirmed, metric)}."]
+    place = max(
+        range(len(arms)),
+        key=lambda at: (arms[at] in known, metric.sign * (arms[at].confirmed.value or 0.0)),
+    )
+    best, settings = arms[place], question.arms[place].settings
+    named = ", ".join(f"{key} = {word(value)}" for key, value in settings)
+    grid = question.design == "compare" and len(settings) > 1
+    said = named if grid else f"'{short(best.name)}'"
+    return [f"Best on fresh seeds: {said}, {scored(best.confirmed, metric)}."]
 
 
 def _spread(question: Question, importance: Sequence[Importance]) -> list[str]:
@@ -110,11 +115,19 @@ def _spread(question: Question, importance: Sequence[Importance]) -> list[str]:
     if question.nuisance or not importance:
         return []
     told = [
-        f"{100 * (one.share.value or 0):.0f} % with {' × '.join(one.parameters)}"
-        for one in importance
+        f"{_percent(one.share)} {'of the spread of scores goes ' if not place else ''}"
+        f"with {' × '.join(one.parameters)}"
+        for place, one in enumerate(importance)
         if len(one.parameters) == 1 or (one.share.value or 0) >= PAIR
     ]
-    return [f"Of the spread of scores {', '.join(told)}."] if told else []
+    return [f"{', '.join(told)}."] if told else []
+
+
+def _percent(share: Estimate) -> str:
+    told = f"{100 * (share.value or 0):.0f} %"
+    if share.low is None or share.high is None:
+        return told
+    return f"{told} [{100 * share.low:.0f}, {100 * share.high:.0f}]"
 
 
 def _reference(question: Question) -> str:
