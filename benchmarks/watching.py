@@ -1,11 +1,15 @@
 """What watching costs: processor time of a step watched and unwatched, interleaved, first looks included.
 
-Usage: python benchmarks/watching.py [--rounds N] [--steps N] [--network three_conv|lite0]
+Usage: python benchmarks/watching.py [--rounds N] [--steps N] [--network three_conv|lite0|keras]
+
+`keras` is three convolutions on images of 32 × 32 in one `fit` of so many steps, with the callback and
+without, what it looks at after the training included; Keras computes with what KERAS_BACKEND names.
 """
 
 import argparse
 import statistics
 import time
+from typing import Any
 
 import timm
 import torch
@@ -44,13 +48,54 @@ def _steps(
     return (time.process_time() - begun) / n
 
 
+def _fit(steps: int, *, watched: bool) -> float:
+    """Return seconds of processor time of a step of Keras; the graph is built before."""
+    import keras
+    import numpy as np
+
+    from affinage.watching.keras import keras_callback
+
+    generator = np.random.default_rng(0)
+    images = generator.normal(size=(128 * steps, 32, 32, 3)).astype(np.float32)
+    labels = generator.integers(10, size=len(images))
+    layers: list[Any] = [keras.layers.Input((32, 32, 3))]
+    for width in (32, 64, 64):
+        layers += [
+            keras.layers.Conv2D(width, 5, padding="same", activation="relu"),
+            keras.layers.MaxPooling2D(),
+        ]
+    layers += [keras.layers.Flatten(), keras.layers.Dense(1000, activation="relu")]
+    model = keras.Sequential([*layers, keras.layers.Dense(10, activation="softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(images[:256], labels[:256], batch_size=128, verbose=0)
+    callbacks = [keras_callback(x=images, y=labels)] if watched else []
+    begun = time.process_time()
+    model.fit(images, labels, batch_size=128, verbose=0, callbacks=callbacks)
+    return (time.process_time() - begun) / steps
+
+
+def _one_keras(rounds: int, steps: int) -> None:
+    """Print the same of Keras."""
+    pairs = [(_fit(steps, watched=False), _fit(steps, watched=True)) for _ in range(rounds)]
+    ratios = [watched / plain for plain, watched in pairs]
+    print(
+        f"keras: plain {1e3 * statistics.median(p for p, _ in pairs):.1f} ms, watched "
+        f"{1e3 * statistics.median(w for _, w in pairs):.1f} ms of processor time a step; ratio "
+        f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f}, n = {rounds} "
+        f"rounds of {steps} steps)"
+    )
+
+
 def main() -> None:
     """Print milliseconds of a step both ways, and the median of the paired ratios."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=40)
-    parser.add_argument("--network", choices=NETWORKS, default="three_conv")
+    parser.add_argument("--network", choices=[*NETWORKS, "keras"], default="three_conv")
     arguments = parser.parse_args()
+    if arguments.network == "keras":
+        _one_keras(arguments.rounds, arguments.steps)
+        return
     torch.set_num_threads(1)
     (make, shape), n = NETWORKS[arguments.network], arguments.steps
     plain, watched, shares = [], [], []

@@ -1,10 +1,13 @@
 """Real images for every test: scikit-learn's scanned digits, and the sample sets where they are."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from real_digits import SAMPLES, write_digits
+
+os.environ.setdefault("KERAS_BACKEND", "torch")  # Keras 3 computes with what is here.
 
 
 @pytest.fixture(scope="session")

@@ -58,7 +58,7 @@ def vanishing(signals: Signals) -> Answered:
     )
 
 
-_WEIGHTED = {"Linear", "Conv1d", "Conv2d"}
+_WEIGHTED = {"Linear", "Conv1d", "Conv2d", "Dense", "Conv1D", "Conv2D"}
 _LOOKS = 6
 
 

@@ -12,6 +12,7 @@ from affinage.errors import AffinageError
 from affinage.records.signals import Origin, Signals
 from affinage.records.training_facts import Part
 from affinage.watching.keras_facts import batchnorms_of, layers_of, loss_of, optimizer_of
+from affinage.watching.keras_gradients import IMAGES, GradientProbe
 from affinage.watching.keras_tally import KerasTally
 
 _ROWS = 512
@@ -23,7 +24,9 @@ def keras_callback(
 ) -> Any:  # fmt: skip
     """Return a callback for `model.fit(callbacks=[…])` whose `signals` are complete after the training.
 
-    Gradients and modes of steps are hidden from Keras' callbacks; `signals.missing` names them.
+    What Keras hides from callbacks is named in `signals.missing`. Gradients are among it: they are
+    measured on a few training images now and then where `x` and `y` are arrays and Keras computes with
+    TensorFlow or PyTorch.
 
     Args:
         x: Training images as arrays, where inputs are to be looked at.
@@ -36,7 +39,9 @@ def keras_callback(
         AffinageError: If Keras 3 is not installed.
     """
     keras = _keras()
-    tally = KerasTally()
+    train = _parts(x, y, None).get("train")
+    probing = GradientProbe(*(part[:IMAGES] for part in train)) if train else None
+    tally = KerasTally(probing=probing)
 
     class Watch(keras.callbacks.Callback):  # type: ignore[misc, name-defined]
         """Listens to one `fit`."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import math
 import time
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -24,6 +25,7 @@ from affinage.records.training_facts import (
 from affinage.watching.collecting import baselines_of, task_of
 from affinage.watching.inputs import InputTally
 from affinage.watching.keras_facts import flat_layers
+from affinage.watching.keras_gradients import GradientProbe
 from affinage.watching.outputs import OutputTally, Scores
 from affinage.watching.series import SeriesBook
 from affinage.watching.targets import TargetTally, encoding_of
@@ -32,6 +34,10 @@ from affinage.watching.wholes import whole_sets
 Parts = dict[Part, tuple[NDArray[Any], NDArray[Any]]]
 _PROBE = 64
 _HIDDEN = "Keras shows it to no callback"
+_UNPROBED = {
+    True: ", and it could not be measured on a probe batch",
+    False: ", and there were no arrays to measure it on",
+}
 
 
 @dataclass(slots=True)
@@ -47,6 +53,7 @@ class KerasTally:
     inputs: list[Any] = field(default_factory=list)
     outputs: list[Any] = field(default_factory=list)
     targets: list[Any] = field(default_factory=list)
+    probing: GradientProbe | None = None
     _before: dict[str, list[NDArray[Any]]] = field(default_factory=dict)
     _mean: float = 0.0
     _begun: float = 0.0
@@ -57,6 +64,12 @@ class KerasTally:
 
     def step_begun(self, model: Any) -> None:
         """Before a step; weights are kept where it is looked at: at steps 1, 2, 3, 5, 9, …."""
+        if self.probing is not None and model.built:
+            norms = self.probing.look(model)
+            if norms:
+                values = {("gradient_norm", layer): norm for layer, norm in norms.items()}
+                values["gradient_norm", ""] = math.hypot(*norms.values())
+                self.book.add(self.steps + 1, values)
         self._begun = time.perf_counter()
         self._before = {}
         if self.steps & (self.steps - 1) == 0:
@@ -152,8 +165,10 @@ class KerasTally:
     ) -> Signals:  # fmt: skip
         """Return all that is known."""
         targets = tuple(self.targets)
-        hidden = ("comparisons", "expected", "gradient_norm", "waiting_seconds", "pretrained")
+        hidden = ("comparisons", "expected", "waiting_seconds", "pretrained")
         missing = dict.fromkeys(hidden, _HIDDEN)
+        if ("gradient_norm", "") not in self.book.numbers:
+            missing["gradient_norm"] = _HIDDEN + _UNPROBED[self.probing is not None]
         if "train" not in parts:
             unseen = (
                 "inputs",
@@ -206,7 +221,10 @@ def _rate(model: Any) -> float | None:
 
 
 def _weights(layer: Any) -> list[NDArray[Any]]:
-    return [np.array(weight) for weight in layer.get_weights()] if layer.trainable_weights else []
+    if not layer.trainable_weights:
+        return []
+    keras: Any = importlib.import_module("keras")
+    return [np.array(keras.ops.convert_to_numpy(weight.value)) for weight in layer.weights]
 
 
 def _norm(arrays: list[NDArray[Any]]) -> float:
