@@ -59,6 +59,14 @@ def test_the_table_tells_which_has_the_score_of_the_first_soonest(metric, course
     assert chart.lines[-1].name == "arm 2"  # The worst is drawn last, and left out first.
 
 
+def test_an_error_that_jumps_away_for_an_epoch_does_not_hide_the_others():
+    record, said, curves = a_study("mae", [(3.0, 80_000.0, 1.0), (3.0, 2.0, 1.5)])
+    (section,) = curves_section(record, said, curves, Figures(share=False))
+    chart = section.blocks[1]
+    assert max(y for line in chart.lines for _, y in line.points) == 3.0
+    assert "Not drawn: 1 point of up to 80,000." in chart.caption
+
+
 def test_a_bar_reads_in_markdown_from_where_to_where_it_stands():
     bar = Line(name="svm", points=((1.0, 84.0), (1.0, 86.5), (1.0, 89.0)))
     dot = Line(name="nearest", points=((2.0, 80.0),))
