@@ -49,7 +49,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
-    """Lines over a common axis; points alone where they are not `joined`."""
+    """Lines over a common axis; points alone where they are not `joined`, no numbers if not `ticks`."""
 
     title: str
     x: str
@@ -59,6 +59,7 @@ class Chart:
     log_x: bool = False
     unit_square: bool = False
     joined: bool = True
+    ticks: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from affinage.records.report import (
     Table,
     Text,
 )
-from affinage.reporting.titles import AT_A_GLANCE, FINDINGS
+from affinage.reporting.titles import AT_A_GLANCE, FINDINGS, TO_LABEL
 from affinage.reporting.verdict import Tone
 from affinage.reporting.words import NOTHING, count, estimated, interval, label, moment
 
@@ -30,7 +30,7 @@ def monitor_report(result: MonitorResult) -> Report:
         sections=(
             Section(title=AT_A_GLANCE, blocks=(_glance(result), Text(paragraphs=(result.why,)))),
             Section(title=FINDINGS, blocks=_findings(result)),
-            Section(title="To label next", blocks=_to_label(result)),
+            Section(title=TO_LABEL, blocks=_to_label(result)),
             Section(title="Windows", blocks=_windows(result), folded=True),
         ),
         footer=f"Compared with {result.compared}. An alarm is raised in at most"

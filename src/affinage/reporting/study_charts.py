@@ -88,6 +88,7 @@ def _isolated(
         caption="Bars are 95 % intervals over images and seeds, of each alone: the table above compares "
         f"in pairs, which is far sharper.{more}",
         log_x=min(places) > 0 and max(places) / min(places) >= 20,
+        ticks=numbers,
     )
 
 

@@ -10,6 +10,12 @@ COLUMNS = (
     "", "on fresh seeds [95 %]", "std over seeds", "failed", "s a trial", "tuned to", "best of exploration",
     "tried",
 )  # fmt: skip
+WORDS = (0, 5)
+"""Columns that hold no numbers."""
+
+FAILED = 3
+"""The column that is left out where nothing failed."""
+
 TUNED = 3
 """So many of them, the last, are for tuned arms only."""
 
@@ -22,11 +28,14 @@ def what_was_run(study: StudyRecord, said: Answer, shown: Figures) -> Table:
         said: Its answer.
         shown: How figures read.
     """
-    kept = len(COLUMNS) - (0 if study.question.nuisance else TUNED)
+    kept = set(range(len(COLUMNS) - (0 if study.question.nuisance else TUNED)))
+    if not any(arm.failed for arm in said.arms):
+        kept.remove(FAILED)
+    rows = [_row(arm, shown) for arm in said.arms]
     return Table(
-        columns=COLUMNS[:kept],
-        rows=tuple(_row(arm, shown)[:kept] for arm in said.arms),
-        numeric=(1, 2, 3, 4),
+        columns=tuple(COLUMNS[place] for place in sorted(kept)),
+        rows=tuple(tuple(row[place] for place in sorted(kept)) for row in rows),
+        numeric=tuple(now for now, place in enumerate(sorted(kept)) if place not in WORDS),
         caption="The best of exploration is too good by luck: it is the best of several. Fresh seeds are not."
         if study.question.nuisance
         else "",

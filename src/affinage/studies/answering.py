@@ -12,7 +12,7 @@ from affinage.records.estimate import Estimate
 from affinage.records.finding import Finding
 from affinage.records.question import Choice, Question, Settings, Span
 from affinage.records.study import Announced, Job
-from affinage.studies.asking import word
+from affinage.studies.asking import told_settings
 from affinage.studies.bounds import crowded_bound, widened
 from affinage.studies.curves import curves_of
 from affinage.studies.design import acting, place_of, tuned_for
@@ -84,7 +84,7 @@ def answer(seen: Seen, decided: Sequence[Difference], *, finished: bool) -> Answ
 def searched_answer(seen: Seen, said: Answer, found: Exploited) -> Answer:
     """Return an answer with what a search has added to it."""
     metric = METRICS[seen.question.metric]
-    settings = ", ".join(f"{key} = {word(value)}" for key, value in found.settings)
+    settings = told_settings(found.settings)
     one = found.confirmed
     seeds = f"{found.seeds} seed{'s' if found.seeds != 1 else ''} that chose nothing"
     score = f"{scored(one, metric)} on {seeds}, n = {one.n:,}" if one.n else "not scored anew"

@@ -145,6 +145,14 @@ def word(value: Value) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+def told_settings(settings: Settings) -> str:
+    """Return settings with three digits of each number: to be read, not to be copied."""
+    return ", ".join(
+        f"{key} = {f'{value:.3g}' if isinstance(value, float) else word(value)}"
+        for key, value in settings
+    )
+
+
 def setting(key: str, value: Value) -> str:
     """Return `KEY=VALUE` as `--set` takes it."""
     return f"{key}={value!r}" if isinstance(value, float) else f"{key}={word(value)}"

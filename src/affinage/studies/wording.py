@@ -7,7 +7,7 @@ from affinage.records.estimate import Estimate
 from affinage.records.finding import Finding
 from affinage.records.question import Question, Settings
 from affinage.records.study import Announced
-from affinage.studies.asking import CLASSES, IMAGES_PER_CLASS, setting, word
+from affinage.studies.asking import CLASSES, IMAGES_PER_CLASS, setting, told_settings, word
 from affinage.studies.judging import amount, brief, equal_within, scored
 from affinage.studies.scoring import METRICS, Metric
 
@@ -104,7 +104,7 @@ def _best_of_all(question: Question, arms: Sequence[ArmResult]) -> list[str]:
         key=lambda at: (arms[at] in known, metric.sign * (arms[at].confirmed.value or 0.0)),
     )
     best, settings = arms[place], question.arms[place].settings
-    named = ", ".join(f"{key} = {word(value)}" for key, value in settings)
+    named = told_settings(settings)
     grid = question.design == "compare" and len(settings) > 1
     said = named if grid else f"'{short(best.name)}'"
     return [f"Best on fresh seeds: {said}, {scored(best.confirmed, metric)}."]
@@ -144,7 +144,7 @@ def _reference(question: Question) -> str:
 def _tuned(question: Question, arm: ArmResult) -> str:
     """Return what tuning alone has found, with the part of it that was luck."""
     metric, one = METRICS[question.metric], arm.confirmed
-    best = ", ".join(f"{key} = {word(value)}" for key, value in arm.best)
+    best = told_settings(arm.best)
     luck = metric.sign * ((arm.explored or 0.0) - (one.value or 0.0))
     images = f", n = {one.n:,}" if one.n > 1 else ""
     figures = f"{scored(one, metric)} on {arm.seeds} fresh seeds{images}"

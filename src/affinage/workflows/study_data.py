@@ -9,6 +9,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from affinage.auditing.evidence import gather
+from affinage.auditing.groups import suggested_group
 from affinage.datasets.split import make_split, split_name
 from affinage.datasets.targets import for_task
 from affinage.errors import DataError
@@ -68,6 +70,9 @@ def open_pool(question: Question, recipe: Recipe, *, reporter: Reporter) -> Pool
         counts=recipe.count.columns,
     )
     manifest, dataset = for_task(opened.manifest, task), opened.dataset
+    for hint in suggested_group(gather(manifest, group=recipe.split.group)):
+        asked = hint.remedy.replace("--group ", "--set split.group=")
+        reporter.say(f"{hint.subject} {asked}")
     name, near = split_name(recipe.split, recut=not recipe.split.given), near_groups(dataset)
     earlier = dataset.load_split(name)
     split, _ = make_split(

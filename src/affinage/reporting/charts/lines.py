@@ -48,7 +48,7 @@ def line_chart(chart: Chart, *, identity: str) -> str:
     frame = _frame(chart, [name for name, _ in lines] if named else [])
     every = list(itertools.chain.from_iterable(points for _, points in lines))
     across, up = _scales(chart, every, frame)
-    parts = [_grid(across, up, frame), _axis_names(chart, frame)]
+    parts = [_grid(across, up, frame, ticks=chart.ticks), _axis_names(chart, frame)]
     if not every:
         middle = ((frame.left + frame.right) / 2, (frame.top + frame.bottom) / 2)
         parts.append(text("No points were recorded.", *middle, text_anchor="middle", css="muted"))
@@ -130,7 +130,7 @@ def _scales(chart: Chart, points: list[tuple[float, float]], frame: _Frame) -> t
     return across, linear_scale(ys, start=frame.bottom, end=frame.top, largest=whole)
 
 
-def _grid(across: Scale, up: Scale, frame: _Frame) -> str:
+def _grid(across: Scale, up: Scale, frame: _Frame, *, ticks: bool) -> str:
     parts: list[str] = []
     for value, name in zip(up.ticks, up.labels, strict=True):
         y = up(value)
@@ -139,12 +139,15 @@ def _grid(across: Scale, up: Scale, frame: _Frame) -> str:
     parts.append(
         element("line", x1=frame.left, x2=frame.right, y1=frame.bottom, y2=frame.bottom, css="axis")
     )
-    free = -math.inf
+    free = -math.inf if ticks else math.inf
     for value, name in sorted(
         zip(across.ticks, across.labels, strict=True), key=lambda tick: tick[0]
     ):
         x, half = across(value), text_width(name, SIZE) / 2
-        parts.append(element("line", x1=x, x2=x, y1=frame.bottom, y2=frame.bottom + 4, css="axis"))
+        if ticks:
+            parts.append(
+                element("line", x1=x, x2=x, y1=frame.bottom, y2=frame.bottom + 4, css="axis")
+            )
         if x - half > free:
             parts.append(text(name, x, frame.bottom + 18, text_anchor="middle", css="tick"))
             free = x + half + 8
