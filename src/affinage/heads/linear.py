@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from affinage.errors import DataError, RecipeError
 from affinage.heads.folds import assign_folds
-from affinage.heads.rotation import Rotated, rotate
+from affinage.heads.rotation import LARGEST_ROTATION, Rotated, rotate
 from affinage.heads.softmax_regression import Parameters, Problem, solve
 from affinage.metrics.classification import check_labels
 
@@ -104,7 +104,9 @@ def fit_linear(
     _check_penalties([penalty])
     weights = _normalised(sample_weight, len(rows))
     with _one_thread():
-        rotated = rotate(rows, weights) if rotated is None else rotated
+        # For one fit, how features go together is had from a Cholesky factor sooner than from axes.
+        tall = rotated is None and len(rows) >= rows.shape[1] <= LARGEST_ROTATION
+        rotated = rotate(rows, weights, turn=not tall) if rotated is None else rotated
         begin = None
         if start is not None and np.shape(start.weight) == (classes, rows.shape[1]):
             begin = rotated.from_plain(np.asarray(start.weight, np.float64), np.asarray(start.bias))
@@ -115,8 +117,9 @@ def fit_linear(
             variance=rotated.variance,
             classes=classes,
             penalty=penalty,
+            gram=_gram(rotated.rows, weights) if tall else None,
         )
-        near = solve(problem.rough(), begin, gap=ROUGH_GAP)
+        near = solve(problem.rough(), begin, gap=10 * GAP)
         weight, bias = solve(problem, near, gap=GAP)
         plain_weight, plain_bias = rotated.to_plain(weight, bias)
     return LinearHead(weight=plain_weight, bias=plain_bias, penalty=penalty)
@@ -274,6 +277,13 @@ def _processors() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _gram(rows: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return the weighted mean of the products of features, shape (d, d)."""
+    weighted = (rows * np.sqrt(weights)[:, None]).astype(np.float32)
+    products: NDArray[np.float32] = weighted.T @ weighted
+    return products
 
 
 def _check(

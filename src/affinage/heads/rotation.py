@@ -44,7 +44,9 @@ class Rotated:
         return scaled if self.basis is None else scaled @ self.basis, bias + weight @ self.mean
 
 
-def rotate(features: NDArray[np.floating], weights: NDArray[np.float64]) -> Rotated:
+def rotate(
+    features: NDArray[np.floating], weights: NDArray[np.float64], *, turn: bool = True
+) -> Rotated:
     """Return features with mean 0 and mean variance 1, in the basis of their principal axes.
 
     All features are divided by one number, not each by its own deviation: a feature of the
@@ -60,6 +62,7 @@ def rotate(features: NDArray[np.floating], weights: NDArray[np.float64]) -> Rota
     Args:
         features: Raw features, shape (n, d).
         weights: Weight of each image, summing to 1, shape (n,); mean and variance follow them.
+        turn: False to centre and scale only.
     """
     table = np.asarray(features, dtype=np.float64)
     mean = weights @ table
@@ -68,7 +71,8 @@ def rotate(features: NDArray[np.floating], weights: NDArray[np.float64]) -> Rota
     # Smaller than this is the rounding of constants, which must not be blown up to a feature.
     scale = scale if scale > 1e-9 * float(np.abs(mean).max(initial=0)) else 1.0
     rows /= scale
-    basis = None if min(rows.shape) > LARGEST_ROTATION else _principal_axes(rows)
+    turn = turn and min(rows.shape) <= LARGEST_ROTATION
+    basis = _principal_axes(rows) if turn else None
     if basis is not None:
         rows = rows @ basis
     return Rotated(rows=rows, variance=weights @ rows**2, mean=mean, scale=scale, basis=basis)
