@@ -138,6 +138,8 @@ def test_python_m_affinage_bundle_prints_lines_of_json(exported, pictures):
 
 def test_its_cost_is_measured(exported):
     speed = affinage.bench_bundle(exported.path, images=20, threads=1)
+    many = affinage.bench_bundle(exported.path, images=20, threads=100_000)
+    assert max(one.threads for one in many.latencies) == many.cores
     (latency,) = speed.latencies
     assert 0 < latency.median_ms <= latency.p95_ms <= latency.p99_ms
     assert speed.size_mb == pytest.approx((Path(exported.path) / "model.onnx").stat().st_size / 1e6)

@@ -62,6 +62,13 @@ def _exact_layers(graph):
     return sum(node.input[1] in constants for node in weighted)
 
 
+def test_nothing_is_printed_among_the_results(graph, views, judge, capsys):
+    said = []
+    quantise(graph, views=views, judge=judge, max_loss=-1e9, threads=1, say=said.append)
+    assert any("99.99 %" in line for line in said)  # The way whose calibration prints.
+    assert capsys.readouterr().out == ""
+
+
 def test_the_graph_is_one_that_onnx_accepts(graph, views, judge):
     found = quantise(graph, views=views, judge=judge, max_loss=100.0, threads=1, say=lambda _: None)
     onnx.checker.check_model(found.graph)

@@ -42,3 +42,10 @@ def test_too_few_images_say_nothing(n, m):
 def test_a_model_that_is_always_right_stays_within_bounds():
     found = estimate_accuracy(np.full(50, 0.99), np.ones(50, dtype=bool), np.full(50, 0.999))
     assert 0 <= found.estimate.low <= found.estimate.value <= found.estimate.high <= 1
+
+
+def test_an_estimate_is_no_surer_than_validation_itself():
+    sure, right = np.full(32, 0.99), np.ones(32, dtype=bool)
+    found = estimate_accuracy(sure, right, np.full(200, 0.99))
+    assert found.on_validation.low == pytest.approx(0.893, abs=0.001)  # Wilson, 32 of 32.
+    assert found.estimate.low <= found.on_validation.low

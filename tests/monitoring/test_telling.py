@@ -38,3 +38,20 @@ def test_a_window_that_is_loud_speaks_for_itself(together):
     [found] = told([QUIET, LOUD], together)
     assert "1 of 2 windows" in found.subject
     assert "window 2" in found.evidence[0]
+
+
+def test_what_would_differ_without_a_shift_is_told_in_digits_that_are_not_zero():
+    [found] = told([LOUD])
+    assert found.subject.startswith("The images changed: 1 of 1 window differs from the baseline;")
+    assert "without any shift 0.01 would" in found.subject
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_fallen_accuracy_is_claimed_only_where_it_is_known(known):
+    validation = Estimate(value=0.99, low=0.95, high=1.0, n=100)
+    accuracy = Estimate(value=0.6, low=0.1, high=0.7, n=100)
+    found = tell(
+        [QUIET], rate=0.01, strange=(), unlike=NOTHING,
+        validation=validation, accuracy=accuracy, known=known,
+    )  # fmt: skip
+    assert [one.code for one in found] == (["accuracy-fallen"] if known else [])

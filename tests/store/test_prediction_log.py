@@ -1,4 +1,5 @@
 import csv
+import json
 
 import numpy as np
 import pytest
@@ -138,3 +139,28 @@ def test_a_table_that_a_full_disk_left_empty_gets_its_header(tmp_path):
     log.correct("a" * 64, "x.jpg", "cat", "dog", "2026-01-01")
     with log.corrections.open(newline="") as file:
         assert [row["label"] for row in csv.DictReader(file)] == ["dog"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("outputs", [0.1, float("nan"), 0.2]),
+        ("outputs", [1e999, 0.1, 0.2]),
+        ("outputs", "0.5"),
+        ("measures", ["x"]),
+        ("features", "!!!"),
+        ("features", "AA=="),
+        ("image", 3),
+        ("format", 99),
+        ("notes", None),
+    ],
+)
+def test_a_damaged_line_is_left_out_and_counted(tmp_path, name, value):
+    log = PredictionLog(tmp_path)
+    log.append([served(1)])
+    file = log.files()[0]
+    line = json.loads(file.read_text())
+    file.write_text(json.dumps(line | {name: value}) + "\n")
+    log.append([served(2)])
+    assert [one.image for one in log.read()] == [f"{2:064x}"]
+    assert log.damaged == 1

@@ -127,6 +127,13 @@ def test_a_loss_allowed_to_fp32_is_refused(run, tmp_path, allowed):
         export(run.path, into=tmp_path / "bundle", speed=False, **allowed)
 
 
+def test_too_few_images_for_surely_are_told_before_anything_is_tried(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("affinage.exporting.quantise._Workshop.make", None)  # Nothing is tried.
+    with pytest.raises(ModelError, match="too few for --surely: even a bundle that changes no"):
+        export(run.path, into=tmp_path / "bundle", precision="int8", surely=True, speed=False)
+    assert left(tmp_path) == []
+
+
 def test_the_view_of_the_docs_is_what_the_bundle_sees(plain, samples):
     text = (Path(__file__).parents[2] / "docs" / "export.md").read_text(encoding="utf-8")
     code = text.split("## Views")[1].split("```python\n")[1].split("views = ")[0]

@@ -116,7 +116,7 @@ def test_a_path_outside_the_tables_folder_is_not_read(trained, field, tmp_path):
     inner.mkdir()
     shutil.copy(field[1], tmp_path / "outside.png")
     table = write(inner / "d.csv", [("../outside.png", "1")], ("path", "label"))
-    with pytest.raises(DataError, match="None of the 1 corrected images was found"):
+    with pytest.raises(DataError, match="The corrected image was not found"):
         add(trained, table)
 
 
@@ -126,7 +126,37 @@ def test_what_is_there_already_stays_as_it_is(trained, field, tmp_path):
     table = write(tmp_path / "c.csv", [*rows, *rows_of(field[:1])])
     result = add(trained, table, images=trained[0] / "digits")
     assert (result.there_already, result.not_found) == (2, 1)
-    assert len(result.messages) == 2
+    told = " ".join(result.messages)
+    assert "under another label, left as it is; to change it: affinage relabel" in told
+    assert "1 image not found" in told
+
+
+def test_what_is_there_already_under_the_same_label_leaves_nothing_to_do(trained, field, tmp_path):
+    known = min((trained[0] / "digits").rglob("*.png"))
+    row = (content_id(known.read_bytes()), known.parent.name, "", "")
+    table = write(tmp_path / "c.csv", [row, *rows_of(field[:1])])
+    result = add(trained, table, images=trained[0] / "digits")
+    assert "1 image there already under this label: nothing to do." in result.messages
+
+
+def test_rows_that_contradict_each_other_are_told_and_the_last_counts(trained, field, tmp_path):
+    [row] = rows_of(field[:1])
+    other = next(name for name in ("0", "1") if name != row[1])
+    table = write(tmp_path / "c.csv", [row, (row[0], other, "2", "")])
+    result = add(trained, table, images=tmp_path / "more")
+    assert result.messages == ("1 image with rows that differ: the last one counts.",)
+    assert result.labels[other] >= 1
+
+
+def test_a_table_of_a_spreadsheet_is_taken_and_folders_that_are_not_there_are_named(
+    trained, field, tmp_path
+):
+    [row] = rows_of(field[:1])
+    table = tmp_path / "c.csv"
+    table.write_text(f"Image;Label\n{row[0]};{row[1]}\n", encoding="utf-8-sig")
+    with pytest.raises(DataError, match="There is no folder"):
+        add(trained, table, log=tmp_path / "nowhere")
+    assert add(trained, table, images=tmp_path / "more").added == 1
 
 
 def test_mistakes_are_told_and_change_nothing(trained, field, tmp_path):

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -145,7 +146,7 @@ def test_mistakes_are_told(bundle, log, usual, tmp_path):
             monitor(bundle, log.path, **wrong)
     log.append(lines(bundle, usual))
     (tmp_path / "t.csv").write_text("a,b\n")
-    with pytest.raises(DataError, match="lacks the columns image, label"):
+    with pytest.raises(DataError, match="needs the columns label, and image; it has 'a', 'b'"):
         monitor(bundle, log.path, labels=tmp_path / "t.csv")
 
 
@@ -158,3 +159,39 @@ def test_the_command_prints_json_and_a_report(bundle, log, usual, tmp_path):
     found = json.loads(done.stdout)
     assert (found["format"], found["command"], len(found["windows"])) == (1, "monitor", 3)
     assert "To label next" in page.read_text()
+
+
+def test_lines_that_do_not_fit_the_bundle_are_left_out_and_told(bundle, log, usual, capsys):
+    served = lines(bundle, usual)
+    odd = dataclasses.replace(served[0], outputs=np.array([0.5, 0.5], dtype=np.float32))
+    log.append([odd, *served])
+    given = ["monitor", str(bundle), "--log", str(log.path), "--window", "50", "--json"]
+    done = CliRunner().invoke(app, given)
+    assert done.exit_code == 0
+    assert json.loads(done.stdout)["images"] == 150
+    assert "they are damaged: 1 line" in done.stderr
+
+
+def test_an_empty_log_is_called_empty(bundle, log):
+    log.path.mkdir()
+    (log.path / "predictions-000001.jsonl").touch()
+    with pytest.raises(DataError, match="holds no image yet"):
+        monitor(bundle, log.path)
+
+
+def test_labels_of_a_spreadsheet_are_read_and_blank_ones_say_nothing(bundle, log, usual, tmp_path):
+    served = lines(bundle, usual)
+    log.append(served)
+    table = tmp_path / "l.csv"
+    rows = [f"{one.image};{one.label if k < 20 else ''}" for k, one in enumerate(served)]
+    table.write_text("image;label\n" + "\n".join(rows), encoding="utf-8-sig")
+    result = monitor(bundle, log.path, labels=table)
+    assert (result.measured.value, result.measured.n) == (1.0, 20)
+
+
+def test_the_terminal_lists_the_images_that_remedies_speak_of(bundle, log, usual):
+    log.append(lines(bundle, usual, darker=0.2))
+    given = ["monitor", str(bundle), "--log", str(log.path), "--window", "50", "--to-label", "6"]
+    done = CliRunner().invoke(app, given)
+    assert "to label below" in done.stdout
+    assert "drawn by chance" in done.stdout.partition("To label next")[2]

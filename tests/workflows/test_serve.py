@@ -20,12 +20,15 @@ from starlette.testclient import TestClient
 
 from affinage.bundle import open_bundle
 from affinage.errors import AffinageError, RecipeError
+from affinage.records.served import Served
+from affinage.serving.counters import Counters
 from affinage.serving.limits import Limits
+from affinage.store.bundle import BundleFolder
 from affinage.store.prediction_log import PredictionLog
 from affinage.workflows import serve_watch
 from affinage.workflows.reporter import Silent
 from affinage.workflows.serve import ServeSettings, create_server, serve, with_token
-from colour_bundle import jpeg, picture, write_colours
+from colour_bundle import LABELS, jpeg, part, picture, write_colours
 
 HERE = "http://localhost"
 RAW = {"Content-Type": "image/jpeg"}
@@ -383,6 +386,41 @@ def test_every_window_is_judged_and_a_shift_raises_an_alarm(serving, monkeypatch
     assert "brightness" in dark["differs_in"]
 
 
+def served(bundle, numbers, *, away=False):
+    """Images as the log has them; away: features that resemble nothing in the baseline."""
+    seen, identity = part(numbers), BundleFolder(bundle).identity
+    return [
+        Served(
+            at="2026-01-01T00:00:00+00:00", image=seen.images[k], name="", bundle=identity,
+            label=LABELS[seen.outputs[k].argmax()], outputs=seen.outputs[k],
+            measures=seen.measures[k], features=-seen.features[k] if away else seen.features[k],
+        )
+        for k in range(len(seen))
+    ]  # fmt: skip
+
+
+def watched(bundle, window, images):
+    """What the first window shows."""
+    watch = serve_watch.Watched(bundle, window=window, rate=0.01, counters=Counters())
+    watch.take(images)
+    end = time.monotonic() + 30
+    while not watch.last()["windows"] and time.monotonic() < end:
+        time.sleep(0.01)
+    return watch.last()
+
+
+def test_an_accuracy_is_told_only_where_it_can_be_known(bundle):
+    assert watched(bundle, 40, served(bundle, range(900, 940)))["accuracy_estimate"] is not None
+    strange = watched(bundle, 40, served(bundle, range(900, 940), away=True))
+    assert (strange["alarm"], strange["accuracy_estimate"]) == (True, None)
+
+
+def test_an_image_that_is_sent_again_and_again_is_no_shift(bundle):
+    images = served(bundle, range(900, 940))
+    once, often = watched(bundle, 40, images), watched(bundle, 100, images + images[:1] * 60)
+    assert (once["p"], once["alarm"]) == (often["p"], often["alarm"])
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
@@ -424,21 +462,32 @@ def test_a_page_is_part_of_the_package():
     assert (Path(__file__).parents[2] / "src/affinage/serving/page.html").is_file()
 
 
-def test_signals_exchange_the_bundle_and_end_the_server_without_a_failure(bundle):
+def test_signals_exchange_the_bundle_and_end_the_server_without_a_failure(bundle, tmp_path):
+    path = Path(shutil.copytree(bundle, tmp_path / "b"))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "affinage", "serve", str(bundle), "--port", str(port)]
-    server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    try:
-        wait_until_ready(port, server)
+    command = [sys.executable, "-m", "affinage", "serve", str(path), "--port", str(port)]
+    server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+    def hang_up(outcome):
         server.send_signal(signal.SIGHUP)
         end = time.monotonic() + 30
-        while 'affinage_exchanges_total{outcome="done"} 1.0' not in read(port, "/metrics"):
+        while f'affinage_exchanges_total{{outcome="{outcome}"}} 1.0' not in read(port, "/metrics"):
             assert time.monotonic() < end
             time.sleep(0.05)
+
+    try:
+        wait_until_ready(port, server)
+        hang_up("done")
+        (path / "model.onnx").write_bytes(b"damaged")
+        hang_up("failed")
         server.send_signal(signal.SIGTERM)
-        assert server.wait(30) == 0
+        _, told = server.communicate(timeout=30)
+        assert server.returncode == 0
+        assert "Exchanged: " in told  # Nobody is answered on a signal: the terminal must say it.
+        assert "Not exchanged" in told
+        assert "model.onnx is not as it was written" in " ".join(told.split())
     finally:
         server.kill()
 

@@ -40,12 +40,12 @@ def measure_speed(
         record: What is known of it.
         frame: Width and height of the images, pixels.
         images: Timed for each number of threads, at least 20; the 99th percentile wants 100.
-        threads: The most to compute with; all processors of this process where None.
+        threads: The most to compute with, of the processors of this process; all of them where None.
         progress: Told (done, total) images.
     """
     folder = BundleFolder(path)
     width, height = frame
-    most = threads or cores()
+    most = min(threads or cores(), cores())  # More than there are only wait for each other.
     latencies = []
     for place, count in enumerate(_counts(most)):
         run = open_pass(path, record, threads=count)

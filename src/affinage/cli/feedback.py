@@ -97,7 +97,7 @@ def _tell(result: "FeedbackAdded | FeedbackCompared") -> None:
     if isinstance(result, FeedbackAdded):
         show(
             escape(
-                f"{result.added} images are new in '{result.data}', {result.rows} from feedback in all."
+                f"{result.added:,} new in '{result.data}', {result.rows:,} from feedback in all."
             )
         )
         for line in result.messages:

@@ -1,6 +1,7 @@
 """From fp32 to int8 after training: ranges measured on training images, costly layers left in fp32."""
 
 import contextlib
+import io
 import logging
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -207,7 +208,8 @@ def _quiet() -> Iterator[None]:
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)  # It advises to fold first, which is done.
     try:
-        yield
+        with contextlib.redirect_stdout(io.StringIO()):  # It would stand within --json.
+            yield
     finally:
         logging.disable(level)
 

@@ -1,5 +1,7 @@
 """Which images to label next: some that resemble nothing, some that are unsure, some by chance."""
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -29,6 +31,7 @@ def choose(
     far: NDArray[np.floating],
     sure: NDArray[np.floating],
     *,
+    images: Sequence[str],
     count: int,
     seed: int,
 ) -> tuple[Chosen, ...]:
@@ -38,20 +41,24 @@ def choose(
     resembles nothing in the baseline. The rest those that the model is least sure of. Where
     nothing is unlike, more are unsure.
 
+    The draw goes by ids, not by places: of images drawn before, those come again that are still among the
+    first of their hashes, so a label that was given counts on when a few images more have come.
+
     Args:
         features: Shape (n, d).
         far: From `loneliness`, shape (n,).
         sure: Confidence, shape (n,).
+        images: Ids, n of them.
         count: At most so many.
         seed: Of the draw.
 
     Source:
         Settles, Active Learning Literature Survey, 2009, section 3.1 (uncertainty), 3.6 (density).
     """
-    by_chance = np.random.default_rng(seed).permutation(len(far))
+    by_chance = sorted(range(len(far)), key=lambda row: _drawn(images[row], seed))
     unlike = np.argsort(-far, kind="stable")
     orders: list[tuple[Why, list[int], int]] = [
-        ("chance", by_chance.tolist(), -(-count // 3)),
+        ("chance", by_chance, -(-count // 3)),
         ("unlike", [row for row in unlike.tolist() if far[row] > 1], count // 3),
         ("unsure", np.argsort(sure, kind="stable").tolist(), count),
     ]
@@ -68,3 +75,7 @@ def choose(
             chosen.append(Chosen(row=row, why=why))
             taken += 1
     return tuple(chosen)
+
+
+def _drawn(image: str, seed: int) -> bytes:
+    return hashlib.sha256(f"{seed} {image}".encode()).digest()

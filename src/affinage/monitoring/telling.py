@@ -28,6 +28,7 @@ def tell(
     accuracy: Estimate,
     unlike: Estimate,
     strange: Sequence[ToLabel],
+    known: bool = True,
 ) -> Iterator[Finding]:
     """Yield what the owner should know.
 
@@ -39,9 +40,11 @@ def tell(
         accuracy: Estimated without labels.
         unlike: Share of all images that resembles nothing in the baseline.
         strange: Images that do.
+        known: Whether the estimated accuracy can be relied on; else nothing is claimed of it.
     """
     yield from _drift(windows, together, rate)
-    yield from _fallen(validation, accuracy)
+    if known:
+        yield from _fallen(validation, accuracy)
     yield from _unlike(unlike, strange, asked=validation.n > 0)
 
 
@@ -49,13 +52,11 @@ def described(changed: Changed) -> str:
     """Return a difference in words, with its values."""
     if changed.name == "classifier":
         return (
-            f"a classifier puts an image of the window above one of the baseline in {changed.size:.0%} of"
-            " cases; 50 % is chance"
+            "a classifier puts an image of the window above one of the baseline in"
+            f" {100 * changed.size:.0f} % of cases; 50 % is chance"
         )
     if changed.name == "classes":
-        return (
-            f"{changed.size:.0%} of the answers would have to change label to have the old shares"
-        )
+        return f"{100 * changed.size:.0f} % of the answers would have to change label to have the old shares"
     if changed.name == "kernel":
         return f"{_WORDS['kernel']}: {changed.size:.0f} standard deviations from chance"
     medians = ""
@@ -70,8 +71,8 @@ def _drift(
     loud = [window for window in windows if window.alarm]
     if loud:
         spoken = (
-            f"{len(loud)} of {len(windows)} windows differ from the baseline; without any shift"
-            f" {rate * len(windows):.1f} would, on average"
+            f"{len(loud)} of {_counted(len(windows))} {_differ(len(loud))} from the baseline; without any"
+            f" shift {rate * len(windows):.2g} would, on average"
         )
     elif together is not None and together.alarm:
         loud = [together]
@@ -106,6 +107,14 @@ def _drift(
             evidence=(where, *_lines(answers)),
             remedy="Label the images below: only labels tell other objects from more mistakes.",
         )
+
+
+def _counted(windows: int) -> str:
+    return "1 window" if windows == 1 else f"{windows} windows"
+
+
+def _differ(windows: int) -> str:
+    return "differs" if windows == 1 else "differ"
 
 
 def _lines(changed: Sequence[Changed]) -> list[str]:

@@ -115,8 +115,15 @@ def _exchange_on_hangup(service: Service) -> None:
     tasks: set[asyncio.Task[None]] = set()
 
     async def exchange() -> None:
-        with suppress(AffinageError):  # Counted; the bundle before is served on.
-            await service.exchange()
+        try:
+            loaded = await service.exchange()
+        except AffinageError as error:
+            why = f"{error.problem} {error.remedy}"
+            service.parts.say(f"Not exchanged, the bundle before is served on: {why}")
+        else:
+            service.parts.say(
+                f"Exchanged: '{loaded.name}', run '{loaded.reader.record.origin.run}'."
+            )
 
     def begin() -> None:
         task = asyncio.ensure_future(exchange())

@@ -44,6 +44,7 @@ class Parts:
         guard: Who may ask.
         threads: That compute.
         fetch: From an address to the bytes of a file; None where addresses are not asked.
+        say: Told what came of a signal, which nobody is answered on.
     """
 
     first: Loaded
@@ -54,6 +55,7 @@ class Parts:
     guard: Guard
     threads: int
     fetch: Callable[[str], Awaitable[bytes]] | None = None
+    say: Callable[[str], None] = lambda _: None
 
 
 class Service:

@@ -45,6 +45,8 @@ class PredictionLog:
         self._lock = threading.Lock()
         self._number = max((_number(file) for file in self.files()), default=1)
         self._held: dict[str, int] | None = None
+        self.damaged = 0
+        """Lines that the last reading left out."""
 
     @property
     def corrections(self) -> Path:
@@ -72,7 +74,7 @@ class PredictionLog:
                 self._fits(data, alone=True)
 
     def read(self) -> Iterator[Served]:
-        """Yield what was served, the oldest first; lines cut by a crash are left out.
+        """Yield what was served, the oldest first; lines that are cut or damaged are left out.
 
         Raises:
             RunError: If there is no log in the folder.
@@ -83,11 +85,16 @@ class PredictionLog:
                 f"'{self.path}' holds no log of predictions.",
                 remedy="Point at the folder that `affinage serve BUNDLE --log FOLDER` writes.",
             )
+        self.damaged = 0
         for file in files:
             with contextlib.suppress(FileNotFoundError), file.open("rb") as handle:
                 for line in handle:
-                    with contextlib.suppress(ValueError, KeyError, TypeError):
-                        yield _served(json.loads(line))
+                    try:
+                        found = _served(json.loads(line))
+                    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+                        self.damaged += 1
+                        continue
+                    yield found
 
     def keep_picture(self, image: str, data: bytes) -> None:
         """Keep the bytes of an image under its id; the oldest go where the bound is reached."""
@@ -214,19 +221,29 @@ def _served(line: dict[str, Any]) -> Served:
     Raises:
         KeyError: If it is not such a line; so do TypeError and ValueError.
     """
-    if line["format"] != FORMAT:
+    words = {name: line[name] for name in ("at", "image", "name", "bundle", "label")}
+    if line["format"] != FORMAT or not all(isinstance(word, str) for word in words.values()):
         raise ValueError(line["format"])
+    features = np.frombuffer(base64.b64decode(line["features"], validate=True), dtype="<f2")
     return Served(
-        at=line["at"],
-        image=line["image"],
-        name=line["name"],
-        bundle=line["bundle"],
-        label=line["label"],
-        outputs=np.array(line["outputs"], dtype=np.float32),
-        measures=np.array(line["measures"], dtype=np.float32),
-        features=np.frombuffer(base64.b64decode(line["features"]), dtype="<f2").astype(np.float16),
+        **words,
+        outputs=_row(line["outputs"]),
+        measures=_row(line["measures"]),
+        features=features.astype(np.float16),
         notes=tuple(line["notes"]),
     )
+
+
+def _row(values: Any) -> NDArray[np.float32]:
+    """Return a list of numbers as a row.
+
+    Raises:
+        ValueError: If it is none, or one of them is not finite.
+    """
+    row = np.array(values, dtype=np.float64)
+    if row.ndim != 1 or not np.all(np.abs(row) <= np.finfo(np.float32).max):
+        raise ValueError(values)
+    return row.astype(np.float32)
 
 
 @contextlib.contextmanager

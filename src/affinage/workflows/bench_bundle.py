@@ -22,7 +22,7 @@ def bench_bundle(
     Args:
         bundle: The folder that `affinage export` wrote.
         images: Timed one after the other for each number of threads, from 20.
-        threads: The most to compute with; all processors of this process by default.
+        threads: The most to compute with, of the processors of this process; all by default.
         reporter: Told of progress.
 
     Raises:

@@ -261,6 +261,15 @@ class _Export:
         views, threads = self._views(self.proved_on), self.trained.engine.threads
         batch, truth = self.draft.batch or 16, self._truth()
         exact = outputs_of(graph, views, threads=threads, batch=batch)
+        same = loss_of(
+            self.draft.reading, exact, exact, truth, allowed=self.max_loss, surely=self.surely
+        )
+        if same.counted > self.max_loss:
+            raise ModelError(
+                f"{same.lost.n} validation images are too few for --surely: even a bundle that changes no"
+                f" answer has an upper end of {same.counted:.1f}; {self.max_loss:g} is allowed.",
+                remedy="Leave --surely out, allow more with --max-loss, or give more validation images.",
+            )
 
         def judge(other: Any) -> Loss:
             rows = outputs_of(other, views, threads=threads, batch=batch)

@@ -1,8 +1,8 @@
 """The verb `feedback`: corrections enter the data set, and a model that learnt them is compared."""
 
-import csv
+import shlex
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from affinage.models.process import usable_cores
 from affinage.records.feedback import FeedbackAdded, FeedbackCompared
 from affinage.records.manifest import Manifest
 from affinage.store.bundle import BundleFolder
+from affinage.store.corrections import read_corrections
 from affinage.store.dataset_folder import DatasetFolder
 from affinage.store.feedback_folder import FeedbackFolder
 from affinage.store.files import write_json
@@ -59,6 +60,7 @@ def feedback_add(
         RunError: If the run is not that of the bundle, or its data set is gone.
     """
     told = reporter or Silent()
+    _check_there(log, images)
     folder, record = _of(bundle, run)
     if record.recipe().task != "classify":
         raise DataError(
@@ -71,7 +73,7 @@ def feedback_add(
         raise RunError(
             f"The data set '{dataset.path}' is gone.", remedy="Put it back where it was."
         )
-    rows = _read(Path(corrections))
+    rows, twice = _read(Path(corrections))
     strange = _unknown(rows, manifest)
     if strange and not new_class:
         known = ", ".join(f"'{label}'" for label in manifest.label_order[:8])
@@ -82,7 +84,7 @@ def feedback_add(
     where = _Images(Path(corrections).parent, log, images)
     field = FeedbackFolder(dataset.path)
     kept = {row["image"]: row for row in field.rows()}
-    there = set(manifest.table["image"].drop_nulls().to_list()) - kept.keys()
+    there = _labels(manifest, but=kept.keys())
     known_before, tally = len(kept), Counter[str]()
     for number, row in enumerate(rows, start=1):
         tally[_take(row, where, field, kept, there, folder.identity)] += 1
@@ -92,19 +94,21 @@ def feedback_add(
         dataset.save_manifest(_grown(manifest, field))
     elif tally["not found"] == len(rows):
         raise DataError(
-            f"None of the {len(rows)} corrected images was found.",
+            "The corrected image was not found."
+            if len(rows) == 1
+            else f"None of the {len(rows):,} corrected images was found.",
             remedy="Say where they are: --log of a server with --keep-pictures, or --images FOLDER.",
         )
     return FeedbackAdded(
         data=dataset.name,
         added=len(kept) - known_before,
         labels=dict(sorted(Counter(row["label"] for row in kept.values()).items())),
-        there_already=tally["there already"],
+        there_already=tally["alike"] + tally["other label"],
         not_found=tally["not found"],
         unreadable=tally["unreadable"],
         new_classes=tuple(strange),
         rows=len(kept),
-        messages=_messages(tally),
+        messages=tuple(_messages(tally, twice, dataset.path)),
     )
 
 
@@ -144,6 +148,12 @@ def feedback_compare(
     return result
 
 
+def _check_there(*folders: str | Path | None) -> None:
+    for folder in folders:
+        if folder is not None and not Path(folder).is_dir():
+            raise DataError(f"There is no folder '{folder}'.", remedy="Check --log and --images.")
+
+
 class _Images:
     """Where the bytes of corrected images are looked for.
 
@@ -174,7 +184,7 @@ class _Images:
 
 def _take(
     row: _Row, where: _Images, field: FeedbackFolder, kept: dict[str, dict[str, str]],
-    there: set[str], bundle: str,
+    there: Mapping[str, str], bundle: str,
 ) -> str:  # fmt: skip
     """Take one correction, and return what became of it."""
     data = where.find(row)
@@ -184,14 +194,14 @@ def _take(
     if row.get("image") and row["image"] != image:
         return "not found"
     if image in there:
-        return "there already"
+        return "alike" if there[image] == row["label"] else "other label"
     try:
         kind = inspect(data).format
     except ImageError:
         return "unreadable"
     kept[image] = {
         "path": field.keep_image(image, kind, data),
-        "label": row["label"].strip(),
+        "label": row["label"],
         "image": image,
         "said": row.get("said") or "",
         "bundle": bundle,
@@ -223,47 +233,51 @@ def _of(bundle: str | Path, run: str | Path) -> tuple[BundleFolder, RunFolder]:
     return folder, deployed
 
 
-def _read(path: Path) -> list[_Row]:
-    """Return the corrections, the last one for each image.
+def _read(path: Path) -> tuple[list[_Row], int]:
+    """Return the corrections, the last one for each image, and how many images had two that differ.
 
     Raises:
         DataError: If the table cannot be read or lacks a column.
     """
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            table = csv.DictReader(file)
-            named = set(table.fieldnames or ())
-            if "label" not in named or not named & {"image", "path"}:
-                raise DataError(
-                    f"'{path}' needs the columns label, and image or path.",
-                    remedy="Give a table such as the server's corrections.csv.",
-                )
-            rows = list(_whole(table))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(
-            f"'{path}' cannot be read: {error}.", remedy="Give a CSV file in UTF-8."
-        ) from None
+    rows = [row for row in read_corrections(path) if row["label"]]
     if not rows:
         raise DataError(f"'{path}' has no corrections.", remedy="Give a table with rows.")
-    return list({row.get("image") or row.get("path", ""): row for row in rows}.values())
-
-
-def _whole(table: "csv.DictReader[str]") -> Iterator[_Row]:
-    for row in table:
-        plain = {name: value or "" for name, value in row.items() if isinstance(name, str)}
-        if plain.get("label", "").strip():
-            yield plain
+    named: dict[str, dict[str, str]] = {}
+    twice = set()
+    for row in rows:
+        name = row.get("image") or row.get("path", "")
+        if name in named and named[name]["label"] != row["label"]:
+            twice.add(name)
+        named[name] = row
+    return list(named.values()), len(twice)
 
 
 def _unknown(rows: list[_Row], manifest: Manifest) -> list[str]:
     known = set(manifest.label_order)
-    return sorted({row["label"].strip() for row in rows} - known)
+    return sorted({row["label"] for row in rows} - known)
 
 
-def _messages(tally: Counter[str]) -> tuple[str, ...]:
+def _labels(manifest: Manifest, *, but: Collection[str]) -> dict[str, str]:
+    """Return what the images of a data set show, leaving some out; empty where they have no label."""
+    columns = manifest.table["image"].to_list(), manifest.table["label"].to_list()
+    pairs = zip(*columns, strict=True)
+    return {image: label or "" for image, label in pairs if image is not None and image not in but}
+
+
+def _messages(tally: Counter[str], twice: int, data: Path) -> Iterator[str]:
+    table = f"affinage relabel {shlex.quote(str(data))} --image ID --label LABEL"
     told = {
-        "there already": "are in the data set already, and were left as they are: affinage relabel",
-        "not found": "were not found: say where they are with --log or --images",
-        "unreadable": "cannot be read",
+        "alike": "there already under this label: nothing to do",
+        "other label": f"there already under another label, left as it is; to change it: {table}",
+        "not found": "not found: say where with --log (of a server with --keep-pictures) or --images",
+        "unreadable": "not to be read as an image",
     }
-    return tuple(f"{tally[name]} images {text}." for name, text in told.items() if tally[name])
+    if twice:
+        yield f"{_images(twice)} with rows that differ: the last one counts."
+    for name, text in told.items():
+        if tally[name]:
+            yield f"{_images(tally[name])} {text}."
+
+
+def _images(number: int) -> str:
+    return f"{number:,} image{'' if number == 1 else 's'}"

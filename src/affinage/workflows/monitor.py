@@ -1,6 +1,5 @@
 """The verb `monitor`: what a deployed model saw, judged against what it was trained on."""
 
-import csv
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,13 +24,14 @@ from affinage.monitoring.drift import (
 from affinage.monitoring.reading import given, right_on, seen_by_log
 from affinage.monitoring.telling import UNKNOWABLE, tell
 from affinage.monitoring.unlike import loneliness, share_unlike
-from affinage.records.bundle import Baseline, Bundle
+from affinage.records.bundle import MEASURES, Baseline, Bundle
 from affinage.records.estimate import Estimate
 from affinage.records.monitored import Changed, MonitorResult, ToLabel, WindowJudged
 from affinage.records.served import Served
 from affinage.reporting.html import to_html
 from affinage.reporting.monitor_report import monitor_report
 from affinage.store.bundle import BundleFolder
+from affinage.store.corrections import read_corrections
 from affinage.store.files import write_text
 from affinage.store.prediction_log import PredictionLog
 from affinage.workflows.reporter import Reporter, Silent
@@ -81,7 +81,9 @@ def monitor(
     _check(window=window, false_alarms=false_alarms, to_label=to_label)
     told, folder = reporter or Silent(), BundleFolder(Path(bundle))
     record, baseline = folder.read(), folder.read_baseline()
-    lines, others = _own(PredictionLog(Path(log)), folder, Path(bundle).name)
+    lines, others, damaged = _own(PredictionLog(Path(log)), folder, record)
+    if damaged:
+        told.say(f"left out of the log, as they are damaged: {damaged:,} lines")
     watch = _Watch(record, baseline, seed=seed)
     windows = []
     starts = range(0, len(lines) - window + 1, window)
@@ -99,7 +101,7 @@ def monitor(
     recent = _unique(lines[-max(5 * window, 1000) :])
     overall, unlike = watch.estimate(recent)
     chosen = watch.choose(recent, to_label)
-    truth = _read_labels(Path(labels)) if labels is not None else {}
+    truth = _read_labels(Path(labels), record, told) if labels is not None else {}
     by_chance = {one.image for one in chosen if one.why == "chance"}
     strange = [one for one in chosen if one.why == "unlike"]
     known, why = _known(record, overall, unlike)
@@ -124,7 +126,7 @@ def monitor(
         findings=tuple(
             tell(
                 windows, together, rate=false_alarms, accuracy=overall.estimate, unlike=unlike,
-                strange=strange,
+                strange=strange, known=known,
                 validation=overall.on_validation if record.reading.task == "classify" else _NOTHING,
             )
         ),
@@ -151,7 +153,7 @@ class _Watch:
             raise DataError(
                 f"The bundle carries {len(self.baseline.validation)} validation images; at least {FEWEST}"
                 " are needed to judge what is normal.",
-                remedy="Export a run with a larger validation part.",
+                remedy="Train with more images, or with --set split.validation=0.4, and export that run.",
             )
         self.compared = compared_with(baseline, exclusive=self.exclusive, seed=seed)
 
@@ -222,7 +224,10 @@ class _Watch:
         outputs = np.stack([one.outputs for one in rows]).astype(np.float64)
         sure = given(self.record.reading, outputs) if self.exclusive else _decided(outputs)
         assert seen.features is not None
-        picked = choose(seen.features, self._far(rows), sure, count=count, seed=self.seed)
+        picked = choose(
+            seen.features, self._far(rows), sure,
+            images=seen.images, count=count, seed=self.seed,
+        )  # fmt: skip
         return tuple(
             ToLabel(
                 image=rows[one.row].image,
@@ -257,8 +262,8 @@ def _known(record: Bundle, found: Unlabelled, unlike: Estimate) -> tuple[bool, s
         return False, f"Too few images: {found.estimate.n} here; {FEWEST} are the least."
     if (unlike.value or 0) > UNKNOWABLE:
         return False, (
-            f"It cannot be known: {unlike.value:.0%} of the images resemble nothing in the baseline, and"
-            " of such images no confidence tells how often the model is right."
+            f"It cannot be known: {100 * (unlike.value or 0):.0f} % of the images resemble nothing in the"
+            " baseline, and of such images no confidence tells how often the model is right."
         )
     return True, (
         "From the model's confidence alone. It holds while confidence means what it meant on validation;"
@@ -266,20 +271,28 @@ def _known(record: Bundle, found: Unlabelled, unlike: Estimate) -> tuple[bool, s
     )
 
 
-def _own(log: PredictionLog, folder: BundleFolder, name: str) -> tuple[list[Served], int]:
-    """Return the lines of this bundle, and how many are another's."""
-    identity, lines, others = folder.identity, [], 0
+def _own(log: PredictionLog, folder: BundleFolder, record: Bundle) -> tuple[list[Served], int, int]:
+    """Return the lines of this bundle, how many are another's, and how many are damaged."""
+    identity, lines, others, unfit = folder.identity, [], 0, 0
+    fits = (len(record.reading.labels), len(MEASURES), record.features)
     for one in log.read():
-        if one.bundle == identity:
+        if one.bundle != identity:
+            others += 1
+        elif (len(one.outputs), len(one.measures), len(one.features)) == fits:
             lines.append(one)
         else:
-            others += 1
+            unfit += 1
+    if not lines and not others:
+        raise DataError(
+            f"The log '{log.path}' holds no image yet.",
+            remedy="Wait until the server has answered some, or point at another log.",
+        )
     if not lines:
         raise DataError(
-            f"No image in the log was answered by '{name}'; {others:,} were by another bundle.",
+            f"No image in the log was answered by '{folder.name}'; {others:,} were by another bundle.",
             remedy="Point at the bundle that was served.",
         )
-    return lines, others
+    return lines, others, unfit + log.damaged
 
 
 def _unique(served: Sequence[Served]) -> list[Served]:
@@ -291,26 +304,19 @@ def _decided(outputs: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.abs(outputs - 0.5).min(axis=1))
 
 
-def _read_labels(path: Path) -> Mapping[str, str]:
-    """Return what images show in truth, by id; a later line wins.
+def _read_labels(path: Path, record: Bundle, told: Reporter) -> Mapping[str, str]:
+    """Return what images show in truth, by id; a later line wins, one without a label says nothing.
 
     Raises:
         DataError: If the table cannot be read or lacks a column.
     """
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            table = csv.DictReader(file)
-            missing = {"image", "label"} - set(table.fieldnames or ())
-            if missing:
-                raise DataError(
-                    f"'{path}' lacks the columns {', '.join(sorted(missing))}.",
-                    remedy="Give a table with the columns image (an id) and label.",
-                )
-            return {row["image"]: row["label"] or "" for row in table if row["image"]}
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(
-            f"'{path}' cannot be read: {error}.", remedy="Give a CSV file in UTF-8."
-        ) from None
+    rows = read_corrections(path, by=("image",))
+    truth = {row["image"]: row["label"] for row in rows if row["image"] and row["label"]}
+    strange = sorted(set(truth.values()) - set(record.reading.labels))
+    if strange and record.reading.task == "classify":
+        shown = ", ".join(f"'{label}'" for label in strange[:5])
+        told.say(f"labels that the model does not have count as wrong answers: {shown}")
+    return truth
 
 
 def _measured(lines: Sequence[Served], truth: Mapping[str, str]) -> Estimate:

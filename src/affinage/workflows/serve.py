@@ -178,6 +178,7 @@ def create_server(
             guard=Guard(token=settings.token, hosts=_hosts(settings)),
             threads=threads,
             fetch=_fetcher(settings),
+            say=say,
         )
     )
 

@@ -14,6 +14,8 @@ from affinage.monitoring.accuracy import estimate_accuracy
 from affinage.monitoring.baselines import Compared, compared_with
 from affinage.monitoring.drift import alarming, differences
 from affinage.monitoring.reading import given, right_on, seen_by_log
+from affinage.monitoring.telling import UNKNOWABLE
+from affinage.monitoring.unlike import loneliness, share_unlike
 from affinage.records.bundle import Baseline, Bundle
 from affinage.records.served import Served
 from affinage.serving.counters import Counters
@@ -73,7 +75,8 @@ class Watched:
     def _judge(self, served: list[Served], number: int) -> None:
         begun = time.thread_time()
         try:
-            found = self._found(served, number)
+            # An image that is sent again and again is one image: else it alone would be a shift.
+            found = self._found(list({one.image: one for one in served}.values()), number)
             alarm = found["alarm"]
             self._counters.windows.labels("alarm" if alarm else "quiet").inc()
             self._counters.drift.set(found["p"])
@@ -102,7 +105,11 @@ class Watched:
                 right_on(record.reading, validation),
                 given(record.reading, seen.probabilities),
             ).estimate
-            accuracy = estimate.value
+            known = compared.inputs.features
+            assert known is not None
+            assert seen.features is not None
+            unlike = share_unlike(loneliness(known, seen.features)).value or 0.0
+            accuracy = estimate.value if unlike <= UNKNOWABLE else None
         return {
             "until": served[-1].at,
             "alarm": bool(loud),
