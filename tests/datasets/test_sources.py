@@ -355,3 +355,9 @@ def test_a_table_names_what_folders_do_not(shared_data):
     found = scan([shared_data / "dirty_examples/labels.csv"])
     assert found.manifest.label_order == ("7", "amanita_muscaria", "ants", "boletus_edulis")
     assert found.manifest.kept.height == 9
+
+
+def test_a_folder_around_the_classes_is_named_with_two_of_them(draw):
+    with pytest.raises(DataError) as told:
+        scan([draw("a/cat/1.png", "a/cat/2.png", "a/dog/1.png")])
+    assert "If 'cat' and 'dog' are classes, give 'a' itself" in str(told.value)

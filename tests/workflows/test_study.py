@@ -135,6 +135,9 @@ def test_a_trial_that_fails_is_kept_with_its_error_and_the_study_goes_on(digits,
         ({"vary": ["features.head=svm,nearest"], "nuisance": [PENALTIES]}, "change nothing"),
         ({"vary": HEADS, "repeats": 0}, "--repeats"),
         ({"vary": HEADS, "folds": 1}, "--folds"),
+        ({"vary": HEADS, "smallest": -1.0}, "--smallest is -1"),
+        ({"vary": HEADS, "smallest": 2.0}, "--smallest 0.02"),
+        ({"vary": HEADS, "images": -5}, "--images"),
     ],
 )
 def test_a_question_that_cannot_be_asked_is_refused_before_anything_is_written(

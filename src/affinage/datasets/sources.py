@@ -268,7 +268,7 @@ def _check(
 
 def _two_classes(kept: pl.DataFrame, label: str) -> str:
     deeper = {
-        tuple(path.split("/")[:3])
+        tuple(path.split("/")[:2])
         for path in kept["path"].to_list()
         if path.count("/") > 1 and os.path.dirname(path) != label  # noqa: PTH120
     }

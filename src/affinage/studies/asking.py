@@ -118,7 +118,8 @@ def _step(text: str) -> tuple[str, Settings]:
         key, equals, value = part.partition("=")
         if not equals:
             raise RecipeError(
-                f"'{text}' is no step of a ladder.", remedy="Write --add augment.flip=true"
+                f"'{text}' is no step of a ladder.",
+                remedy="Write --add augment.horizontal_flip=true",
             )
         settings.append((key, _value(value)))
     return name, tuple(settings)

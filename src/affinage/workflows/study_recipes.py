@@ -142,15 +142,7 @@ def check_question(question: Question) -> None:
             f"'{question.metric}' is no score of single images for task={recipe.task}.",
             remedy=f"Use --metric with one of: {known}.",
         )
-    for name, value, low, high in (
-        ("--points", question.points, 1, 4096),
-        ("--repeats", question.repeats, 1, 1000),
-        ("--folds", question.folds, 2, 20),
-    ):
-        if not low <= value <= high:
-            raise RecipeError(
-                f"{name} is {value}; it must be from {low} to {high}.", remedy=f"Change {name}."
-            )
+    _check_numbers(question, share=metric.share)
     if question.bake_off:
         check_bake_off(question)
     if question.search is not None:
@@ -162,6 +154,33 @@ def check_question(question: Question) -> None:
             f"{', '.join(both)} is both varied and tuned.", remedy="Let it be one or the other."
         )
     _check_settings(question)
+
+
+def _check_numbers(question: Question, *, share: bool) -> None:
+    """Refuse numbers that cannot be."""
+    for name, value, low, high in (
+        ("--points", question.points, 1, 4096),
+        ("--repeats", question.repeats, 1, 1000),
+        ("--folds", question.folds, 2, 20),
+        ("--seed", question.seed, 0, 2**31 - 1),
+        ("--images", question.images, 1, 10**9),
+    ):
+        if value is not None and not low <= value <= high:
+            raise RecipeError(
+                f"{name} is {value}; it must be from {low} to {high}.", remedy=f"Change {name}."
+            )
+    size = question.smallest
+    if size is None or (size > 0 and not (share and size >= 1)):
+        return
+    if size > 0:
+        raise RecipeError(
+            f"--smallest is {size:g}, and shares differ by less than 1.",
+            remedy=f"For {size:g} points write --smallest {size / 100:g}",
+        )
+    raise RecipeError(
+        f"--smallest is {size:g}; a difference that matters is greater than 0.",
+        remedy="Write --smallest 0.01 for one point of accuracy.",
+    )
 
 
 def _check_search(search: Search, question: Question) -> None:
