@@ -1,13 +1,15 @@
 """Questions on real images without a true difference, easy and hard, and with one that was planted.
 
-`python -m benchmarks.studies same_questions`: a hard question's two arms learn from different images of the
-same kind, few of them, so that both score alike in truth and differently on every seed. A planted
-difference makes right answers of the second arm wrong, as many as the announced size asks for.
+`python -m benchmarks.studies same_questions [easy|few_images|few_seeds]`: a hard question's two arms
+learn from different images of the same kind, few of them, so that both score alike in truth and
+differently on every seed. A planted difference makes right answers of the second arm wrong, as many as
+the announced size asks for.
 """
 
 import dataclasses
 import os
 import tempfile
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,9 @@ from affinage.workflows.reporter import Silent
 from affinage.workflows.study_data import open_pool
 from affinage.workflows.study_heads import HeadTrials
 from affinage.workflows.study_worker import Worker
+
+KINDS = {"easy": (300, 1000, 5), "few_images": (60, 5, 10), "few_seeds": (120, 10, 3)}
+"""Images, how many of each class are learnt from, seeds."""
 
 APART = 500_009
 """Between the seeds of the two arms of a hard question."""
@@ -55,26 +60,31 @@ class OtherSeeds:
         """Nothing is to be ended."""
 
 
-def real_questions(samples: Path, *, questions: int = 40) -> dict[str, Any]:
-    """Return how often each verdict was given to questions of each kind.
+def real_questions(
+    samples: Path, kinds: Collection[str] = (), *, questions: int = 40
+) -> Iterator[dict[str, Any]]:
+    """Yield how often each verdict was given to questions of each kind.
 
     Args:
         samples: Where the image sets lie; malaria cells are asked about.
+        kinds: Of `KINDS`; all by default.
         questions: Of each kind, each with its own cut of the images and its own seeds.
     """
-    told: dict[str, Any] = {"questions": questions}
     with tempfile.TemporaryDirectory() as folder:
         data = os.environ.get("AFFINAGE_BENCH_DATA") or folder
-        for images, most, repeats in ((300, 1000, 5), (60, 5, 10), (120, 10, 3)):
-            kind = f"{images} images, {most} of each class to learn from, {repeats} seeds"
+        for name in [one for one in KINDS if one in kinds] or KINDS:
+            images, most, repeats = KINDS[name]
             for planted in (False, True):
-                asked = f"{kind}{', planted' if planted else ''}"
-                told[asked] = {}
+                asked = f"{name}{', planted' if planted else ''}"
+                told: dict[str, int] = {}
                 for seed in range(questions):
                     question = _question(samples, images, repeats, seed, data)
                     says = _asked(question, Path(folder) / f"{asked} {seed}", most, planted=planted)
-                    told[asked][says] = told[asked].get(says, 0) + 1
-    return told
+                    told[says] = told.get(says, 0) + 1
+                yield {
+                    "kind": asked, "images": images, "of_each_class": most, "seeds": repeats,
+                    "questions": questions, "said": told,
+                }  # fmt: skip
 
 
 def _question(samples: Path, images: int, repeats: int, seed: int, data: str) -> Question:

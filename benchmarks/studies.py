@@ -169,7 +169,8 @@ if __name__ == "__main__":
     if "same_questions" in wanted:
         from benchmarks.real_questions import real_questions
 
-        print(json.dumps({"same_questions": real_questions(where)}, indent=1))
+        for one in real_questions(where, wanted):
+            print(json.dumps(one), flush=True)
     if "search" in wanted:
         from benchmarks.head_search import measured
 

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from affinage.records.question import Choice, Question, Search, Span
 from affinage.store.trial_queue import distribution
+from affinage.studies.bounds import crowded_bound
 from affinage.studies.design import nuisance_points, place_of
 from affinage.studies.narrowing import NARROWEST, lies_in, narrowed
 from affinage.studies.searching import choosing_seeds, next_settings
@@ -61,3 +62,16 @@ def test_seeds_that_choose_leave_some_that_do_not_where_there_are_two(repeats):
     assert chosen.start == 1
     assert len(chosen) >= 1
     assert repeats == 1 or chosen.stop <= repeats
+
+
+def test_a_plateau_whose_very_best_lies_elsewhere_is_no_crowded_bound():
+    places = np.log10([0.00014, 0.00059, 0.0026, 0.0112, 0.063, 0.273, 0.586, 2.4]) / 5 + 0.8
+    assert crowded_bound(places, [0.872, 0.872, 0.868, 0.866, 0.871, 0.871, 0.874, 0.866]) is None
+
+
+def test_where_a_setting_does_nothing_a_bound_is_hardly_ever_named():
+    random, named = np.random.default_rng(0), 0
+    for _ in range(500):
+        places = (np.arange(16) + random.random(16)) / 16
+        named += crowded_bound(places, random.normal(size=16)) is not None
+    assert named / 500 <= 0.03

@@ -13,6 +13,9 @@ FEWEST = 8
 """Settings below which nothing is said."""
 SURE = 0.95
 
+BESIDE = 0.5
+"""Part of the range, from the bound, in which the very best must lie: else its other half is as good."""
+
 Side = Literal["low", "high"]
 
 
@@ -42,6 +45,8 @@ def crowded_bound(places: ArrayLike, scores: ArrayLike) -> Side | None:
     inward = 1 - u if side == "high" else u  # 0 at the bound in question.
     near = inward <= 0.6
     if min(best, 1 - best) > 0.25 or near.sum() < FEWEST // 2 + 1:
+        return None
+    if inward[y.argmax()] > BESIDE:
         return None
     return side if _still_rising(inward[near], y[near]) else None
 
