@@ -109,3 +109,21 @@ def test_images_that_a_balanced_run_draws_again_are_no_fault(digits, tmp_path):
     )  # fmt: skip
     verdicts = {v.code: v for v in doctor(folder).verdicts}
     assert verdicts["repeated-inputs"].said == "a weighted sampler repeats images on purpose"
+
+
+def test_a_script_that_is_interrupted_is_judged_as_far_as_it_came(script):
+    interrupt = "        import os, signal; os.kill(os.getpid(), signal.SIGINT)\n"
+    lines = SCRIPT.splitlines(keepends=True)
+    place = lines.index("    net.eval()\n")
+    script.write_text("".join([*lines[:place], "    if epoch == 1:\n", interrupt, *lines[place:]]))
+    diagnosis = doctor(script, ["--epochs", "5"], minutes=2)
+    assert (diagnosis.signals.ended, diagnosis.signals.steps) == ("cut", 40)
+
+
+def test_the_whole_data_in_every_step_is_no_repetition(script):
+    whole = SCRIPT.replace(
+        "for batch, target in train_loader:", "for batch, target in [(images, labels)]:"
+    )
+    script.write_text(whole)
+    diagnosis = doctor(script, ["--epochs", "40"], minutes=2)
+    assert [f.code for f in diagnosis.findings if f.severity != "note"] == []

@@ -117,7 +117,7 @@ def _show(diagnosis: "Diagnosis", *, everything: bool) -> None:
     seen = f"{signals.steps} steps seen" if signals.steps else f"{len(signals.points)} points read"
     show(Text(f"\n{signals.name or 'training'}: {seen}; {_counted(diagnosis)}", style="bold"))
     if signals.ended == "cut":
-        show(Text("The script was cut by --minutes; it is judged as far as it came."))
+        show(Text("The script was cut (by --minutes or Ctrl-C); it is judged as far as it came."))
     if signals.ended == "failed":
         show(Text(f"The script failed: {signals.error}", style="bold red"))
     for verdict in diagnosis.verdicts:
@@ -147,7 +147,11 @@ def _rest(diagnosis: "Diagnosis") -> "Iterator[Text]":
 
     answers = Counter(verdict.answer for verdict in diagnosis.verdicts)
     unchecked = Counter(v.said for v in diagnosis.verdicts if v.answer == "unchecked")
-    text = f"\n{answers['fine']} other questions were checked and are fine"
+    fine = answers["fine"]
+    words = (
+        "question was checked and is fine" if fine == 1 else "questions were checked and are fine"
+    )
+    text = f"\n{fine} other {words}"
     if unchecked:
         text += f"; {answers['unchecked']} could not be checked"
     yield Text(f"{text}. --all lists them.", style="dim")

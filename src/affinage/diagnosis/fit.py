@@ -149,7 +149,7 @@ def _still_falling(signals: Signals) -> Answered:
     """A training of few epochs, judged by the losses of its steps: their last half against its own trend."""
     losses, learnt = finite(signals.series_of("loss")), train_accuracy(signals)
     late = losses[len(losses) // 2 :]
-    if len(late) < _STEPS or signals.ended == "failed":
+    if len(late) < _STEPS or signals.ended in {"failed", "cut"}:
         return Unchecked(f"fewer than {2 * _LONG - 2} epochs were seen")
     slope, end = trend(late), median(late[-len(late) // 4 :])
     least = max(0.0, -(slope.high or 0.0)) * len(losses)

@@ -169,7 +169,9 @@ def repeated(signals: Signals) -> Answered:
     if seen is None or seen.n < 32:
         return Unchecked("too few images were looked at")
     fed = next((f for f in signals.feeding or () if f.part == "train"), None)
-    if fed is not None and "Weighted" in fed.sampler:
+    if fed is None or fed.images is None:
+        return Unchecked("batches came from no loader, so where an epoch ends is not known")
+    if "Weighted" in fed.sampler:
         return Fine("a weighted sampler repeats images on purpose")
     if 0 < seen.repeated_images <= seen.constant_images:
         return Fine("only flat images are alike, which another rule judges")

@@ -1,7 +1,9 @@
 """Keras 3 under observation: a callback, and every `fit` of a script."""
 
 import contextlib
+import functools
 import importlib
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,11 +13,19 @@ from numpy.typing import NDArray
 from affinage.errors import AffinageError
 from affinage.records.signals import Origin, Signals
 from affinage.records.training_facts import Part
-from affinage.watching.keras_facts import batchnorms_of, layers_of, loss_of, optimizer_of
+from affinage.watching.keras_facts import (
+    batchnorms_of,
+    layers_of,
+    loss_of,
+    optimizer_of,
+    shows_functions,
+)
 from affinage.watching.keras_gradients import IMAGES, GradientProbe
+from affinage.watching.keras_loops import Quiet, loops_watched, steps_by_hand
 from affinage.watching.keras_tally import KerasTally
 
 _ROWS = 512
+_BATCH = 32
 
 
 def keras_callback(
@@ -40,7 +50,7 @@ def keras_callback(
     """
     keras = _keras()
     train = _parts(x, y, None).get("train")
-    probing = GradientProbe(*(part[:IMAGES] for part in train)) if train else None
+    probing = GradientProbe(train[0][:IMAGES], train[1][:IMAGES]) if train else None
     tally = KerasTally(probing=probing)
 
     class Watch(keras.callbacks.Callback):  # type: ignore[misc, name-defined]
@@ -48,6 +58,8 @@ def keras_callback(
 
         def __init__(self) -> None:
             super().__init__()
+            self.tally = tally
+            self.data = {"x": x, "y": y, "validation": validation_data}
             self.signals = Signals(origin=origin, name=name, framework=f"keras {keras.__version__}")
 
         def on_train_begin(self, logs: Any = None) -> None:
@@ -63,16 +75,26 @@ def keras_callback(
             tally.epoch_ended(epoch, logs or {})
 
         def on_train_end(self, logs: Any = None) -> None:
-            parts = _parts(x, y, validation_data)
+            parts = _parts(**self.data)
             self.signals = _signals(self.model, tally, parts, self.signals, self.params or {})
 
     return Watch()
 
 
+class Fits(list[Signals]):
+    """Signals of every `fit`, and of every model that a script stepped through batch by batch.
+
+    Attributes:
+        by_hand: Steps of Keras' optimizers that a script took by itself, outside of all of them.
+    """
+
+    by_hand = 0
+
+
 @contextlib.contextmanager
 def fits_watched(
-    name: str, quiet: Callable[[], contextlib.AbstractContextManager[None]]
-) -> Iterator[list[Signals]]:
+    name: str, quiet: Quiet, stepped: Callable[[], None] = lambda: None
+) -> Iterator[Fits]:
     """Watch every `fit` of Keras inside the block; the list fills with their signals.
 
     Does nothing where Keras is not installed.
@@ -80,8 +102,10 @@ def fits_watched(
     Args:
         name: Of the script.
         quiet: Keeps the watch of torch, which Keras may compute with, still for the time of a fit.
+        stepped: Told of each step that a script takes by itself.
     """
-    seen: list[Signals] = []
+    seen = Fits()
+    depth = 0
     try:
         keras = _keras()
     except AffinageError:
@@ -89,13 +113,33 @@ def fits_watched(
         return
     original = keras.Model.fit
 
-    def fit(model: Any, x: Any = None, y: Any = None, **settings: Any) -> Any:
-        watch = keras_callback(
-            x=x, y=y, validation_data=settings.get("validation_data"), name=name, origin="script"
-        )
-        settings["callbacks"] = [*_listed(settings.get("callbacks")), watch]
+    @contextlib.contextmanager
+    def still() -> Iterator[None]:
+        nonlocal depth
+        depth += 1
         try:
             with quiet():
+                yield
+        finally:
+            depth -= 1
+
+    def by_hand() -> None:
+        if not depth:
+            seen.by_hand += 1
+            stepped()
+
+    def fit(model: Any, x: Any = None, y: Any = None, **settings: Any) -> Any:
+        x_seen, y_seen, validation = _as_split(x, y, settings)
+        watch = keras_callback(
+            x=x_seen, y=y_seen, validation_data=validation, name=name, origin="script"
+        )
+        if all(hasattr(each, "shape") for each in (x_seen, y_seen)):
+            batch = settings.get("batch_size") or _BATCH
+            shuffled = bool(settings.get("shuffle", True))
+            watch.tally.order.take(np.asarray(y_seen), batch, shuffled=shuffled)
+        settings["callbacks"] = [*_listed(settings.get("callbacks")), watch]
+        try:
+            with still():
                 return original(model, x, y, **settings)
         finally:
             with contextlib.suppress(
@@ -113,14 +157,27 @@ def fits_watched(
             "callbacks",
             "validation_split",
             "validation_data",
+            "shuffle",
         )
         return fit(model, x, y, **dict(zip(names, positional, strict=False)), **settings)
 
-    keras.Model.fit = called
-    try:
-        yield seen
-    finally:
-        keras.Model.fit = original
+    make_watch = functools.partial(keras_callback, name=name, origin="script")
+    with steps_by_hand(keras, by_hand), loops_watched(keras, make_watch, still) as loops:
+        keras.Model.fit = called
+        try:
+            yield seen
+        finally:
+            keras.Model.fit = original
+    seen += [loop.watch.signals for loop in loops]
+
+
+def _as_split(x: Any, y: Any, settings: dict[str, Any]) -> tuple[Any, Any, Any]:
+    """Return training arrays and validation data as Keras parts them: the last share is validation."""
+    share, given = settings.get("validation_split") or 0.0, settings.get("validation_data")
+    if given is not None or not share or not (hasattr(x, "shape") and hasattr(y, "shape")):
+        return x, y, given
+    until = math.floor(len(x) * (1.0 - share))
+    return x[:until], y[:until], (x[until:], y[until:])
 
 
 def _keras() -> Any:
@@ -183,4 +240,5 @@ def _signals(
         optimizer=optimizer_of(model, tally.steps, tally.first_rate),
         planned=settings.get("epochs"),
         parts=parts,
+        whole=shows_functions(model),
     )

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from affinage.records.training_facts import BatchNorm, Layer, Objective, Optimizer
 
@@ -63,6 +64,16 @@ def shows_functions(model: Any) -> bool:
         return True
     operations = getattr(model, "operations", None)
     return operations is not None and len(operations) == len(model.layers)
+
+
+def equal_units(arrays: list[NDArray[Any]]) -> float:
+    """Return the share of units, the last axis of a kernel, that have the weights of the first one."""
+    kernel = arrays[0]
+    if kernel.ndim < 2 or kernel.shape[-1] < 2:
+        return 0.0
+    units = kernel.reshape(-1, kernel.shape[-1])
+    alike = bool((units[:, 0] == units[:, 1]).all())
+    return float((units == units[:, :1]).all(0).mean()) if alike else 0.0
 
 
 def _numbers(weights: Any) -> int:

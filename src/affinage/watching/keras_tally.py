@@ -15,7 +15,6 @@ from affinage.logs.naming import named
 from affinage.records.signals import Histogram, Point, Signals
 from affinage.records.training_facts import (
     BatchNorm,
-    Feeding,
     Layer,
     Objective,
     Optimizer,
@@ -24,8 +23,9 @@ from affinage.records.training_facts import (
 )
 from affinage.watching.collecting import baselines_of, task_of
 from affinage.watching.inputs import InputTally
-from affinage.watching.keras_facts import flat_layers
+from affinage.watching.keras_facts import equal_units, flat_layers
 from affinage.watching.keras_gradients import GradientProbe
+from affinage.watching.keras_order import GivenOrder
 from affinage.watching.outputs import OutputTally, Scores
 from affinage.watching.series import SeriesBook
 from affinage.watching.targets import TargetTally, encoding_of
@@ -34,6 +34,7 @@ from affinage.watching.wholes import whole_sets
 Parts = dict[Part, tuple[NDArray[Any], NDArray[Any]]]
 _PROBE = 64
 _HIDDEN = "Keras shows it to no callback"
+_OWN_CALL = "the model computes in a call() of its own"
 _UNPROBED = {
     True: ", and it could not be measured on a probe batch",
     False: ", and there were no arrays to measure it on",
@@ -53,6 +54,7 @@ class KerasTally:
     inputs: list[Any] = field(default_factory=list)
     outputs: list[Any] = field(default_factory=list)
     targets: list[Any] = field(default_factory=list)
+    order: GivenOrder = field(default_factory=GivenOrder)
     probing: GradientProbe | None = None
     _before: dict[str, list[NDArray[Any]]] = field(default_factory=dict)
     _mean: float = 0.0
@@ -92,6 +94,8 @@ class KerasTally:
                 size, moved = _norm(before_weights), _moved(before_weights, _weights(layer))
                 values["weight_norm", layer.name] = size
                 values["update_ratio", layer.name] = moved / size if size else float(moved > 0)
+                if (share := equal_units(before_weights)) or self.steps > 1:
+                    values["equal_units", layer.name] = share
         self.book.add(self.steps, values)
 
     def epoch_ended(self, epoch: int, logs: dict[str, Any]) -> None:
@@ -162,11 +166,12 @@ class KerasTally:
     def signals(
         self, begun: Signals, *, layers: tuple[Layer, ...], batchnorms: tuple[BatchNorm, ...],
         loss: Objective, optimizer: Optimizer | None, planned: Any, parts: Parts,
+        whole: bool = True,
     ) -> Signals:  # fmt: skip
         """Return all that is known."""
         targets = tuple(self.targets)
         hidden = ("comparisons", "expected", "waiting_seconds", "pretrained")
-        missing = dict.fromkeys(hidden, _HIDDEN)
+        missing = dict.fromkeys(hidden, _HIDDEN) | ({} if whole else {"functions": _OWN_CALL})
         if ("gradient_norm", "") not in self.book.numbers:
             missing["gradient_norm"] = _HIDDEN + _UNPROBED[self.probing is not None]
         if "train" not in parts:
@@ -191,7 +196,8 @@ class KerasTally:
             outputs=tuple(self.outputs) or None,
             targets=targets or None,
             inputs=tuple(self.inputs) or None,
-            feeding=tuple(Feeding(part=p, images=len(v[0])) for p, v in parts.items()) or None,
+            feeding=tuple(self.order.fed(part, len(data[0])) for part, data in parts.items())
+            or None,
             overlaps=_overlap(parts),
             whole=whole_sets(
                 {

@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any
 
 from affinage.records.signals import Signals
-from affinage.watching.keras import fits_watched
+from affinage.watching.keras import Fits, fits_watched
 from affinage.watching.patches import patched
 from affinage.watching.watch import Ended, Watched
 from affinage.watching.watcher import Watcher
@@ -29,7 +29,7 @@ class ScriptEnd:
     """How a script ended.
 
     Attributes:
-        ended: `finished`, `cut` by the limit of time, or `failed`.
+        ended: `finished`, `cut` by the limit of time or by Ctrl-C, or `failed`.
         code: The code with which it would have ended its process.
         error: What it failed of, in a line; empty where it did not.
     """
@@ -54,22 +54,36 @@ def run_script(
     """
     watcher = Watcher(discover=True)
     watched = Watched(watcher, origin="script", name=script.name)
-    fits: list[Signals] = []
+    fits = Fits()
     with contextlib.ExitStack() as stack:
         stack.enter_context(_as_main(script, arguments))
         if _speaks_of_keras(script):
-            fits = stack.enter_context(fits_watched(script.name, watcher.moment.at_work))
+            moment = watcher.moment
+            fits = stack.enter_context(fits_watched(script.name, moment.at_work, moment.next_step))
         stack.enter_context(patched(watcher))
         end = _ended(script, seconds)
     watcher.roots.release()
     with _alarm(max(seconds / 4, 20.0)), contextlib.suppress(TimeIsUpError):
         watched.close(ended=end.ended, error=end.error)
+    if fits.by_hand and not fits:
+        watched.signals = _without_torch_s_losses(watched.signals)
     if fits:
         *earlier, last = fits
         watched.signals = replace(
             last, earlier=tuple(earlier), ended=end.ended, error=end.error or last.error
         )
     return watched, end
+
+
+def _without_torch_s_losses(signals: Signals) -> Signals:
+    """Return signals of a loop around a Keras model: Keras makes losses and steps of parts that torch shows.
+
+    What they look like to torch says nothing of the loss that the script chose.
+    """
+    why = dict.fromkeys(
+        ("objectives", "optimizers"), "the script steps through a Keras model by itself"
+    )
+    return replace(signals, objectives=None, optimizers=None, missing=signals.missing | why)
 
 
 def _speaks_of_keras(script: Path) -> bool:
@@ -80,7 +94,7 @@ def _ended(script: Path, seconds: float) -> ScriptEnd:
     try:
         with _alarm(seconds):
             runpy.run_path(str(script), run_name="__main__")
-    except TimeIsUpError:
+    except (TimeIsUpError, KeyboardInterrupt):
         return ScriptEnd(ended="cut", code=0)
     except SystemExit as error:
         code = _code(error.code)

@@ -1,5 +1,6 @@
 """The verb `doctor`: name what is wrong with a training, whoever wrote it."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -194,13 +195,27 @@ def _run(command: list[str], *, limit: float, quiet: bool) -> int:
     environment = {"MPLBACKEND": "Agg", **os.environ}
     output = sys.stderr.fileno() if quiet else None
     try:
-        return subprocess.run(  # noqa: S603 - the user's own script.
-            command, stdout=output, env=environment, timeout=limit, check=False
-        ).returncode
-    except subprocess.TimeoutExpired:
-        return -9
+        with subprocess.Popen(command, stdout=output, env=environment) as process:  # noqa: S603 - the user's own script.
+            return _outlived(process, limit)
     except OSError as error:
         raise AffinageError(
             f"No process could be started: {error.strerror}.",
             remedy="Free some memory, and try again.",
         ) from None
+
+
+def _outlived(process: "subprocess.Popen[bytes]", limit: float) -> int:
+    """Return a process's code; it is killed after so many seconds, and at the second Ctrl-C.
+
+    At the first one, which reaches it too, it ends the script and keeps what was seen.
+    """
+    try:
+        return process.wait(timeout=limit)
+    except KeyboardInterrupt:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return process.wait(timeout=_GRACE)
+        return -9
+    except subprocess.TimeoutExpired:
+        return -9
+    finally:
+        process.kill()
