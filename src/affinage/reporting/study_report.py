@@ -150,7 +150,10 @@ def _facts(study: StudyRecord, shown: Figures) -> Facts:
     items = []
     if announced is not None and announced.n > 1:
         items += [
-            Fact(name="Images", value=f"{announced.n:,}", detail="that every trial is scored on"),
+            Fact(name="Images", value=f"{announced.n:,}", detail="that every trial is scored on")
+        ]
+    if announced is not None and announced.n > 1 and len(study.question.arms) > 1:
+        items += [
             Fact(
                 name="Detectable difference",
                 value=shown.size(announced.detectable),
@@ -187,7 +190,7 @@ def _question(study: StudyRecord, shown: Figures, about: str) -> Iterator[Block]
     ]
     better = "more is better" if shown.rising else "less is better"
     rows += [("scored by", f"{question.metric}: {about}; {better}" if about else question.metric)]
-    if announced is not None:
+    if announced is not None and len(question.arms) > 1:
         asked = question.smallest is not None
         nobody = ", since nobody said how small a difference matters"
         rows += [("alike where within", shown.size(announced.smallest) + ("" if asked else nobody))]

@@ -147,7 +147,9 @@ def _tuned(question: Question, arm: ArmResult) -> str:
     best = told_settings(arm.best)
     luck = metric.sign * ((arm.explored or 0.0) - (one.value or 0.0))
     images = f", n = {one.n:,}" if one.n > 1 else ""
-    figures = f"{scored(one, metric)} on {arm.seeds} fresh seeds{images}"
+    figures = (
+        f"{scored(one, metric)} on {arm.seeds} fresh seed{'s' if arm.seeds != 1 else ''}{images}"
+    )
     lucky = f"; {amount(luck, metric)} less than in exploration, which was luck" if luck > 0 else ""
     return f"Best of {arm.tried} settings: {best}: {figures}{lucky}."
 
@@ -174,6 +176,9 @@ def next_question(
         return (
             f"Train with what helps, and look at the test part once: affinage train SOURCE {told}"
         )
+    if len(question.arms) == 1 and arms[0].confirmed.value is not None:
+        told = as_flags(question, arms[0].best)
+        return f"Train with the best, and look at the test part once: affinage train SOURCE {told}"
     if carried_on and carried_on[0].sentence:
         return f"Is that worth the labels? {carried_on[0].sentence}"
     if decided and all(one.says == "hurts" for one in decided):

@@ -223,16 +223,18 @@ class Worker:
         said = self.folder.announced()
         assert said is not None
         size = amount(said.detectable, self.metric) if said.detectable is not None else None
+        arms = len(self.question.arms)
         each = f"{said.points} settings and " if self.question.nuisance else ""
-        self._told.say(
-            f"{said.n:,} images; {each}up to {said.repeats} seeds for each of "
-            f"{len(self.question.arms)}: about {duration(said.seconds)}. "
-            + (
-                f"A difference of {size} would be found in four of five such studies."
-                if size is not None
-                else "What difference would be found cannot be said from this pilot."
-            )
+        told = f"{said.n:,} images; {each}up to {said.repeats} seeds"
+        if arms == 1:
+            self._told.say(f"{told}: about {duration(said.seconds)}.")
+            return
+        found = (
+            "What difference would be found cannot be said from this pilot."
+            if size is None
+            else f"A difference of {size} would be found in four of five such studies."
         )
+        self._told.say(f"{told} for each of {arms}: about {duration(said.seconds)}. {found}")
         asked = self.question.smallest
         if asked is not None and said.detectable is not None and said.detectable > asked:
             self._told.say(
