@@ -176,11 +176,16 @@ def next_question(
         return (
             f"Train with what helps, and look at the test part once: affinage train SOURCE {told}"
         )
+    if carried_on and carried_on[0].sentence:
+        return f"Is that worth the labels? {carried_on[0].sentence}"
+    return _kept(question, decided, arms)
+
+
+def _kept(question: Question, decided: Sequence[Difference], arms: Sequence[ArmResult]) -> str:
+    """Return what to do where nothing helps, or nothing was compared."""
     if len(question.arms) == 1 and arms[0].confirmed.value is not None:
         told = as_flags(question, arms[0].best)
         return f"Train with the best, and look at the test part once: affinage train SOURCE {told}"
-    if carried_on and carried_on[0].sentence:
-        return f"Is that worth the labels? {carried_on[0].sentence}"
     if decided and all(one.says == "hurts" for one in decided):
         return f"Keep {_reference(question)}, and vary something else."
     return "Keep what is cheapest, and vary something else."
