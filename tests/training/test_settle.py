@@ -16,6 +16,7 @@ from affinage.training.losses import make_objective
 from affinage.training.memory import OVERHEAD, bytes_per_image, free_bytes
 from affinage.training.range_test import choose_rate, find_learning_rate, ramp
 from affinage.training.settle import is_settled, settle
+from affinage.training.timing import gradient_of
 from affinage.training.trial import Trial
 
 CPU = torch.device("cpu")
@@ -41,6 +42,46 @@ def trial_of(small, recipe, *, model=None, times=1):
         objective=make_objective(recipe, classes=3, targets=small.labels),
         recipe=recipe, device=CPU, threads=1,
     )  # fmt: skip
+
+
+def seconds_of(found):
+    def measured(trial, **_):
+        return np.full(5, found[trial.recipe.compute.precision])
+
+    return measured
+
+
+def test_a_faster_precision_is_taken_where_its_gradient_agrees(small, monkeypatch):
+    monkeypatch.setattr(
+        "affinage.training.settle.step_seconds", seconds_of({"fp32": 1.0, "bf16": 0.5})
+    )
+    recipe = small.recipe("compute.precision=auto")
+    settled = settle(trial_of(small, recipe))
+    assert settled.recipe.compute.precision == "bf16"
+    assert "cosine of its gradient with fp32's: bf16 " in settled.reasons[0]
+    monkeypatch.setattr("affinage.training.settle.AGREES", 1.0)
+    assert settle(trial_of(small, recipe)).recipe.compute.precision == "fp32"
+
+
+def test_a_precision_that_is_hardly_faster_is_not_taken(small, monkeypatch):
+    monkeypatch.setattr(
+        "affinage.training.settle.step_seconds", seconds_of({"fp32": 1.0, "bf16": 0.95})
+    )
+    settled = settle(trial_of(small, small.recipe("compute.precision=auto")))
+    assert settled.recipe.compute.precision == "fp32"
+    assert "cosine" not in settled.reasons[0]
+
+
+def test_the_gradient_that_is_compared_is_that_of_the_loss(small):
+    recipe = small.recipe("compute.precision=fp32", "finetune.unfreeze=all")
+    trial = trial_of(small, recipe)
+    found = gradient_of(trial, images=8)
+    assert np.array_equal(found, gradient_of(trial, images=8))
+    half = gradient_of(
+        trial.under(small.recipe("compute.precision=bf16", "finetune.unfreeze=all")), images=8
+    )
+    cosine = found @ half / np.linalg.norm(found) / np.linalg.norm(half)
+    assert 0.9 < cosine < 1
 
 
 def test_auto_is_settled_and_the_model_stays_bit_for_bit(small):

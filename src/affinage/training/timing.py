@@ -7,9 +7,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from affinage.imaging.batches import prepared_batches
 from affinage.models.classifier import Classifier
 from affinage.models.freeze import layer_groups, set_modes, set_trainable
 from affinage.records.recipe import Recipe
+from affinage.training.feeding import whole_targets
 from affinage.training.loop import training_steps
 from affinage.training.optimizer import build_optimizer
 from affinage.training.plan import Plan
@@ -56,6 +58,35 @@ def step_seconds(trial: Trial, *, images: int, steps: int) -> NDArray[np.float64
             float(step.loss)  # Waits for the device.
             times.append(time.perf_counter())
     return np.diff(times)
+
+
+def gradient_of(trial: Trial, *, images: int) -> NDArray[np.float64]:
+    """Return the gradient of the loss of the first images, of all weights that are trained, end to end.
+
+    The same images, views and modes for any precision, so that two of them can be compared.
+
+    Args:
+        trial: What is trained, on a copy of its model; the precision must be a name.
+        images: How many, at most.
+    """
+    model, recipe = copy.deepcopy(trial.model), trial.recipe
+    set_trainable(model, layer_groups(model, unfreeze=recipe.finetune.unfreeze))
+    set_modes(model, batchnorm=recipe.finetune.batchnorm)
+    few = trial.items[:images]
+    (views,) = prepared_batches(
+        few, model.preprocessing, batch_size=len(few), threads=trial.threads
+    )
+    whole = whole_targets(trial.targets, model.preprocessing)
+    targets = torch.from_numpy(whole[: len(few)]).to(trial.device)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        with autocast(trial.device, recipe.compute.precision):
+            outputs = model(torch.from_numpy(views).to(trial.device))
+        loss = trial.objective.loss(outputs.float(), targets).mean()
+        loss.backward()  # type: ignore[no-untyped-call]
+    found = [p.grad.double().flatten() for p in model.parameters() if p.grad is not None]
+    gradient: NDArray[np.float64] = torch.cat(found).cpu().numpy()
+    return gradient
 
 
 def compute_seconds(
