@@ -8,6 +8,7 @@ from affinage.records.question import Settings, Span, Value
 from affinage.records.report import Axis, Block, Chart, Line, Parallel, Shaded, Space, Table, Text
 from affinage.records.study import StudyRecord
 from affinage.reporting.study_figures import Figures
+from affinage.reporting.words import millions
 
 MOST_ARMS_DRAWN = 6
 """How many lines a chart tells apart."""
@@ -255,7 +256,7 @@ def bake_off(study: StudyRecord, said: Answer, shown: Figures) -> Iterator[Block
         arm = said.arms[one.arm]
         rows.append(
             (
-                named[one.arm], shown.estimate(arm.confirmed), f"{one.weights / 1e6:.2f} million",
+                named[one.arm], shown.estimate(arm.confirmed), millions(one.weights),
                 _time(one.milliseconds.value), _spread(one.milliseconds.low, one.milliseconds.high),
                 one.engine, "yes" if one.best else "no",
             )

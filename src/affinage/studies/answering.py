@@ -6,9 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from affinage.metrics.paired import crossed
 from affinage.records.answer import Answer, ArmResult, Difference, Exploited, Importance
-from affinage.records.estimate import Estimate
 from affinage.records.finding import Finding
 from affinage.records.question import Choice, Question, Settings, Span
 from affinage.records.study import Announced, Job
@@ -19,7 +17,7 @@ from affinage.studies.design import acting, place_of, tuned_for
 from affinage.studies.importance import importances, in_bins
 from affinage.studies.judging import amount, judge, scored
 from affinage.studies.planning import Ended, Scores, best_points, differences
-from affinage.studies.scoring import METRICS, Metric
+from affinage.studies.scoring import METRICS, Metric, mean_score
 from affinage.studies.wording import as_flags, next_question, verdict_of
 
 FEASIBLE = 0.5
@@ -147,14 +145,7 @@ def _arm(seen: Seen, arm: int) -> ArmResult:
     own = {job: trial for job, trial in seen.ended.items() if job.arm == arm}
     good = _confirmed(seen, arm)
     explored = own.get(Job(arm=arm, point=best, repeat=0)) if best is not None else None
-    confirmed = Estimate(value=None, low=None, high=None, n=0)
-    if good:
-        found = crossed(np.array(good))
-        low, high = found.interval(0.95)
-        both = found.repeats > 1
-        confirmed = Estimate(
-            value=found.mean, low=low if both else None, high=high if both else None, n=found.images
-        )
+    confirmed = mean_score(good, METRICS[seen.question.metric])
     means = [float(one.mean()) for one in good]
     seconds = [trial.seconds for trial in own.values() if trial.state == "complete"]
     return ArmResult(

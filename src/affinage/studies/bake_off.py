@@ -60,11 +60,15 @@ def with_front(question: Question, said: Answer, weighed: Sequence[Weighed]) -> 
     )
     told = "; ".join(
         f"{question.arms[one.arm].name} ({scored(said.arms[one.arm].confirmed, metric)}, "
-        f"{one.milliseconds.value:.3g} ms, {one.weights / 1e6:.2f} million weights)"
+        f"{one.milliseconds.value:.3g} ms, {_weights(one.weights)} weights)"
         for one in quick
     )
     verdict = f"Pareto front of score and latency: {told}. {said.verdict}" if told else said.verdict
     return replace(said, weighed=marked, verdict=verdict)
+
+
+def _weights(count: int) -> str:
+    return f"{count / 1e6:.2f} million" if count >= 1e5 else f"{count:,}"
 
 
 def remaining(said: Answer) -> tuple[int, ...]:

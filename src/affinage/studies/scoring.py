@@ -1,6 +1,13 @@
 """What a trial can be scored by: a number for each image, and how it reads."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from affinage.metrics.paired import crossed
+from affinage.records.estimate import Estimate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +50,24 @@ METRICS: dict[str, Metric] = {
                about="an error of past results, less is better"),
     )
 }  # fmt: skip
+
+
+def mean_score(rows: Sequence[NDArray[np.float64]], metric: Metric) -> Estimate:
+    """Return the mean score over seeds and images, with its 95 % interval where there are two seeds.
+
+    Args:
+        rows: Of each seed, the score of each image.
+        metric: A share stays within 0 and 1.
+    """
+    if not rows:
+        return Estimate(value=None, low=None, high=None, n=0)
+    found = crossed(np.array(rows))
+    if found.repeats == 1:
+        return Estimate(value=found.mean, low=None, high=None, n=found.images)
+    low, high = found.interval(0.95)
+    if metric.share:
+        low, high = max(low, 0.0), min(high, 1.0)
+    return Estimate(value=found.mean, low=low, high=high, n=found.images)
 
 
 def default_metric(task: str) -> str:

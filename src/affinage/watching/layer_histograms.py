@@ -48,7 +48,7 @@ def _histogram(
         return LayerHistogram(layer=layer, epoch=epoch, reach=reach, weights=weights)
     moved = now - before
     step_reach, updates = shares(moved)
-    change = float(np.std(moved))
+    change = float(np.std(moved, dtype=np.float64))  # Of weights that blow up, squares overflow.
     return LayerHistogram(
         layer=layer, epoch=epoch, reach=reach, weights=weights, step_reach=step_reach, updates=updates,
         change=change if np.isfinite(change) else None,
