@@ -84,6 +84,11 @@ def test_a_plain_script_answers_as_the_run_image_by_image(run, plain, pictures):
         assert float(row.max()) == pytest.approx(wanted.confidence, abs=0.01)
 
 
+def test_the_card_says_why_the_model_was_kept_and_what_it_learnt_at_the_end(run, plain):
+    assert run.record.choice
+    assert run.record.choice in (plain / "card.md").read_text(encoding="utf-8")
+
+
 def test_a_program_of_pytorch_answers_as_the_run(run, plain, pictures, tmp_path):
     done = export(run.path, into=tmp_path / "torch", model_format="torch", speed=True)
     assert done.bundle.speed is None

@@ -172,6 +172,11 @@ def test_lines_that_do_not_fit_the_bundle_are_left_out_and_told(bundle, log, usu
     assert "they are damaged: 1 line" in done.stderr
 
 
+def test_a_page_in_the_place_of_a_folder_is_refused_before_anything_is_judged(bundle, log):
+    with pytest.raises(DataError, match="is a folder"):
+        monitor(bundle, log.path, report=log.path.parent)
+
+
 def test_an_empty_log_is_called_empty(bundle, log):
     log.path.mkdir()
     (log.path / "predictions-000001.jsonl").touch()

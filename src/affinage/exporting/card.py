@@ -122,6 +122,8 @@ def _scores(bundle: Bundle) -> str:
         ]
     sizes = bundle.origin
     learnt = f"Learnt from {sizes.train:,} images, chosen on {sizes.validation:,}, tested on {sizes.test:,}."
+    if sizes.choice:
+        learnt += f" {sizes.choice}"
     loss = f"\n\n{lost_in_words(bundle.loss)}" if bundle.loss else ""
     return f"{learnt} These are the scores of the trained model:\n\n" + "\n".join(lines) + loss
 

@@ -206,6 +206,7 @@ class Origin:
         validation: Images in the validation part.
         test: Images in the test part.
         scores: The run's scores by part and name.
+        choice: Why this model was kept, and whether it learnt the validation part too, in words.
     """
 
     run: str
@@ -220,6 +221,7 @@ class Origin:
     validation: int
     test: int
     scores: dict[str, dict[str, Estimate]] = field(default_factory=dict)
+    choice: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -390,7 +390,8 @@ def reading_of(trained: Trained) -> Reading:
 
 def _origin(trained: Trained, data: ExportData) -> Origin:
     card, split, state = trained.card, data.split, trained.folder.state()
-    scores = trained.folder.record().evaluations if trained.folder.finished else {}
+    record = trained.folder.record() if trained.folder.finished else None
+    scores = record.evaluations if record is not None else {}
     return Origin(
         run=trained.folder.name,
         created=now(),
@@ -404,6 +405,7 @@ def _origin(trained: Trained, data: ExportData) -> Origin:
         validation=len(split.validation),
         test=len(split.test),
         scores={part: _estimates(one, trained.work.task.metrics) for part, one in scores.items()},
+        choice=record.choice if record is not None else "",
     )
 
 

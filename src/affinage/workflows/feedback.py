@@ -270,7 +270,7 @@ def _messages(tally: Counter[str], twice: int, data: Path) -> Iterator[str]:
         "alike": "there already under this label: nothing to do",
         "other label": f"there already under another label, left as it is; to change it: {table}",
         "not found": "not found: say where with --log (of a server with --keep-pictures) or --images",
-        "unreadable": "not to be read as an image",
+        "unreadable": "that cannot be read",
     }
     if twice:
         yield f"{_images(twice)} with rows that differ: the last one counts."

@@ -76,9 +76,14 @@ def monitor(
     Raises:
         RunError: If the bundle or the log cannot be read.
         RecipeError: If a number is out of range.
-        DataError: If the table of labels cannot be read, or no image was answered by this bundle.
+        DataError: If the table of labels cannot be read, no image was answered by this bundle, or the page
+            would take the place of a folder.
     """
     _check(window=window, false_alarms=false_alarms, to_label=to_label)
+    if report is not None and Path(report).is_dir():
+        raise DataError(
+            f"'{report}' is a folder.", remedy="Give a file, such as --report drift.html."
+        )
     told, folder = reporter or Silent(), BundleFolder(Path(bundle))
     record, baseline = folder.read(), folder.read_baseline()
     lines, others, damaged = _own(PredictionLog(Path(log)), folder, record)
