@@ -8,7 +8,7 @@ import pytest
 from affinage.records.estimate import Estimate
 from affinage.records.finding import Finding
 from affinage.records.recipe_text import dump_recipe, parse_recipe
-from affinage.records.report import Chart, Code, Gallery, Matrix, Table, Text
+from affinage.records.report import Chart, Code, Facts, Gallery, Matrix, Table, Text
 from affinage.records.signals import Signals
 from affinage.reporting.evaluation_report import evaluation_report
 from affinage.reporting.html import to_html
@@ -173,6 +173,35 @@ def test_penalties_that_do_not_match_the_ranks_are_not_guessed(flowers):
     chart = all_blocks(run_report(replace(flowers, recipe=recipe)), Chart)[0]
     assert not chart.log_x
     assert chart.x == "penalty tried, by rank"
+
+
+def test_a_path_that_ended_early_is_drawn_over_the_penalties_that_were_tried(flowers):
+    kept = tuple(p for p in flowers.signals.points if p.stage != "features" or p.epoch < 5)
+    short = replace(flowers, signals=replace(flowers.signals, points=kept))
+    chart = next(c for c in all_blocks(run_report(short), Chart) if "features" in c.title)
+    strongest_first = sorted(parse_recipe().features.penalties, reverse=True)
+    assert {x for x, _ in chart.lines[0].points} == set(strongest_first[:5])
+
+
+def test_penalties_of_heads_whose_path_holds_others_are_not_guessed(flowers):
+    recipe = dump_recipe(parse_recipe({"stages": ["features"], "features": {"head": "svm"}}))
+    chart = all_blocks(run_report(replace(flowers, recipe=recipe)), Chart)[0]
+    assert not chart.log_x
+
+
+def test_a_model_that_no_epoch_bettered_is_not_called_fine_tuned(flowers):
+    def model_of(best_epoch):
+        stages = tuple(
+            replace(
+                stage, kept=stage.name == "finetune", facts=stage.facts | {"best_epoch": best_epoch}
+            )
+            for stage in flowers.stages
+        )
+        facts = all_blocks(run_report(replace(flowers, stages=stages)), Facts)
+        return next(item.value for block in facts for item in block.items if item.name == "Model")
+
+    assert model_of(0) == "As fine-tuning began"
+    assert model_of(1.5) == "Fine-tuned"
 
 
 def test_many_classes_get_pairs_and_a_picture(run_named, flowers):

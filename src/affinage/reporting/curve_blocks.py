@@ -27,15 +27,16 @@ def curve_blocks(
 
     Args:
         signals: All points.
-        penalties: Those that the stage `features` tried, in the order of their ranks; where their
-            number is not that of the ranks, the ranks themselves are the axis.
+        penalties: Those that the stage `features` may have tried, in the order of their ranks: the last
+            ones are missing where it surely only got worse. Where there are more ranks than penalties,
+            the ranks themselves are the axis.
         task: Of the run: what the loss is depends on it.
     """
     blocks: list[Block] = []
     for stage in dict.fromkeys(point.stage for point in signals.points):
         points = [point for point in signals.points if point.stage == stage]
         ranks = sorted({point.epoch for point in points})
-        tried = dict(zip(ranks, penalties, strict=False)) if len(ranks) == len(penalties) else {}
+        tried = dict(zip(ranks, penalties, strict=False)) if len(ranks) <= len(penalties) else {}
         for series in dict.fromkeys(point.series for point in points):
             chosen = [point for point in points if point.series == series]
             shown = tried if stage == "features" else {}

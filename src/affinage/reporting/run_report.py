@@ -235,6 +235,8 @@ def _goal_detail(run: RunRecord) -> str:
 def _model(run: RunRecord) -> Fact:
     kept = next((stage.name for stage in run.stages if stage.kept), "")
     how = {"features": "Frozen + head", "finetune": "Fine-tuned"}.get(kept, label(kept) or "Model")
+    if kept == "finetune" and _never_moved(run):
+        how = "As fine-tuning began"  # Kept because the recipe asks for it always.
     return Fact(
         name="Model",
         value=how,
@@ -242,7 +244,18 @@ def _model(run: RunRecord) -> Fact:
     )
 
 
+def _never_moved(run: RunRecord) -> bool:
+    """Return whether no epoch of fine-tuning was better than its start."""
+    stage = next(stage for stage in run.stages if stage.name == "finetune")
+    return stage.facts.get("best_epoch") == 0
+
+
 def _penalties(run: RunRecord) -> tuple[float, ...]:
-    """Return the penalties in the order in which they are tried: the strongest first."""
+    """Return the penalties in the order in which they are tried: the strongest first.
+
+    The last ones may not have been tried; nothing is said of heads whose path holds others than these.
+    """
     recipe = readable_recipe(run)
-    return tuple(sorted(set(recipe.features.penalties), reverse=True)) if recipe else ()
+    if recipe is None or recipe.task != "classify" or recipe.features.head != "logistic":
+        return ()
+    return tuple(sorted(set(recipe.features.penalties), reverse=True))
