@@ -39,7 +39,7 @@ from affinage.reporting.titles import AT_A_GLANCE, FINDINGS
 from affinage.reporting.words import NOTHING
 
 MOST_SENTENCES = 3
-"""Comparisons that are told in sentences too; more of them would only say the table again."""
+"""Rows of a table that are told in sentences too; more of them would only say it again."""
 
 
 def study_report(
@@ -227,7 +227,8 @@ def _seen(study: StudyRecord, said: Answer, shown: Figures) -> Iterator[Block]:
         yield from bake_off(study, said, shown)
     yield from isolation(study, said, shown)
     if said.extrapolated:
-        yield Text(paragraphs=tuple(one.sentence for one in said.extrapolated if one.sentence))
+        told = [one.sentence for one in said.extrapolated if one.sentence]
+        yield Text(paragraphs=tuple(told[:MOST_SENTENCES]))
         yield _curve(said, shown)
     yield from arms_map(study, said, shown)
     yield from slices(study, shown)

@@ -107,7 +107,7 @@ def _best_of_all(question: Question, arms: Sequence[ArmResult]) -> list[str]:
     named = told_settings(settings)
     grid = question.design == "compare" and len(settings) > 1
     said = named if grid else f"'{short(best.name)}'"
-    return [f"Best on fresh seeds: {said}, {scored(best.confirmed, metric)}."]
+    return [f"Best on fresh seeds: {said}, {metric.name} {scored(best.confirmed, metric)}."]
 
 
 def _spread(question: Question, importance: Sequence[Importance]) -> list[str]:
