@@ -195,6 +195,9 @@ SICK = {
     "no-activation-between-layers": sick(
         layers=(LAYERS[0], LAYERS[2], LAYERS[3]), series=(line("loss", FALLING),)
     ),
+    "softmax-between-layers": sick(
+        points=POOR, layers=(LAYERS[0], replace(LAYERS[1], kind="Softmax"), *LAYERS[2:])
+    ),
     "weights-begin-equal": sick(points=POOR, series=series(*layered("equal_units", **{"0": 1.0}))),
     "schedule-idle": sick(optimizers=changed(SGD, scheduler="StepLR", scheduler_steps=0)),
     "metric-rounded-too-late": sick(

@@ -441,3 +441,33 @@ def test_seconds_of_waiting_are_a_note_and_minutes_a_warning():
     assert found(SICK["data-starved"])["data-starved"] == "note"
     slow = line("waiting_seconds", [5.0] * 40)
     assert found(sick(series=series(slow)))["data-starved"] == "warning"
+
+
+def test_gradients_zeroed_before_the_step_are_told_as_such():
+    still = layered("update_ratio", **{"0": 0.0, "2": 0.0, "3": 0.0})
+    none = replace(HEALTHY.optimizers[0], without_gradient=("0.weight", "3.weight"))
+    zeroed = sick(optimizers=(none,), series=series(line("gradient_norm", [0.0] * 40), *still))
+    verdicts = {v.code: v for v in diagnose(zeroed)}
+    assert "between backward() and step()" in verdicts["nothing-trainable"].finding.remedy
+    assert verdicts["parameters-without-gradient"].finding is None
+    moved = {v.code: v for v in diagnose(sick(series=series(*still)))}
+    assert "learning rate" in moved["nothing-trainable"].finding.remedy
+
+
+def test_a_softmax_over_the_batch_is_named():
+    over = replace(HEALTHY.outputs[0], columns_sum_to_one=1.0)
+    verdict = next(
+        v for v in diagnose(sick(outputs=(over,))) if v.code == "loss-activation-mismatch"
+    )
+    assert "dim=1" in verdict.finding.remedy
+
+
+def test_a_loss_that_has_nothing_left_to_fall_is_converged():
+    tiny = points(loss__validation=(2.0, 0.5, 0.1, 0.05, 0.02, 0.01, 0.005, 0.001))
+    assert "not-converged" not in found(sick(points=tiny))
+
+
+def test_a_good_score_near_a_high_baseline_is_not_called_learnt_by_heart():
+    base = tuple(replace(b, value=0.94) for b in HEALTHY.baselines)
+    near = points(accuracy__evaluation=(0.97,), accuracy__validation=(0.95,) * 8)
+    assert "memorising" not in found(sick(points=near, baselines=base))

@@ -42,6 +42,19 @@ for start in range(0, 960, 32):
     with torch.no_grad():
         optimizer.apply([v.value.grad for v in model.trainable_weights], model.trainable_weights)
 """
+SUBCLASS = """
+class Own(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.last, self.first = layers.Dense(10, activation="softmax"), layers.Dense(32)
+        self.flat, self.drop = layers.Flatten(), layers.Dropout(0.3)
+    def call(self, images, training=False):
+        hidden = keras.ops.relu(self.first(self.flat(images)))
+        return self.last(self.drop(hidden, training=training))
+model = Own()
+model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+model.fit(x[:960], y[:960], epochs=2, validation_data=(x[960:1280], y[960:1280]), verbose=0)
+"""
 FIT = """
 model.compile("adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
 order = np.argsort(y, kind="stable")
@@ -139,3 +152,9 @@ def test_a_rescaling_layer_makes_pixels_fine():
     assert fitted([dense], scale=255)["inputs-not-scaled"].answer == "finding"
     rescaled = [keras.layers.Rescaling(1 / 255), keras.layers.Dense(32, activation="relu")]
     assert fitted(rescaled, scale=255)["inputs-not-scaled"].answer == "fine"
+
+
+def test_a_model_with_a_call_of_its_own_is_watched_and_not_misread(seen):
+    signals = seen(SUBCLASS)
+    assert (signals.ended, signals.steps) == ("finished", 60)
+    assert loud(signals) == set()

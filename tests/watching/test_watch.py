@@ -411,3 +411,42 @@ def test_whole_numbers_under_one_output_are_counted_by_value(digits):
     (targets,) = seen.signals.targets
     labels = torch.cat([labels for _, labels in DataLoader(digits[0], 32)])
     assert targets.by_value == tuple(torch.bincount(labels).tolist())
+
+
+def test_a_teacher_that_looks_on_owes_its_weights_to_no_optimizer(training):
+    net, optimizer, train_loader, _ = training
+    teacher = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    with watch() as seen:
+        for images, _labels in train_loader:
+            with torch.no_grad():
+                wanted = teacher(images).softmax(1)
+            optimizer.zero_grad()
+            nn.functional.kl_div(
+                net(images).log_softmax(1), wanted, reduction="batchmean"
+            ).backward()
+            optimizer.step()
+    assert ask(RULE["parameters-not-in-optimizer"], seen.signals).answer == "fine"
+
+
+@pytest.mark.parametrize("stepped", [True, False])
+def test_a_schedule_that_a_function_forgets_is_still_known(training, stepped):
+    def run_it(net, optimizer, train_loader, val_loader):
+        schedule = torch.optim.lr_scheduler.StepLR(optimizer, 1)
+        for _ in range(2):
+            run(net, optimizer, train_loader, val_loader, epochs=1)
+            if stepped:
+                schedule.step()
+
+    with watch() as seen:
+        run_it(*training)
+    (optimizer,) = seen.signals.optimizers
+    assert (optimizer.scheduler, optimizer.scheduler_steps) == ("StepLR", 2 * stepped)
+
+
+def test_shares_of_the_batch_are_told_from_shares_of_the_classes(training):
+    net, _, train_loader, val_loader = training
+    for axis, share in ((0, 1.0), (1, 0.0)):
+        model = nn.Sequential(copy.deepcopy(net), nn.LogSoftmax(axis))
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.05)
+        signals = watched(model, optimizer, train_loader, val_loader)
+        assert signals.outputs[0].columns_sum_to_one == share

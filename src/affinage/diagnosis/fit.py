@@ -131,7 +131,7 @@ def not_converged(signals: Signals) -> Answered:
     late = values[len(values) // 2 :] if len(values) > 2 * _LONG else values[-_LONG:]
     slope = trend(late)
     least = max(0.0, -(slope.high or 0.0)) * len(values)
-    if least < 0.1 * abs(values[-1]):
+    if least < 0.1 * abs(values[-1]) or 0 <= values[-1] < _NOTHING * values[0]:
         return Fine(f"the loss moved by {slope.value or 0.0:.2g} per epoch at the end")
     return Found(
         subject=f"The loss was still falling at the end: by {-(slope.value or 0.0):.2g} per epoch "
@@ -153,7 +153,8 @@ def _still_falling(signals: Signals) -> Answered:
         return Unchecked(f"fewer than {2 * _LONG - 2} epochs were seen")
     slope, end = trend(late), median(late[-len(late) // 4 :])
     least = max(0.0, -(slope.high or 0.0)) * len(losses)
-    if least < 0.1 * abs(end) or (learnt is not None and learnt > _BY_HEART):
+    done = 0 <= end < _NOTHING * median(losses[:3]) or (learnt is not None and learnt > _BY_HEART)
+    if least < 0.1 * abs(end) or done:
         return Fine(f"the loss of a step moved by {slope.value or 0.0:.2g} per step at the end")
     return Found(
         subject=f"The training ended after {signals.steps or len(losses)} steps while its loss was still "
@@ -165,6 +166,8 @@ def _still_falling(signals: Signals) -> Answered:
     )
 
 
+_NOTHING = 0.02
+"""Of its first value, below which a loss has nothing left that is worth to fall."""
 _STEPS, _BY_HEART = 20, 0.98
 """Losses in the last half from which on their slope is believed; an accuracy with little left to learn."""
 

@@ -119,7 +119,8 @@ def memorising(signals: Signals) -> Answered:
     bound = base[0] + MARGIN * (1 - base[0])
     if learnt < 0.9 and _is_under_way(signals, score, n, learnt, bound):
         return _under_way(signals, score, n, learnt, base[0])
-    if learnt < 0.9 or surely_above(score, n, bound):
+    behind = surely_below(score, n, learnt - MARGIN)
+    if learnt < 0.9 or not behind or surely_above(score, n, bound):
         return Fine(f"training accuracy {learnt:.2f}, validation {score:.2f}")
     nothing = not surely_above(score, n, base[0])
     return Found(

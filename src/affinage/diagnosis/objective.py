@@ -22,7 +22,7 @@ def loss_activation(signals: Signals) -> Answered:
     objective = trained_objective(signals)
     if objective is None or objective.name == "unknown":
         return Unchecked("the loss was not recognised")
-    reason = _contradiction(objective, signals)
+    reason = _over_the_batch(signals) or _contradiction(objective, signals)
     if reason is None:
         return Fine(f"{objective.name} after activation '{objective.activation}'")
     problem, remedy = reason
@@ -34,6 +34,21 @@ def loss_activation(signals: Signals) -> Answered:
         where=("loss",),
         severity="warning" if _is_slow_at_worst(objective, signals) else None,
     )
+
+
+def _over_the_batch(signals: Signals) -> tuple[str, str] | None:
+    outputs = outputs_of(signals)
+    if outputs is None or outputs.columns_sum_to_one < _NEARLY_ALWAYS:
+        return None
+    return (
+        "Softmax runs over the images of a batch and not over the classes: each class's outputs sum to 1 "
+        "over the batch, so what an image gets depends on the other images.",
+        "Write dim=1: nn.LogSoftmax(dim=1), torch.softmax(outputs, dim=1); or leave it out and use "
+        "nn.CrossEntropyLoss() on the raw outputs.",
+    )
+
+
+_NEARLY_ALWAYS = 0.9
 
 
 def _is_slow_at_worst(objective: Objective, signals: Signals) -> bool:

@@ -169,6 +169,10 @@ RULES: tuple[Rule, ...] = (
         experiment="Put ReLU between the layers: if it learns no better, this is not the cause.",
     ),
     Rule(
+        code="softmax-between-layers", severity="warning", judge=units.softmax_within, needs=("layers",),
+        experiment="Put ReLU in its place: if it learns no better, this is not the cause.",
+    ),
+    Rule(
         code="weights-begin-equal", severity="warning", judge=initial.begin_equal, needs=("layers",),
         experiment="Train a copy from the library's own first weights: if it learns no better, this is not "
         "the cause.",

@@ -34,12 +34,27 @@ def nothing_trainable(signals: Signals) -> Answered:
         )
     moved = [v for s in signals.by_layer("update_ratio").values() for v in finite(s)]
     if len(moved) >= 3 and max(moved) == 0.0:
-        return _nothing(
-            f"No weight moved in {signals.steps or 0} steps, though {trainable:,} are trainable.",
-            "Check that the learning rate is not 0 and that the loss is computed from the "
-            "network's outputs.",
-        )
+        return _unmoved(signals, trainable)
     return Fine(f"{trainable:,} of {total:,} weights learn")
+
+
+def _unmoved(signals: Signals, trainable: int) -> Found:
+    if _is_without_gradients(signals):
+        return _nothing(
+            f"No weight moved in {signals.steps or 0} steps: whenever step() was called, no weight had a "
+            "gradient.",
+            "Call zero_grad() before backward(), never between backward() and step(); and see that the "
+            "loss is computed from the network's outputs.",
+        )
+    return _nothing(
+        f"No weight moved in {signals.steps or 0} steps, though {trainable:,} are trainable.",
+        "Check that the learning rate is not 0 and that the loss is computed from the network's outputs.",
+    )
+
+
+def _is_without_gradients(signals: Signals) -> bool:
+    values = finite(signals.series_of("gradient_norm"))
+    return bool(values) and max(values) == 0.0
 
 
 def _nothing(subject: str, remedy: str) -> Found:
@@ -80,6 +95,8 @@ def without_gradient(signals: Signals) -> Answered:
     left = [name for o in signals.optimizers or () for name in o.without_gradient]
     if not left:
         return Fine("every weight in the optimizer gets a gradient")
+    if isinstance(nothing_trainable(signals), Found):
+        return Fine("no weight is moved at all, which another rule judges")
     return Found(
         subject=f"{len(left)} parameters in the optimizer never got a gradient: the loss "
         "does not depend on them.",

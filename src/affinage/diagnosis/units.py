@@ -137,6 +137,31 @@ def no_nonlinearity(signals: Signals) -> Answered:
     )
 
 
+def softmax_within(signals: Signals) -> Answered:
+    """A softmax stands between layers: its outputs sum to 1, so next to nothing of a layer comes through."""
+    layers = signals.layers or ()
+    weighted = [layer for layer in layers if layer.kind in _LINEAR]
+    if len(weighted) < 2 or not _shows_functions(signals):
+        return Unchecked("the order in which layers compute is not sure")
+    inner = layers[: layers.index(weighted[-1])]
+    hurt = [layer.name for layer in inner if layer.kind.lower() == "softmax"]
+    if not hurt:
+        return Fine("no softmax stands between layers")
+    learnt = train_accuracy(signals)
+    return Found(
+        subject=f"A softmax stands between layers ('{hurt[0]}'): its outputs sum to 1, so each is tiny and "
+        "hardly any gradient comes through.",
+        evidence=tuple(hurt[:5]),
+        remedy="Use ReLU between layers, and softmax at the very end only, if at all.",
+        grade="fact",
+        where=tuple(hurt),
+        severity="note" if learnt is not None and learnt > _LEARNT else None,
+    )
+
+
+_LEARNT = 0.85
+
+
 def _is_keras(signals: Signals) -> bool:
     return signals.framework.startswith("keras")
 

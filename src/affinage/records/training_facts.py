@@ -100,6 +100,8 @@ class OutputFacts:
         rows_sum_to_one: Share of the images whose outputs are in [0, 1] and sum to 1.
         at_zero: Share of the outputs that are exactly 0.
         constant: Share of the outputs (columns) that were the same for all images of a batch.
+        columns_sum_to_one: Share of the batches in which each output (or its exponential) sums to 1 over
+            the images, and not over the classes.
     """
 
     part: Part
@@ -109,6 +111,7 @@ class OutputFacts:
     rows_sum_to_one: float
     at_zero: float
     constant: float
+    columns_sum_to_one: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,7 +28,7 @@ def collect(watcher: Watcher, *, at_rest: bool) -> Signals:
         at_rest: Whether data may be read again to compare the parts: not while another training goes on.
     """
     moment, stage = watcher.moment, watcher.stage
-    modules = stage.modules()
+    modules, asleep = stage.modules(), stage.asleep()
     held = stage.held()
     trainable = {id(p): path for path, p in stage.parameters().items() if p.requires_grad}
     loaders = loaders_of(watcher)
@@ -42,7 +42,7 @@ def collect(watcher: Watcher, *, at_rest: bool) -> Signals:
         points=tuple(stage.curves.points),
         task=task_of(objectives, targets),
         pretrained=stage.pretrained,
-        layers=layer_facts(modules, stage.layer_order, held or None) if seen else None,
+        layers=layer_facts(modules, stage.layer_order, held or None, asleep) if seen else None,
         batchnorms=stage.norms.facts(modules, stage.layer_order) if seen else None,
         objectives=objectives or None,
         outputs=_facts(stage.outputs) or None,

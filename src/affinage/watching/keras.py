@@ -63,20 +63,25 @@ def keras_callback(
             self.signals = Signals(origin=origin, name=name, framework=f"keras {keras.__version__}")
 
         def on_train_begin(self, logs: Any = None) -> None:
-            tally.begin(self.model)
+            with contextlib.suppress(Exception):  # Of anyone's model.
+                tally.begin(self.model)
 
         def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-            tally.step_begun(self.model)
+            with contextlib.suppress(Exception):  # Of anyone's model.
+                tally.step_begun(self.model)
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            tally.step_ended(self.model, batch, logs or {})
+            with contextlib.suppress(Exception):  # Of anyone's model.
+                tally.step_ended(self.model, batch, logs or {})
 
         def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-            tally.epoch_ended(epoch, logs or {})
+            with contextlib.suppress(Exception):  # Of anyone's model.
+                tally.epoch_ended(epoch, logs or {})
 
         def on_train_end(self, logs: Any = None) -> None:
-            parts = _parts(**self.data)
-            self.signals = _signals(self.model, tally, parts, self.signals, self.params or {})
+            with contextlib.suppress(Exception):
+                parts = _parts(**self.data)
+                self.signals = _signals(self.model, tally, parts, self.signals, self.params or {})
 
     return Watch()
 

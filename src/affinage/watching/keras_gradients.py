@@ -70,7 +70,12 @@ def gradient_norms(
     weights = [
         (layer.name, weight) for layer in flat_layers(model) for weight in layer.trainable_weights
     ]
-    if way is None or not weights or not model.built or len(model.outputs or [None]) != 1:
+    if (
+        way is None
+        or not weights
+        or not model.built
+        or len(getattr(model, "outputs", None) or [None]) != 1
+    ):
         return None
     with contextlib.suppress(Exception):  # Of anyone's network and loss.
         found = way(model, images, targets, [weight for _, weight in weights])

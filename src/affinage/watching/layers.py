@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -178,7 +178,10 @@ def quiet() -> Iterator[None]:
 
 
 def layer_facts(
-    modules: dict[str, nn.Module], order: list[str], held: set[int] | None
+    modules: dict[str, nn.Module],
+    order: list[str],
+    held: set[int] | None,
+    asleep: Container[str] = (),
 ) -> tuple[Layer, ...]:
     """Return all layers, those that computed in the order in which they did.
 
@@ -186,16 +189,17 @@ def layer_facts(
         modules: All modules by path.
         order: Paths in the order of a pass; may name functions as `path > relu`.
         held: Identities of the parameters that optimizers hold; None where none was seen.
+        asleep: Paths of those that compute without gradients, whatever their weights ask for.
     """
     layers = {path: module for path, module in modules.items() if is_layer(module)}
     ranks = {path: rank for rank, path in enumerate(order)}
     paths = sorted(layers, key=lambda path: ranks.get(path, len(ranks)))
-    return tuple(_layer(path, layers[path], held) for path in paths)
+    return tuple(_layer(path, layers[path], held, awake=path not in asleep) for path in paths)
 
 
-def _layer(path: str, module: nn.Module, held: set[int] | None) -> Layer:
+def _layer(path: str, module: nn.Module, held: set[int] | None, *, awake: bool) -> Layer:
     own = list(module.parameters(recurse=False))
-    trainable = [p for p in own if p.requires_grad]
+    trainable = [p for p in own if p.requires_grad and awake]
     settings = {
         name: float(value)
         for name in _SETTINGS

@@ -23,6 +23,7 @@ class OutputTally:
     sums: int = 0
     zeros: int = 0
     constant: list[float] = field(default_factory=list)
+    columns: list[bool] = field(default_factory=list)
 
     def add(self, outputs: Tensor) -> None:
         """Count one batch of outputs."""
@@ -40,6 +41,7 @@ class OutputTally:
             self.sums += int((inside & ((rows.sum(1) - 1).abs() < 1e-3)).sum())
         if len(rows) > 1:
             self.constant.append(float((rows == rows[0]).all(0).float().mean()))
+            self.columns.append(_columns_sum_to_one(rows))
 
     def facts(self) -> OutputFacts | None:
         """Return what was seen; None where nothing was."""
@@ -53,7 +55,17 @@ class OutputTally:
             rows_sum_to_one=self.sums / self.images,
             at_zero=self.zeros / self.n,
             constant=float(np.mean(self.constant)) if self.constant else 0.0,
+            columns_sum_to_one=float(np.mean(self.columns)) if self.columns else 0.0,
         )
+
+
+def _columns_sum_to_one(rows: Tensor) -> bool:
+    """Return whether outputs are shares, or logarithms of shares, of the batch and not of the image."""
+    if rows.shape[1] < 2 or len(rows) < 2:
+        return False
+    shares = rows.exp() if bool((rows <= 0).all()) else rows
+    by_column, by_row = ((shares.sum(axis) - 1).abs() for axis in (0, 1))
+    return bool((by_column < 1e-3).all()) and not bool((by_row < 1e-3).all())
 
 
 @dataclass(slots=True)

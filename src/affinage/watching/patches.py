@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torch.optim.optimizer import (
     register_optimizer_step_post_hook,
     register_optimizer_step_pre_hook,
@@ -66,6 +67,9 @@ class Listener(Protocol):
     def optimizer_made(self, optimizer: Optimizer) -> None:
         """An optimizer was built."""
 
+    def schedule_made(self, schedule: Any) -> None:
+        """A schedule of the learning rate was built."""
+
     def clipped(self) -> None:
         """Gradients were clipped."""
 
@@ -94,6 +98,8 @@ def patched(listener: Listener, *, modules: bool = True) -> Iterator[None]:
         for owner, name in ((Tensor, "__eq__"), (Tensor, "eq"), (torch, "eq")):
             _replace(stack, owner, name, _equality(listener))
         _replace(stack, Optimizer, "__init__", _making(listener))
+        for kind in (LRScheduler, ReduceLROnPlateau):
+            _replace(stack, kind, "__init__", _scheduling(listener))
         _patch_loaders(stack, listener)
         if modules:
             heard = register_module_forward_pre_hook(
@@ -173,6 +179,17 @@ def _making(listener: Listener) -> Wrapper:
         def called(optimizer: Optimizer, *args: Any, **kwargs: Any) -> None:
             original(optimizer, *args, **kwargs)
             listener.optimizer_made(optimizer)
+
+        return called
+
+    return wrapper
+
+
+def _scheduling(listener: Listener) -> Wrapper:
+    def wrapper(original: Callable[..., Any]) -> Callable[..., Any]:
+        def called(schedule: Any, *args: Any, **kwargs: Any) -> None:
+            original(schedule, *args, **kwargs)
+            listener.schedule_made(schedule)
 
         return called
 

@@ -75,6 +75,15 @@ class Stage:
             for path, module in root.named_modules(prefix=name)
         }
 
+    def asleep(self) -> set[str]:
+        """Return the paths of modules in networks that compute beside training without gradients."""
+        return {
+            path
+            for name, root in self.used.items()
+            if name not in self.trained
+            for path, _ in root.named_modules(prefix=name)
+        }
+
     def parameters(self) -> dict[str, nn.Parameter]:
         """Return the parameters of all trained networks by path."""
         return {

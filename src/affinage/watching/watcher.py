@@ -51,6 +51,7 @@ class Watcher:
         self._evaluations = evaluations
         self.troubles: dict[str, int] = {}
         self._made: list[Optimizer] = []
+        self._schedules: dict[int, list[Any]] = {}
         self._clipped = False
         self._looker = Looker(self.moment.at_work)
         self._updates = UpdateLook()
@@ -244,6 +245,11 @@ class Watcher:
                 with self.moment.at_work():
                     self._look_at_weights(awaiting)
 
+    @unharmed
+    def schedule_made(self, schedule: Any) -> None:
+        """A schedule was built; a script may have forgotten it by the time that it ends."""
+        self._schedules.setdefault(id(schedule.optimizer), []).append(schedule)
+
     def clipped(self) -> None:
         """Gradients were clipped."""
         self._clipped = True
@@ -288,6 +294,7 @@ class Watcher:
                 self.stage.book.add(number, self._updates.end())
                 self._looked_step = False
             tally.steps += 1
+            tally.schedules = self._schedules.get(id(optimizer), [])
             tally.clipped = tally.clipped or self._clipped
             self._fresh = True
             rate = float(optimizer.param_groups[-1]["lr"])

@@ -37,6 +37,7 @@ class OptimizerTally:
     zeroed: int = 0
     clipped: bool = False
     never: dict[int, str] | None = None
+    schedules: list[Any] = field(default_factory=list)
 
     def held(self) -> Iterable[nn.Parameter]:
         """Yield all parameters that it holds."""
@@ -69,7 +70,10 @@ class OptimizerTally:
         groups = self.optimizer.param_groups
         first = groups[0] if groups else {}
         momentum = first.get("momentum", first.get("mom"))  # fastai's word for it.
-        scheduler = _scheduler_of(self.optimizer)
+        farthest = max(
+            self.schedules, key=_steps_of, default=None
+        )  # Of one that is made of others.
+        scheduler = farthest or _scheduler_of(self.optimizer)
         return Optimizer(
             name=type(self.optimizer).__name__,
             learning_rates=self.rates,
@@ -85,7 +89,7 @@ class OptimizerTally:
             clipped=self.clipped,
             scheduler=type(scheduler).__name__ if scheduler else "",
             scheduler_settings=_schedule_settings(scheduler) or None,
-            scheduler_steps=max(getattr(scheduler, "last_epoch", 0), 0) if scheduler else 0,
+            scheduler_steps=_steps_of(scheduler),
         )
 
 
@@ -110,6 +114,10 @@ def _scheduler_of(optimizer: TorchOptimizer) -> Any:
                 if isinstance(owner, torch.optim.lr_scheduler.LRScheduler):
                     return owner
     return None
+
+
+def _steps_of(scheduler: Any) -> int:
+    return max(int(getattr(scheduler, "last_epoch", 0) or 0), 0)
 
 
 def _schedule_settings(scheduler: Any) -> dict[str, float]:
