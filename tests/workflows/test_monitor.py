@@ -11,6 +11,7 @@ from affinage.records.served import Served
 from affinage.reporting.markdown import to_markdown
 from affinage.reporting.monitor_report import monitor_report
 from affinage.store.bundle import BundleFolder
+from affinage.store.corrections import read_corrections
 from affinage.store.prediction_log import PredictionLog
 from affinage.workflows.monitor import monitor
 from colour_bundle import LABELS, part, write_colours
@@ -200,3 +201,24 @@ def test_the_terminal_lists_the_images_that_remedies_speak_of(bundle, log, usual
     done = CliRunner().invoke(app, given)
     assert "to label below" in done.stdout
     assert "drawn by chance" in done.stdout.partition("To label next")[2]
+
+
+def test_images_to_label_are_written_as_a_table_that_comes_back_filled_in(
+    bundle, log, usual, tmp_path
+):
+    served = [dataclasses.replace(one, name="=cmd()") for one in lines(bundle, usual)]
+    log.append(served)
+    table = tmp_path / "fragen à remplir.csv"
+    result = monitor(bundle, log.path, to_label=8, ask=table)
+    rows = read_corrections(table)
+    assert [row["image"] for row in rows] == [one.image for one in result.to_label]
+    assert {row["label"] for row in rows} == {""}
+    assert [row["said"] for row in rows] == [one.label for one in result.to_label]
+    assert {row["name"] for row in rows} == {"'=cmd()"}
+    with pytest.raises(DataError, match="filled in"):
+        monitor(bundle, log.path, ask=table)
+    said = {one.image: one.label for one in result.to_label}
+    filled = "".join(f"{image},{label}\n" for image, label in said.items())
+    table.write_text("image,label\n" + filled)
+    again = monitor(bundle, log.path, labels=table)
+    assert (again.measured.value, again.measured.n) == (1.0, len(said))

@@ -31,6 +31,11 @@ def monitor(
     to_label: Annotated[
         int, typer.Option(metavar="N", help="Images to name for labelling, 0 to 1,000.")
     ] = 30,
+    ask: Annotated[
+        Path | None,
+        typer.Option(metavar="CSV", help="Write them as a table to fill in, for --labels and "
+                     "affinage feedback add.", show_default="none"),
+    ] = None,
     report: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Where a page is written.", show_default="none"),
@@ -66,6 +71,7 @@ def monitor(
             false_alarms=false_alarms,
             labels=labels,
             to_label=to_label,
+            ask=ask,
             report=report,
             seed=seed,
             reporter=told,

@@ -6,6 +6,7 @@ from io import StringIO
 from pathlib import Path
 
 from affinage.errors import DataError
+from affinage.store.files import write_text
 
 _KNOWN = frozenset({"image", "path", "label", "said", "at"})
 
@@ -53,6 +54,26 @@ def read_corrections(path: Path, *, by: Sequence[str] = ("image", "path")) -> li
         )
     blank = dict.fromkeys(names, "")
     return [blank | dict(zip(names, map(str.strip, row), strict=False)) for row in rows if any(row)]
+
+
+def write_questions(path: Path, rows: Sequence[tuple[str, str, str, str]]) -> None:
+    """Write a table to fill in, which `read_corrections` reads.
+
+    Args:
+        path: CSV in UTF-8; what is there is replaced.
+        rows: The id of each image, what the model said, the name it came by, and why it is asked.
+    """
+    text = StringIO(newline="")
+    table = csv.writer(text)
+    table.writerow(("image", "label", "said", "name", "why"))
+    for image, said, name, why in rows:
+        table.writerow((image, "", said, _as_text(name), why))
+    write_text(path, text.getvalue())
+
+
+def _as_text(name: str) -> str:
+    """Return a name that no spreadsheet takes for a formula: it came from whoever sent the image."""
+    return f"'{name}" if name.startswith(("=", "+", "-", "@", "\t")) else name
 
 
 def _mark(text: str) -> str:

@@ -34,6 +34,7 @@ from affinage.exporting.parity import Original, Proof, prove
 from affinage.exporting.quantise import CALIBRATION_IMAGES, Judge, outputs_of, quantise
 from affinage.imaging.batches import Item, prepared_batches
 from affinage.models.parts import Parts
+from affinage.monitoring.drift import FEWEST
 from affinage.records.any_evaluation import AnyEvaluation
 from affinage.records.bundle import (
     Baseline,
@@ -131,6 +132,11 @@ def export(
         speed=speed,
     )
     bundle = write_bundle(path, work.fill)
+    if len(data.validation) < FEWEST:
+        told.say(
+            f"monitor will not judge this bundle: it carries {len(data.validation)} validation images, and "
+            f"{FEWEST} are needed to know what is normal"
+        )
     return ExportResult(path=str(path), bundle=bundle, parity=bundle.parity)
 
 

@@ -31,7 +31,7 @@ from affinage.records.served import Served
 from affinage.reporting.html import to_html
 from affinage.reporting.monitor_report import monitor_report
 from affinage.store.bundle import BundleFolder
-from affinage.store.corrections import read_corrections
+from affinage.store.corrections import read_corrections, write_questions
 from affinage.store.files import write_text
 from affinage.store.prediction_log import PredictionLog
 from affinage.workflows.reporter import Reporter, Silent
@@ -55,6 +55,7 @@ def monitor(
     false_alarms: float = 0.01,
     labels: str | Path | None = None,
     to_label: int = 30,
+    ask: str | Path | None = None,
     report: str | Path | None = None,
     seed: int = 0,
     reporter: Reporter | None = None,
@@ -69,6 +70,8 @@ def monitor(
         labels: A table of what images show in truth, columns `image` and `label`, such as the
             server's own `corrections.csv`.
         to_label: Images to name, 0 to 1,000.
+        ask: Where these are written as a table to fill in, which `labels` and `affinage feedback add`
+            read; None writes none.
         report: Where a page is written; None writes none.
         seed: Of shuffles and draws.
         reporter: Told of progress.
@@ -76,13 +79,18 @@ def monitor(
     Raises:
         RunError: If the bundle or the log cannot be read.
         RecipeError: If a number is out of range.
-        DataError: If the table of labels cannot be read, no image was answered by this bundle, or the page
-            would take the place of a folder.
+        DataError: If the table of labels cannot be read, no image was answered by this bundle, the page
+            would take the place of a folder, or the table to fill in that of anything.
     """
     _check(window=window, false_alarms=false_alarms, to_label=to_label)
     if report is not None and Path(report).is_dir():
         raise DataError(
             f"'{report}' is a folder.", remedy="Give a file, such as --report drift.html."
+        )
+    if ask is not None and Path(ask).exists():
+        raise DataError(
+            f"'{ask}' is there already, and may have been filled in.",
+            remedy="Give another name: --ask new.csv",
         )
     told, folder = reporter or Silent(), BundleFolder(Path(bundle))
     record, baseline = folder.read(), folder.read_baseline()
@@ -136,6 +144,8 @@ def monitor(
             )
         ),
     )  # fmt: skip
+    if ask is not None:
+        write_questions(Path(ask), [(one.image, one.label, one.name, one.reason) for one in chosen])
     if report is None:
         return result
     result = dataclasses.replace(result, report=str(report))
