@@ -4,9 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 
 from affinage.errors import RunError
 from affinage.workflows.doctor import doctor, doctor_json
+from affinage.workflows.failing import hint
 from affinage.workflows.train import train
 
 SCRIPT = """
@@ -127,3 +130,39 @@ def test_the_whole_data_in_every_step_is_no_repetition(script):
     script.write_text(whole)
     diagnosis = doctor(script, ["--epochs", "40"], minutes=2)
     assert [f.code for f in diagnosis.findings if f.severity != "note"] == []
+
+
+def zero(shape, kind=torch.float32):
+    return torch.zeros(shape, dtype=kind)
+
+
+@pytest.mark.parametrize(
+    ("fails", "words"),
+    [
+        (lambda: nn.functional.cross_entropy(zero((2, 3)), torch.tensor([0, 3])), "label is 3"),
+        (lambda: nn.Linear(5, 2)(zero((4, 7))), "nn.Linear(7, ...)"),
+        (lambda: nn.Conv2d(3, 4, 3)(zero((1, 1, 8, 8))), "made for 3 channels and images have 1"),
+        (lambda: nn.functional.mse_loss(zero(3), zero(3)).backward(), "hangs on no weight"),
+        (lambda: nn.BatchNorm1d(3)(zero((1, 3))), "drop_last=True"),
+        (lambda: torch.optim.SGD([], lr=0.1), "nn.ModuleList"),
+        (lambda: nn.functional.binary_cross_entropy(zero(2) + 2, zero(2)), "BCEWithLogitsLoss"),
+        (lambda: nn.functional.binary_cross_entropy(zero((2, 1)), zero(2)), "different shapes"),
+        (lambda: nn.functional.cross_entropy(zero((2, 3)), zero((2, 3), torch.int64)), "labels.long()"),
+        (lambda: nn.Linear(2, 2)(zero((1, 2), torch.int64)), "images.float()"),
+    ],
+)  # fmt: skip
+def test_what_torch_refuses_is_told_with_what_to_do(fails, words):
+    with pytest.raises((RuntimeError, ValueError, IndexError)) as refused:
+        fails()
+    assert words in hint(str(refused.value))
+
+
+def test_unknown_errors_get_no_hint():
+    assert hint("KeyError: 'x'") == hint("") == ""
+
+
+def test_a_script_that_fails_before_its_first_step_is_told_what_to_do(script):
+    script.write_text(SCRIPT.replace("nn.Linear(32, 10)", "nn.Linear(32, 2)"))
+    with pytest.raises(RunError) as refused:
+        doctor(script, ["--epochs", "1"], minutes=2)
+    assert "one output per class" in refused.value.remedy

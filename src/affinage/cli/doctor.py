@@ -119,7 +119,11 @@ def _show(diagnosis: "Diagnosis", *, everything: bool) -> None:
     if signals.ended == "cut":
         show(Text("The script was cut (by --minutes or Ctrl-C); it is judged as far as it came."))
     if signals.ended == "failed":
+        from affinage.workflows.failing import hint
+
         show(Text(f"The script failed: {signals.error}", style="bold red"))
+        if (remedy := hint(signals.error)) != "":
+            show(Text(f"  → {remedy}"))
     for verdict in diagnosis.verdicts:
         if verdict.answer == "finding":
             show(_told(verdict))

@@ -21,6 +21,7 @@ from affinage.records.verdict import Outcome, Verdict, verdict_to_json
 from affinage.store.files import read_json, write_json
 from affinage.store.run_folder import RunFolder
 from affinage.workflows.earlier_stages import with_earlier
+from affinage.workflows.failing import hint
 from affinage.workflows.prove import SECONDS
 from affinage.workflows.prove import prove as put_to_the_test
 from affinage.workflows.prove_run import prove_run
@@ -184,7 +185,8 @@ def watch_script(
         failed = f" It failed: {signals.error}" if signals.error else ""
         raise RunError(
             f"No training was seen in '{script}': no optimizer took a step.{failed}",
-            remedy="Give the script that trains, with its arguments; allow it more --minutes if it was cut.",
+            remedy=hint(signals.error)
+            or "Give the script that trains, with its arguments; allow it more --minutes if it was cut.",
         )
     outcomes = {code: from_plain(Outcome, plain) for code, plain in value["outcomes"].items()}
     return signals, int(value["code"]), outcomes
