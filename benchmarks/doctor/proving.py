@@ -84,9 +84,17 @@ def examine(case: Case, samples: Path, cache: Path) -> Proof:
             continue
         outcome = verdict.outcome
         proof.marks.append((verdict.code, hit, outcome.mark, outcome.by_showing))
-        if proof.fixed is None and hit and outcome.mark == "proved":
+    own = [v for v in proved if v.code in true and v.outcome and v.outcome.mark == "proved"]
+    for verdict in sorted(own, key=_effect, reverse=True):
+        if proof.fixed is None:
             proof.fixed = _fixed(case, seen, verdict, samples, cache)
     return proof
+
+
+def _effect(verdict: Verdict) -> float:
+    """Return what the change of a proved finding gains: whoever reads them begins with the largest."""
+    effect = verdict.outcome.effect if verdict.outcome is not None else None
+    return effect.value if effect is not None and effect.value is not None else 0.0
 
 
 def _cried(seen: Watched, seed: int) -> list[tuple[str, str]]:

@@ -325,6 +325,20 @@ def test_what_is_not_there_is_refuted_before_anything_is_trained(code, healthy):
     assert (told.mark, told.by_showing) == ("refuted", True), told.said
 
 
+def test_a_schedule_is_idle_only_where_there_is_one(digits, healthy):
+    told = said_of("schedule-idle", healthy, pairs=0)
+    assert (told.mark, told.by_showing) == ("refuted", True), told.said
+    torch.manual_seed(0)
+    network = Net()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.05)
+    torch.optim.lr_scheduler.StepLR(optimizer, 1)
+    loader = DataLoader(digits[0], 32, shuffle=True)
+    with watch(network, optimizer=optimizer, train_loader=loader) as seen:
+        run(network, optimizer, loader, [], epochs=2)
+    told = said_of("schedule-idle", seen, pairs=0)
+    assert (told.mark, told.by_showing) == ("proved", True), told.said
+
+
 def test_images_in_a_random_order_are_not_sorted_ones(healthy):
     assert said_of("unshuffled-training", healthy, pairs=0).mark == "refuted"
 

@@ -191,7 +191,9 @@ def stretched_loss(scene: Scene) -> Fact | None:
 
 
 def idle_schedule(scene: Scene) -> Fact | None:
-    """See whether the learning rate ever left where it began."""
+    """See whether a schedule holds the optimizer, and whether the learning rate ever left where it began."""
+    if not any(_has_schedule(o) for o in scene.live.optimizers) and not _waits(scene):
+        return Fact(holds=False, said="no schedule was built on any optimizer")
     own = [(r, g["lr"]) for o in scene.live.optimizers[-1:] for r, g in
            zip(scene.live.rates, o.param_groups, strict=False)]  # fmt: skip
     if not own:
@@ -201,6 +203,17 @@ def idle_schedule(scene: Scene) -> Fact | None:
         said=f"the learning rate was {own[-1][0]:g} before the first step and is {own[-1][1]:g} after the "
         f"last one",
     )
+
+
+def _has_schedule(optimizer: Any) -> bool:
+    """Return whether a schedule of torch was built on an optimizer: it leaves its mark on it."""
+    marked = getattr(optimizer.step, "_wrapped_by_lr_sched", False)
+    return marked or any("initial_lr" in group for group in optimizer.param_groups)
+
+
+def _waits(scene: Scene) -> bool:
+    """Return whether the finding speaks of ReduceLROnPlateau, which leaves no mark."""
+    return any("Plateau" in name for name in scene.where)
 
 
 def first_loss_again(scene: Scene) -> Fact | None:

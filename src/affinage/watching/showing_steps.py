@@ -24,6 +24,7 @@ _FAINT, _FULL, _DEAD = 1e-3, 0.8, 0.95
 _WILD = 1e3
 _HEAVY = 0.75
 _LEAST_DECAY = 0.01
+_LARGE = 20.0
 """All: as in the rules."""
 _FEWEST_LAYERS = 3
 _BATCHES = 8
@@ -218,8 +219,33 @@ def strong_decay(scene: Scene) -> Fact:
     )
 
 
+def frozen_norms(scene: Scene) -> Fact | None:
+    """See whether the layers that are spoken of are normalising ones whose weights rest."""
+    if scene.live.main is None:
+        return None
+    modules = dict(scene.live.main.named_modules())
+    norms = [modules[name] for name in scene.where if hasattr(modules.get(name), "running_mean")]
+    resting = [one for one in norms if not any(p.requires_grad for p in one.parameters())]
+    return Fact(
+        holds=bool(resting),
+        said=f"of the layers named {len(norms)} normalise by statistics, and {len(resting)} of these are "
+        "frozen",
+    )
+
+
+def large_numbers(scene: Scene) -> Fact:
+    """Look at the size of the numbers that the training images are given as."""
+    largest = float(scene.train.images.abs().max())
+    return Fact(
+        holds=largest >= _LARGE,
+        said=f"the training images are numbers of at most {largest:.3g} in size",
+    )
+
+
 GATES: dict[str, Show] = {
     "dead-units": dead_units,
+    "frozen-batchnorm-in-training-mode": frozen_norms,
+    "inputs-not-scaled": large_numbers,
     "saturated-units": full_units,
     "too-much-dropout": heavy_dropout,
     "vanishing-gradient": faint_gradient,
