@@ -471,3 +471,22 @@ def test_a_good_score_near_a_high_baseline_is_not_called_learnt_by_heart():
     base = tuple(replace(b, value=0.94) for b in HEALTHY.baselines)
     near = points(accuracy__evaluation=(0.97,), accuracy__validation=(0.95,) * 8)
     assert "memorising" not in found(sick(points=near, baselines=base))
+
+
+@pytest.mark.parametrize(
+    ("loss", "words"),
+    [
+        ({"name": "nll_loss", "activation": "relu"}, 'activation="softmax"'),
+        ({"name": "nll_loss", "activation": "sigmoid", "outputs": 1}, 'loss="binary_crossentropy"'),
+        ({"name": "cross_entropy", "activation": "softmax"}, "from_logits=True"),
+        ({"name": "cross_entropy", "activation": "relu"}, "Take the relu off"),
+        ({"name": "binary_cross_entropy", "activation": "none"}, 'activation="sigmoid"'),
+        ({"name": "binary_cross_entropy_with_logits", "activation": "sigmoid"}, "from_logits=True"),
+    ],
+)
+def test_users_of_keras_are_told_in_words_of_keras(loss, words):
+    signals = sick(objectives=changed(LOSS, **loss), framework="keras 3.9")
+    finding = next(v.finding for v in diagnose(signals) if v.code == "loss-activation-mismatch")
+    assert words in finding.remedy
+    assert "nll_loss" not in finding.subject
+    assert "nn." not in finding.remedy

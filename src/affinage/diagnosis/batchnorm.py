@@ -42,7 +42,8 @@ def frozen_in_training_mode(signals: Signals) -> Answered:
         subject=f"{len(hurt)} frozen BatchNorm layers normalised by the batch during training: "
         "frozen weights saw other inputs in training than in evaluation.",
         evidence=tuple(evidence),
-        remedy="After every model.train(), call .eval() on each frozen BatchNorm layer.",
+        remedy="After every model.train(), put the frozen ones to rest: for each m of model.modules(), "
+        "if isinstance(m, nn.BatchNorm2d): m.eval().",
         grade="fact",
         where=names,
         alternatives=otherwise(

@@ -27,7 +27,12 @@ def encodings(signals: Signals) -> Answered:
         problem = _misread(loss, targets)
         if problem:
             where = f"phase {number}" if len(phases) > 1 else "loss"
-            return _found(f"Labels are {targets.encoding}, and {loss} {problem}.", where)
+            numbers = loss in _YES_OR_NO and targets.whole and targets.maximum > 1
+            return _found(
+                f"Labels are {targets.encoding}, and {loss} {problem}.",
+                where,
+                _CLASSES if numbers else _AS_READ,
+            )
     shifted = _renumbered([targets for _, targets in phases])
     if shifted:
         return _found(
@@ -75,11 +80,20 @@ def _shares(targets: TargetFacts) -> list[float]:
     return [n / sum(counts) for n in counts] if counts and sum(counts) else []
 
 
-def _found(subject: str, where: str) -> Found:
+_AS_READ = (
+    "Write labels as the loss reads them: class indices (sparse), or one-hot rows for a loss over rows; "
+    "number the classes once, for all phases."
+)
+_CLASSES = (
+    "If labels are numbers of classes: give the last layer one output per class, and use cross-entropy "
+    "(nn.CrossEntropyLoss; in Keras softmax and sparse_categorical_crossentropy)."
+)
+
+
+def _found(subject: str, where: str, remedy: str = _AS_READ) -> Found:
     return Found(
         subject=subject,
-        remedy="Write labels as the loss reads them: class indices (sparse), or one-hot rows for a loss "
-        "over rows; number the classes once, for all phases.",
+        remedy=remedy,
         grade="fact",
         where=(where,),
     )

@@ -44,9 +44,8 @@ def vanishing(signals: Signals) -> Answered:
         )
     name = next(iter(ratios))
     return Found(
-        subject=f"The gradient of '{name}' is {first / late:.1g} of the last layers', each "
-        "relative to its weights: "
-        "early layers hardly learn.",
+        subject=f"Layer '{name}' hardly learns: the gradient that moves its weights is {first / late:.1g} of "
+        "the last layers', each relative to its weights.",
         evidence=tuple(f"{layer}: {value:.1e}" for layer, value in list(ratios.items())[:6]),
         remedy="Put nn.ReLU() in the place of sigmoid and tanh between layers, and BatchNorm after "
         "each layer; "
@@ -84,7 +83,7 @@ def exploding(signals: Signals) -> Answered:
         else f"reaches {peak:.2g}"
     )
     return Found(
-        subject=f"The norm of the gradient {what} (at the start {start:.2g}).",
+        subject=f"The gradient, by which each step moves the weights, {what} (at the start {start:.2g}).",
         remedy="Divide the learning rate by 10, call torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0) "
         "before optimizer.step(), leave first weights at the library's own, and scale inputs "
         "to about -1 to 1.",

@@ -1,6 +1,7 @@
 """A loss that does not fit what it is given."""
 
 from affinage.diagnosis.answers import Answered, Fine, Found, Unchecked, otherwise
+from affinage.diagnosis.keras_words import in_keras
 from affinage.diagnosis.reading import (
     majority,
     outputs_of,
@@ -25,6 +26,8 @@ def loss_activation(signals: Signals) -> Answered:
     reason = _over_the_batch(signals) or _contradiction(objective, signals)
     if reason is None:
         return Fine(f"{objective.name} after activation '{objective.activation}'")
+    if signals.framework.startswith("keras"):
+        reason = in_keras(objective) or reason
     problem, remedy = reason
     return Found(
         subject=problem,

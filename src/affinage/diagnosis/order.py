@@ -33,7 +33,7 @@ def unshuffled(signals: Signals) -> Answered:
         "share a label, where a "
         f"random order gives {fed.neighbours_expected:.0%}{batch}.",
         evidence=(f"n = {fed.n} pairs", f"sampler: {fed.sampler or 'unknown'}"),
-        remedy="Set shuffle=True in the training DataLoader.",
+        remedy="Set shuffle=True in the training DataLoader (in Keras in model.fit).",
         grade="fact",
         where=("train",),
         alternatives=otherwise("luck", "the excess is more than three standard errors"),

@@ -55,7 +55,7 @@ def too_high(signals: Signals) -> Answered:
     elif end > 1.5 * early and end > 4 * best and large:
         problem = f"the loss rose from {early:.3g} to {end:.3g}"
     elif stuck and (wild or thrown) and (learnt is None or learnt < 0.9) and not _held_up(signals):
-        ratio = max(ratio or 0.0, thrown)
+        ratio = ratio if wild else min(thrown, 1.0)
         problem = f"the loss stays at {end:.3g}, no better than knowing nothing ({floor:.3g})"
     else:
         seen = (
@@ -153,7 +153,8 @@ def too_low(signals: Signals) -> Answered:
         return Fine(f"an update moves a layer by {ratio:.1e} of its size")
     powers = _powers_of_ten(ratio)
     return Found(
-        subject=f"Updates move weights by {ratio:.0e} of their size at a step, and the loss fell only "
+        subject=f"Updates move weights by {ratio:.0e} of their size at a step (0.001 is usual), and the "
+        "loss fell only "
         f"from {early:.3g} to {end:.3g} in {signals.steps or 0} steps.",
         remedy=f"Multiply the learning rate by {10**powers:g}, and on until the loss falls visibly within "
         "an epoch.",

@@ -25,7 +25,8 @@ def nothing_trainable(signals: Signals) -> Answered:
     if held and not sum(held):
         return _nothing(
             f"The optimizer holds none of the {trainable:,} trainable weights.",
-            "Build the optimizer from the parameters of the network that you train.",
+            "Build the optimizer after the last layer has been replaced, from the network that is trained: "
+            "torch.optim.Adam(model.parameters(), lr=...).",
         )
     if signals.steps == 0 and len(finite(signals.series_of("loss"))) >= _BACKWARDS:
         return _nothing(

@@ -49,7 +49,8 @@ def dead(signals: Signals) -> Answered:
         )
     layer = max(hurt, key=lambda name: hurt[name])
     return Found(
-        subject=f"{hurt[layer]:.0%} of the units of '{layer}' are zero for every image.",
+        subject=f"{hurt[layer]:.0%} of the units of layer '{layer}' are zero for every image: they pass "
+        "nothing on and can learn nothing any more.",
         evidence=tuple(f"{name}: {share:.0%}" for name, share in list(hurt.items())[:5]),
         remedy="Divide the learning rate by 10; if they stay dead, put nn.LeakyReLU(0.1) in the "
         "place of nn.ReLU(), "
@@ -131,7 +132,7 @@ def no_nonlinearity(signals: Signals) -> Answered:
         subject=f"{len(weighted)} layers with weights follow each other without an activation: "
         "together they are one linear map.",
         evidence=tuple(layer.name for layer in weighted[:5]),
-        remedy="Put nn.ReLU() between the layers.",
+        remedy='Put nn.ReLU() between the layers (in Keras activation="relu" in each but the last).',
         grade="fact",
         where=tuple(layer.name for layer in weighted),
     )
