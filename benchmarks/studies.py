@@ -135,7 +135,11 @@ def queue(*, trials: int = 10_000) -> dict[str, Any]:
         waiting = TrialQueue(Path(folder), question, sign=1)
         step, done = max(1, trials // 5), 0
         cpu, wall = time.process_time(), time.perf_counter()
-        while left := [job for job in jobs if job not in (ended := waiting.ended())]:
+        while True:
+            ended = waiting.ended()  # As a worker does: once for each trial.
+            left = [job for job in jobs if job not in ended]
+            if not left:
+                break
             waiting.add(left, points)
             taken = waiting.take()
             assert taken is not None
