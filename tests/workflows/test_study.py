@@ -3,6 +3,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -95,6 +96,26 @@ def test_a_killed_study_goes_on_to_the_same_answer(asked, digits, monkeypatch):
     done = affinage.study_work("cut", reporter=Silent())
     assert done.answer.differences == asked.answer.differences
     assert len(ran) == len(asked.record.trials) + 1
+
+
+def test_an_interrupted_study_says_how_to_go_on(digits, here, monkeypatch):
+    class Told(Silent):
+        """Keeps what was said."""
+
+        said: ClassVar[list[str]] = []
+
+        def say(self, message):
+            self.said.append(message)
+
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(HeadTrials, "run", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        affinage.study(
+            digits, vary=HEADS, repeats=3, output="my study", again=True, reporter=Told()
+        )
+    assert "affinage study work 'my study'" in Told.said[-1]
 
 
 def test_a_trial_that_fails_is_kept_with_its_error_and_the_study_goes_on(digits, here, monkeypatch):

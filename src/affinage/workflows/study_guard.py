@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import resource
+import shlex
 import shutil
 import signal
 import threading
@@ -39,7 +40,7 @@ def check_disk(folder: Path, error: BaseException) -> None:
     if full:
         raise RunError(
             f"The disk of '{folder}' is full. No trial that has ended is lost.",
-            remedy=f"Free some space, then go on: affinage study work '{folder}'",
+            remedy=f"Free some space, then go on: affinage study work {shlex.quote(str(folder))}",
         ) from None
 
 

@@ -1,5 +1,6 @@
 """The trials of a study are run, beside other processes that do the same."""
 
+import shlex
 from pathlib import Path
 
 from affinage.store.study_folder import StudyFolder
@@ -49,6 +50,10 @@ def study_work(
             if second is not None:
                 study_work(second.path, reporter=told)
                 tell_second_round(worker, second)
+    except KeyboardInterrupt:
+        told.say("Interrupted: no trial that has ended is lost.")
+        told.say(f"  → Go on: affinage study work {shlex.quote(str(folder.path))}")
+        raise
     finally:
         runner.close()
         worker.close()
