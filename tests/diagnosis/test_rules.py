@@ -450,7 +450,8 @@ def test_gradients_zeroed_before_the_step_are_told_as_such():
     verdicts = {v.code: v for v in diagnose(zeroed)}
     assert "between backward() and step()" in verdicts["nothing-trainable"].finding.remedy
     assert verdicts["parameters-without-gradient"].finding is None
-    moved = {v.code: v for v in diagnose(sick(series=series(*still)))}
+    flat = series(line("gradient_norm", [0.0] * 40), *still)
+    moved = {v.code: v for v in diagnose(sick(series=flat))}
     assert "learning rate" in moved["nothing-trainable"].finding.remedy
 
 
@@ -490,3 +491,11 @@ def test_users_of_keras_are_told_in_words_of_keras(loss, words):
     assert words in finding.remedy
     assert "nll_loss" not in finding.subject
     assert "nn." not in finding.remedy
+
+
+def test_weights_that_softmax_over_one_output_keeps_still_are_explained_by_it():
+    still = layered("update_ratio", **{"0": 0.0, "2": 0.0, "3": 0.0})
+    one = changed(LOSS, name="binary_cross_entropy", activation="softmax", outputs=1)
+    codes = found(sick(objectives=one, series=series(*still)))
+    assert "outputs-do-not-fit-classes" in codes
+    assert "nothing-trainable" not in codes

@@ -3,6 +3,7 @@
 import math
 
 from affinage.diagnosis.answers import Answered, Fine, Found, Unchecked
+from affinage.diagnosis.objective import outputs_for_classes
 from affinage.diagnosis.reading import finite, last, majority, trained_objective
 from affinage.records.signals import Signals
 
@@ -39,7 +40,9 @@ def nothing_trainable(signals: Signals) -> Answered:
     return Fine(f"{trainable:,} of {total:,} weights learn")
 
 
-def _unmoved(signals: Signals, trainable: int) -> Found:
+def _unmoved(signals: Signals, trainable: int) -> Found | Fine:
+    if isinstance(single := outputs_for_classes(signals), Found):
+        return Fine(f"no weight moved, which another finding explains: {single.subject}")
     if _is_without_gradients(signals):
         return _nothing(
             f"No weight moved in {signals.steps or 0} steps: whenever step() was called, no weight had a "
@@ -54,8 +57,10 @@ def _unmoved(signals: Signals, trainable: int) -> Found:
 
 
 def _is_without_gradients(signals: Signals) -> bool:
+    """Return whether weights had no gradient at all, which is less than one that is 0."""
     values = finite(signals.series_of("gradient_norm"))
-    return bool(values) and max(values) == 0.0
+    none = any(o.without_gradient for o in signals.optimizers or ())
+    return none and bool(values) and max(values) == 0.0
 
 
 def _nothing(subject: str, remedy: str) -> Found:
