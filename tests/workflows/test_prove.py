@@ -339,6 +339,16 @@ def test_a_schedule_is_idle_only_where_there_is_one(digits, healthy):
     assert (told.mark, told.by_showing) == ("proved", True), told.said
 
 
+def test_equal_weights_are_proved_to_be_a_cause(digits):
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.Tanh(), nn.Linear(32, 10))
+    for layer in (network[1], network[3]):
+        nn.init.constant_(layer.weight, 0.02)
+    told = said_of("weights-begin-equal", watched(digits[0], network=network, epochs=4))
+    assert told.mark == "proved", told.said
+    assert told.effect.value > 0.2
+
+
 def test_images_in_a_random_order_are_not_sorted_ones(healthy):
     assert said_of("unshuffled-training", healthy, pairs=0).mark == "refuted"
 

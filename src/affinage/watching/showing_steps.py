@@ -233,6 +233,20 @@ def frozen_norms(scene: Scene) -> Fact | None:
     )
 
 
+def equal_units(scene: Scene) -> Fact | None:
+    """See whether a hidden layer began with the same weights for all its units."""
+    if scene.live.start is None:
+        return None
+    begun, _ = copied(scene.live, scene.train, Change(), seed=0)
+    layers = [m for m in begun.modules() if isinstance(m, nn.Linear | nn.Conv1d | nn.Conv2d)]
+    rows = [layer.weight.flatten(1) for layer in layers[:-1] if len(layer.weight) > 1]
+    equal = sum(bool((each == each[:1]).all()) for each in rows)
+    return Fact(
+        holds=equal > 0,
+        said=f"of {len(rows)} hidden layers {equal} began with the same weights for all units",
+    )
+
+
 def large_numbers(scene: Scene) -> Fact:
     """Look at the size of the numbers that the training images are given as."""
     largest = float(scene.train.images.abs().max())
@@ -250,5 +264,6 @@ GATES: dict[str, Show] = {
     "too-much-dropout": heavy_dropout,
     "vanishing-gradient": faint_gradient,
     "weight-decay-too-strong": strong_decay,
+    "weights-begin-equal": equal_units,
 }
 """What must be so for a finding to be tried: it alone proves nothing, as it may cost nothing."""
