@@ -97,4 +97,6 @@ FAULTS: dict[str, Fault] = {
     "detached": _fault("parameters-without-gradient", networks=("conv_plain", "conv_norm")),
     "statistics of all parts": _fault("statistics-of-all-parts"),
     "noise that no seed governs": _fault("results-change-with-seed-kept"),
+    "images not scaled": _fault("inputs-not-scaled", networks=("mlp", "conv_plain")),
+    "units begin equal": _fault("weights-begin-equal", networks=("mlp", "conv_plain")),
 }  # fmt: skip

@@ -135,6 +135,8 @@ def prepared(case: Case, data: Images) -> Images:
         x, v = ((a + 1) / 2 * (255 if strong else 1) for a in (x, v))
     elif fault == "parts scaled differently":
         v = v * 255 if strong else (v - v.mean()) / v.std()
+    elif fault == "images not scaled":
+        x, v = (a * (255 if strong else 100) for a in (x, v))
     elif fault == "flat images":
         x = x.clone()
         x[:: 2 if strong else 5] = 0.5
@@ -186,6 +188,10 @@ def network_of(case: Case, data: Images) -> nn.Module:
     elif fault == "dead units":
         layers = [m for m in network.modules() if isinstance(m, nn.Linear | nn.Conv2d)]
         nn.init.constant_(layers[-2].bias, -30.0 if case.level == 1 else -8.0)
+    elif fault == "units begin equal":
+        for layer in network.modules():
+            if isinstance(layer, nn.Linear | nn.Conv2d):
+                nn.init.constant_(layer.weight, 0.0 if case.level == 1 else 0.02)
     elif fault == "head starts too large":
         last = [m for m in network.modules() if isinstance(m, nn.Linear)][-1]
         last.weight.data *= 300

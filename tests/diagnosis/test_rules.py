@@ -357,6 +357,19 @@ def test_units_that_stay_equal_are_named_in_hidden_layers(layer, shares, expecte
     assert ("weights-begin-equal" in found(signals)) == expected
 
 
+def test_units_that_random_biases_parted_are_named_where_nothing_is_learnt():
+    layers = tuple(replace(LAYERS[0], name=name) for name in ("0", "2", "4"))
+    parted = [line("equal_units", [1.0, 0.5, 0.0], name) for name in ("0", "2")]
+    poor = sick(points=POOR, layers=layers, series=series(*parted))
+    assert "weights-begin-equal" in found(poor)
+    one = sick(
+        points=POOR, layers=layers, series=series(parted[0], line("equal_units", [0.0], "2"))
+    )
+    assert "weights-begin-equal" not in found(one)
+    well = sick(layers=layers, series=series(*parted))
+    assert "weights-begin-equal" not in found(well)
+
+
 def test_weights_that_one_step_threw_away_are_blamed_on_the_rate():
     thrown = [line("update_ratio", [8.0, 2.0, *[1e-4] * 38], layer) for layer in "023"]
     codes = found(sick(points=POOR, series=series(line("loss", FLAT), *thrown)))

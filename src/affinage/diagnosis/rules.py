@@ -3,9 +3,9 @@
 from affinage.diagnosis import (
     batchnorm,
     encodings,
+    equal_start,
     fit,
     gradients,
-    initial,
     memory,
     objective,
     order,
@@ -173,7 +173,7 @@ RULES: tuple[Rule, ...] = (
         experiment="Put ReLU in its place: if it learns no better, this is not the cause.",
     ),
     Rule(
-        code="weights-begin-equal", severity="warning", judge=initial.begin_equal, needs=("layers",),
+        code="weights-begin-equal", severity="warning", judge=equal_start.equal_start, needs=("layers",),
         experiment="Train a copy from the library's own first weights: if it learns no better, this is not "
         "the cause.",
     ),
