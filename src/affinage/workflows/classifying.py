@@ -178,6 +178,7 @@ def _logistic(recipe: Recipe, learnt: Learnt) -> FittedHead:
         classes,
         penalties=recipe.features.penalties,
         rotated=rotated,
+        threads=recipe.compute.threads,
         **folded(recipe, learnt),
     )
     head = fit_linear(
