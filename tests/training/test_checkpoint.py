@@ -57,3 +57,22 @@ def test_a_file_of_before_checksums_is_still_read(tmp_path):
     model, _ = trained()
     save_file(model.state_dict(), tmp_path / "m.safetensors", {"affinage": "{}"})
     assert load_model(tmp_path / "m.safetensors", model) == {}
+
+
+def test_weights_that_share_memory_are_kept_each(tmp_path):
+    model = torch.nn.Module()
+    table = torch.arange(12.0).reshape(3, 4)
+    model.register_buffer("whole", table)
+    model.register_buffer("same", table)
+    model.register_buffer("column", table[:, 1])
+    model.register_buffer(
+        "channels_last", torch.rand(2, 3, 4, 5).to(memory_format=torch.channels_last)
+    )
+    kept = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    save_model(tmp_path / "m.safetensors", model)
+    for tensor in model.buffers():
+        tensor.zero_()
+    for name, tensor in model.named_buffers():
+        setattr(model, name, tensor.clone())
+    load_model(tmp_path / "m.safetensors", model)
+    assert all(torch.equal(tensor, kept[name]) for name, tensor in model.named_buffers())

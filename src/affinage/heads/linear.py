@@ -146,9 +146,9 @@ def choose_penalty(
     The mean and the scale are those of the whole training part: they see no label, and sharing
     them lets all fits share one rotation.
 
-    Penalties are tried from the strongest on. Once two in a row are worse than the best by more than
-    chance, and the second worse than the first, weaker ones, which take the longest, are left out: in
-    none of the cases that were compared (docs/log.md) would one of them have been chosen.
+    Penalties are tried from the strongest on. Once one is worse than the best by more than chance,
+    weaker ones, which take the longest, are left out: in none of the cases that were compared
+    (docs/log.md) would one of them have been chosen.
 
     The least mean loss decides. On three image sets neither the one-standard-error rule, nor the
     best accuracy, nor the loss after a temperature chose better (docs/log.md).
@@ -253,21 +253,16 @@ def _until_surely_worse(
             scores = list(pool.map(lambda fold, at=penalty: fold.scores(at), folded))
             yield penalty, scores
             losses.append(np.concatenate(scores)[:, 0])
-            if _only_gets_worse(losses):
+            if _surely_worse(losses):
                 return
 
 
-def _only_gets_worse(losses: list[NDArray[np.float64]]) -> bool:
-    """Return whether the last two rose, and both surely above the best."""
-    means = [float(each.mean()) for each in losses]
-    best = int(np.argmin(means))
-    if best > len(losses) - 3 or means[-1] <= means[-2]:
+def _surely_worse(losses: list[NDArray[np.float64]]) -> bool:
+    """Return whether the last is worse than the best by more than chance."""
+    best = int(np.argmin([each.mean() for each in losses]))
+    if best == len(losses) - 1:
         return False
-    return all(_surely_above(each, losses[best]) for each in losses[-2:])
-
-
-def _surely_above(worse: NDArray[np.float64], best: NDArray[np.float64]) -> bool:
-    apart = worse - best
+    apart = losses[-1] - losses[best]
     error = float(apart.std(ddof=1)) / np.sqrt(len(apart)) if len(apart) > 1 else np.inf
     return float(apart.mean()) > SURELY_WORSE * error
 

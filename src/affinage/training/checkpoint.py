@@ -2,18 +2,19 @@
 
 import json
 import zlib
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from affinage.errors import RunError
 from affinage.models.nearest_head import NearestLayer
-from affinage.store.files import write_bytes
+from affinage.store.files import write_atomically
 from affinage.store.weights_file import damaged, read_metadata
 
 FORMAT = 2
@@ -187,13 +188,25 @@ def _average_into(average: dict[str, Tensor], saved: Mapping[str, Tensor], path:
 
 
 def _own(tensor: Tensor) -> Tensor:
-    return tensor.detach().cpu().contiguous().clone()
+    return tensor.detach().cpu().contiguous()
 
 
 def _save(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
+    """Write tensors, and a copy of those that share memory with others, which the format refuses."""
+    users = Counter(tensor.untyped_storage().data_ptr() for tensor in tensors.values())
+    alone = {
+        name: tensor if _fills(tensor, users) else tensor.clone()
+        for name, tensor in tensors.items()
+    }
     text = json.dumps(facts)
-    metadata = {"affinage": text, "checksum": _checksum(tensors, text)}
-    write_bytes(path, save(tensors, metadata))
+    metadata = {"affinage": text, "checksum": _checksum(alone, text)}
+    write_atomically(path, lambda aside: save_file(alone, aside, metadata))
+
+
+def _fills(tensor: Tensor, users: Mapping[int, int]) -> bool:
+    """Return whether the memory behind a tensor is its alone, and all of it."""
+    storage = tensor.untyped_storage()
+    return storage.nbytes() == tensor.nbytes and users[storage.data_ptr()] == 1
 
 
 def _checksum(tensors: Mapping[str, Tensor], text: str) -> str:
