@@ -1,4 +1,4 @@
-"""`python -m benchmarks.doctor run|score|fit|prove --store FOLDER`: run; judge; fit confidences; prove."""
+"""`python -m benchmarks.doctor run|score|fit|prove|mend --store FOLDER`: run; judge; fit; prove; mend."""
 
 import argparse
 import gzip
@@ -13,7 +13,7 @@ from affinage.store.files import read_json, write_json
 from benchmarks.__main__ import samples
 from benchmarks.doctor.as_logs import as_log
 from benchmarks.doctor.cases import Case, faulty, healthy
-from benchmarks.doctor.proving import Proof, examine, figures
+from benchmarks.doctor.proving import Proof, examine, figures, mend_again
 from benchmarks.doctor.running import run
 from benchmarks.doctor.scoring import fitted, judge, lines
 
@@ -21,7 +21,7 @@ from benchmarks.doctor.scoring import fitted, judge, lines
 def main() -> None:
     """Run one shard, or print the figures."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.doctor")
-    parser.add_argument("what", choices=("run", "score", "fit", "prove"))
+    parser.add_argument("what", choices=("run", "score", "fit", "prove", "mend"))
     parser.add_argument(
         "--store", type=Path, required=True, help="folder of signals, one file per case"
     )
@@ -42,6 +42,8 @@ def main() -> None:
         _run(cases, arguments.store, arguments.seconds)
     elif arguments.what == "prove":
         _prove(cases, arguments.store, arguments.seconds)
+    elif arguments.what == "mend":
+        _mend(cases, arguments.store, arguments.seconds, arguments.part)
     elif arguments.what == "fit":
         stored = [
             case for case in cases if not case.scored and _file(arguments.store, case).exists()
@@ -84,6 +86,32 @@ def _prove(cases: list[Case], store: Path, seconds: float) -> None:
             break
         if not places[case].exists():
             write_json(places[case], to_plain(examine(case, samples(), store / "images")))
+    _tell(places)
+
+
+def _mend(cases: list[Case], store: Path, seconds: float, part: str | None) -> None:
+    """Find anew, for so many seconds, what the changes of stored proofs are worth.
+
+    It wants a store of its own, as files of proofs are written anew.
+    """
+    import torch
+
+    torch.set_num_threads(1)
+    deadline = time.monotonic() + seconds
+    places = {case: store / f"{case.name}.proof.json" for case in cases}
+    for case, place in sorted(places.items(), key=lambda pair: pair[0].name):
+        wanted = part is None or case.scored == (part == "scored")
+        if not (case.fault and wanted and place.exists()) or time.monotonic() > deadline:
+            continue
+        proof = from_plain(Proof, read_json(place))
+        if proof.mended is None and not place.with_suffix(".tried").exists():
+            mend_again(proof, case, samples(), store / "images")
+            write_json(place, to_plain(proof))
+            place.with_suffix(".tried").touch()
+    _tell(places)
+
+
+def _tell(places: dict[Case, Path]) -> None:
     stored = [(case, place) for case, place in places.items() if place.exists()]
     for part in ("tuning", "scored"):
         own = [

@@ -51,7 +51,7 @@ def watched(data, *, shuffle=True, rate=0.05, zero=True, network=None, epochs=4)
 
 
 def outcomes(seen, **settings):
-    settings = {"seconds": AMPLE, **settings}
+    settings = {"seconds": AMPLE, "remedies": False, **settings}
     verdicts = prove(diagnose(seen.signals), seen.live, seen.signals, **settings)
     return {v.code: v.outcome for v in verdicts if v.outcome}
 

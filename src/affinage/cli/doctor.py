@@ -195,7 +195,7 @@ def _show_fixes(fixes: tuple[str, ...], file: Path) -> None:
 def _told(verdict: "Verdict") -> "Text":
     from rich.text import Text
 
-    from affinage.reporting.verdict_blocks import sureness
+    from affinage.reporting.verdict_blocks import remedy_told, sureness
 
     finding = verdict.finding
     assert finding is not None
@@ -221,5 +221,7 @@ def _told(verdict: "Verdict") -> "Text":
         text.append(
             f"  {verdict.outcome.mark.capitalize()}. {verdict.outcome.said}\n", style="bold"
         )
+        if verdict.outcome.remedy is not None:
+            text.append(f"  {remedy_told(verdict.outcome.remedy)}\n", style="bold")
     text.append(f"  [{verdict.code}]", style="dim")
     return text

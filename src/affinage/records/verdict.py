@@ -41,6 +41,34 @@ class Trace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Remedy:
+    """The best of several ways in which a proved cause could be mended.
+
+    Attributes:
+        said: What is changed, in words.
+        before: Score of the training as it was, 0 to 1.
+        after: Score with the change: the mean of `repeats` trainings, as is `before`. The change was chosen
+            by it, so it flatters.
+        images: On which both are scored; none of them was trained on.
+        on: Which images these are: `validation`, or those `held out` of training.
+        ways: Changes that were tried.
+        trainings: Copies that were trained.
+        repeats: Trainings of which a score is the mean.
+        steps: Of each.
+    """
+
+    said: str
+    before: float
+    after: float
+    images: int
+    on: Literal["validation", "held out"]
+    ways: int
+    trainings: int
+    repeats: int
+    steps: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What an experiment said of a finding.
 
@@ -52,6 +80,7 @@ class Outcome:
         worthwhile: The gain from which on the finding counts as the cause.
         by_showing: Whether a fact was looked at again, and is so or not so; no effect is claimed then.
         seconds: What the experiment took.
+        remedy: The best of several ways to mend it; None where none was looked for.
     """
 
     mark: Mark
@@ -60,6 +89,7 @@ class Outcome:
     worthwhile: float = 0.0
     by_showing: bool = False
     seconds: float = 0.0
+    remedy: Remedy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

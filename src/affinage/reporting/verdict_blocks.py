@@ -3,7 +3,7 @@
 from collections import Counter
 
 from affinage.records.report import Block, Chart, Findings, Line, Table, Text
-from affinage.records.verdict import Verdict
+from affinage.records.verdict import Remedy, Verdict
 from affinage.reporting.words import label
 
 _TITLES = {"fine": "Checked and fine", "unchecked": "Could not be checked"}
@@ -67,6 +67,19 @@ def sureness(verdict: Verdict) -> str:
     return f"confidence {verdict.confidence:.0%}: {rests}"
 
 
+def remedy_told(remedy: Remedy) -> str:
+    """Return the best of several ways to mend a cause as a sentence, with what its scores rest on."""
+    images = {
+        "validation": f"{remedy.images} images of validation",
+        "held out": f"{remedy.images} images held out of training",
+    }[remedy.on]
+    return (
+        f"Of {remedy.ways} ways to mend it, tried for {remedy.steps} steps, the best: {remedy.said}. "
+        f"It scores {remedy.after:.3f} on {images}, where the training as it was scores {remedy.before:.3f} "
+        f"(means of {remedy.repeats} trainings; it was chosen on these images, so expect a little less)."
+    )
+
+
 def _beside(verdict: Verdict) -> tuple[Block, ...]:
     lines = [f"It could also be {a.explanation}; but {a.against}." for a in verdict.alternatives]
     if verdict.confidence is not None:
@@ -75,6 +88,8 @@ def _beside(verdict: Verdict) -> tuple[Block, ...]:
         lines.append(f"Probably a consequence of: {', '.join(verdict.explained_by)}.")
     if verdict.outcome is not None:
         lines.append(f"{verdict.outcome.mark.capitalize()}: {verdict.outcome.said}")
+        if verdict.outcome.remedy is not None:
+            lines.append(remedy_told(verdict.outcome.remedy))
     elif verdict.experiment:
         lines.append(f"What would refute it: {verdict.experiment}")
     text = (Text(paragraphs=tuple(lines)),) if lines else ()

@@ -28,7 +28,9 @@ class Change:
         activation: What stands in the place of inner activations: a `leaky` ReLU for ReLU, `relu` for
             sigmoid and tanh.
         between: Whether a ReLU is put between layers with weights.
+        normed: Whether outputs of layers with weights, save the last one's, are normalised by their batch.
         fresh: Whether layers with weights begin with He's initialisation.
+        reset: Which layers begin as PyTorch itself would begin them: `all`, or the `last` one.
         head: Factor on the weights of the last layer at the start.
         batch: Images in a step; 0 = as in the training.
         chunk: Images that pass the network together, the gradients of a batch being added up; 0 = all.
@@ -52,7 +54,9 @@ class Change:
     trained: Literal["", "all", "last"] = ""
     activation: Literal["", "leaky", "relu"] = ""
     between: bool = False
+    normed: bool = False
     fresh: bool = False
+    reset: Literal["", "all", "last"] = ""
     head: float = 1.0
     batch: int = 0
     chunk: int = 0

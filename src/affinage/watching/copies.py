@@ -15,6 +15,7 @@ from affinage.watching.pools import Pool
 _ENDS = {"softmax", "sigmoid", "relu", "relu_", "tanh"}
 _INNER = {"leaky": {"relu", "relu_"}, "relu": {"sigmoid", "tanh", "hardtanh"}}
 _LEAK, _HIDDEN = 0.1, 256
+_NORM = "affinage_norm"
 WEIGHTED = (nn.Linear, nn.Conv1d, nn.Conv2d)
 
 
@@ -38,7 +39,7 @@ def copied(
             optimizer.state.clear()
             optimizer.zero_grad()
     if change.plain:
-        return _plain(network, pool)
+        return _plain(network, pool, 1e-3 * change.rate)
     _restore(network, live, change.resting)
     _reshape(network, change)
     _hold(network, change, optimizers)
@@ -50,10 +51,14 @@ def _begin(network: nn.Module, live: Live) -> None:
     if live.start is not None:
         network.load_state_dict(live.start)
     elif not live_is_pretrained(live):
-        for module in network.modules():
-            reset = getattr(module, "reset_parameters", None)
-            if callable(reset):
-                reset()
+        _reset(network)
+
+
+def _reset(network: nn.Module) -> None:
+    for module in network.modules():
+        reset = getattr(module, "reset_parameters", None)
+        if callable(reset):
+            reset()
 
 
 def live_is_pretrained(live: Live) -> bool:
@@ -80,6 +85,8 @@ def weighted(network: nn.Module) -> list[nn.Module]:
 
 def _reshape(network: nn.Module, change: Change) -> None:
     layers = weighted(network)
+    if layers and change.reset:
+        _reset(network if change.reset == "all" else layers[-1])
     with torch.no_grad():
         for layer in layers if change.fresh else ():
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")  # type: ignore[arg-type]
@@ -88,8 +95,17 @@ def _reshape(network: nn.Module, change: Change) -> None:
         if layers and change.head != 1.0:
             for parameter in layers[-1].parameters():
                 parameter.mul_(change.head)
+    for layer in layers[:-1] if change.normed else ():
+        _normalise(layer)
     for layer in layers[:-1] if change.between else ():
         layer.register_forward_hook(lambda _, __, result: torch.relu(result))
+
+
+def _normalise(layer: nn.Module) -> None:
+    """Put a BatchNorm without weights of its own behind a layer."""
+    kind = nn.BatchNorm2d if isinstance(layer, nn.Conv2d) else nn.BatchNorm1d
+    layer.add_module(_NORM, kind(layer.get_parameter("weight").shape[0], affine=False))
+    layer.register_forward_hook(lambda own, _, result: getattr(own, _NORM)(result))
 
 
 def _hold(network: nn.Module, change: Change, optimizers: list[Any]) -> None:
@@ -121,15 +137,15 @@ def _set_rates(optimizers: list[Any], live: Live, change: Change) -> None:
                 group["weight_decay"] *= change.decay
 
 
-def _plain(network: nn.Module, pool: Pool) -> tuple[nn.Module, tuple[Any, ...]]:
+def _plain(network: nn.Module, pool: Pool, rate: float) -> tuple[nn.Module, tuple[Any, ...]]:
     with torch.no_grad():
         outputs = network(pool.images[:2])
     large = nn.Sequential(
         nn.Flatten(), nn.Linear(pool.images[0].numel(), _HIDDEN), nn.ReLU(),
         nn.Linear(_HIDDEN, _HIDDEN), nn.ReLU(), nn.Linear(_HIDDEN, outputs.shape[1]),
     )  # fmt: skip
-    optimizer = torch.optim.Adam(large.parameters(), lr=1e-3)
-    optimizer.param_groups[0]["affinage_rate"] = 1e-3
+    optimizer = torch.optim.Adam(large.parameters(), lr=rate)
+    optimizer.param_groups[0]["affinage_rate"] = rate
     return large, (optimizer,)
 
 

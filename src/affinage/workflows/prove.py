@@ -6,7 +6,7 @@ from dataclasses import replace
 from affinage.metrics.intervals import paired_difference
 from affinage.metrics.paired_runs import paired_mean
 from affinage.records.signals import Signals
-from affinage.records.verdict import Outcome, Verdict
+from affinage.records.verdict import Outcome, Remedy, Verdict
 from affinage.watching.changes import Change
 from affinage.watching.copies import can_be_opened
 from affinage.watching.live import Live
@@ -19,6 +19,7 @@ from affinage.watching.trials import accuracy_after, hits
 from affinage.workflows.experiments import BALANCED, Pair, changes_for
 from affinage.workflows.measuring import MEASURES, Bench
 from affinage.workflows.outcomes import WORTHWHILE, marked, shown, unconfirmed
+from affinage.workflows.remedies import mend
 
 SECONDS = 120.0
 PAIRS = 5
@@ -38,7 +39,7 @@ _FEWEST_STEPS = 20
 
 def prove(
     verdicts: tuple[Verdict, ...], live: Live | None, signals: Signals, *,
-    seconds: float = SECONDS, pairs: int = PAIRS,
+    seconds: float = SECONDS, pairs: int = PAIRS, remedies: bool = True,
 ) -> tuple[Verdict, ...]:  # fmt: skip
     """Return verdicts with what experiments say of every finding.
 
@@ -46,7 +47,8 @@ def prove(
     to be explained: a cause must close at least half of it. Else a cause must let copies of the training,
     paired by seed, learn at least 5 points better; a fault of evaluation must cost validation as much. What
     is a fact (images that two parts share, a class without images) is looked at again, and proved by
-    showing it: no effect is claimed then.
+    showing it: no effect is claimed then. Of what is proved, the best of several ways to mend it is looked
+    for in the time that is left.
 
     Args:
         verdicts: Of the doctor.
@@ -54,6 +56,7 @@ def prove(
         signals: Of the same training.
         seconds: For all experiments together.
         pairs: Trainings with and without the fault, for each finding.
+        remedies: Whether ways to mend what is proved are compared.
     """
     deadline = time.monotonic() + seconds
     bench = _bench(live, signals, deadline, pairs)
@@ -66,7 +69,34 @@ def prove(
         outcome = _outcome(verdict, _limited(bench, left))
         spent, left = round(time.monotonic() - begun, 2), left - 1
         proved.append(replace(verdict, outcome=replace(outcome, seconds=spent)))
-    return tuple(proved)
+    return _with_remedies(proved, bench) if remedies else tuple(proved)
+
+
+def _with_remedies(verdicts: list[Verdict], bench: Bench | None) -> tuple[Verdict, ...]:
+    """Look for the best way to mend what was proved, in the time that proving has left."""
+    causes = [v for v in verdicts if v.outcome is not None and v.outcome.mark == "proved"]
+    best, left = {}, len(causes)
+    for verdict in sorted(causes, key=gain, reverse=True):
+        limited, left = _limited(bench, left), left - 1
+        if limited is not None:
+            best[verdict.code] = _remedy(verdict, limited)
+    return tuple(
+        replace(v, outcome=replace(v.outcome, remedy=best.get(v.code))) if v.outcome else v
+        for v in verdicts
+    )
+
+
+def gain(verdict: Verdict) -> float:
+    """Return what the change of a proved finding gains; 0 where it is not known."""
+    effect = verdict.outcome.effect if verdict.outcome is not None else None
+    return effect.value if effect is not None and effect.value is not None else 0.0
+
+
+def _remedy(verdict: Verdict, bench: Bench) -> Remedy | None:
+    try:
+        return mend(verdict, bench)
+    except Exception:  # noqa: BLE001 - a network or loader of anyone's may raise anything.
+        return None
 
 
 def _limited(bench: Bench | None, left: int) -> Bench | None:
