@@ -3,16 +3,14 @@
 import contextlib
 import functools
 import importlib
-import math
 from collections.abc import Callable, Iterator
+from types import GeneratorType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from affinage.errors import AffinageError
 from affinage.records.signals import Origin, Signals
-from affinage.records.training_facts import Part
 from affinage.watching.keras_facts import (
     batchnorms_of,
     layers_of,
@@ -20,12 +18,14 @@ from affinage.watching.keras_facts import (
     optimizer_of,
     shows_functions,
 )
+from affinage.watching.keras_given import Tapped, given_to_fit
 from affinage.watching.keras_gradients import IMAGES, GradientProbe
 from affinage.watching.keras_loops import Quiet, loops_watched, steps_by_hand
+from affinage.watching.keras_passes import passed
+from affinage.watching.keras_sources import Sources
 from affinage.watching.keras_tally import KerasTally
 
 _ROWS = 512
-_BATCH = 32
 
 
 def keras_callback(
@@ -34,14 +34,15 @@ def keras_callback(
 ) -> Any:  # fmt: skip
     """Return a callback for `model.fit(callbacks=[…])` whose `signals` are complete after the training.
 
-    What Keras hides from callbacks is named in `signals.missing`. Gradients are among it: they are
-    measured on a few training images now and then where `x` and `y` are arrays and Keras computes with
-    TensorFlow or PyTorch.
+    What `fit` was given is seen; of a loader (a `tf.data` set, a `PyDataset`, a `DataLoader`) batches are
+    read again after the training, of a generator none. What Keras hides from callbacks is named in
+    `signals.missing`. Gradients are among it: they are measured on a few training images now and then where
+    these are arrays and Keras computes with TensorFlow or PyTorch.
 
     Args:
-        x: Training images as arrays, where inputs are to be looked at.
+        x: Training images as arrays, or a loader; None = what `fit` is given.
         y: Their targets, as they reach the loss.
-        validation_data: (images, targets) of validation, as arrays.
+        validation_data: (images, targets) of validation, or a loader; None = what `fit` is given.
         name: To tell it from others.
         origin: Whence the signals are.
 
@@ -49,9 +50,7 @@ def keras_callback(
         AffinageError: If Keras 3 is not installed.
     """
     keras = _keras()
-    train = _parts(x, y, None).get("train")
-    probing = GradientProbe(train[0][:IMAGES], train[1][:IMAGES]) if train else None
-    tally = KerasTally(probing=probing)
+    tally = KerasTally()
 
     class Watch(keras.callbacks.Callback):  # type: ignore[misc, name-defined]
         """Listens to one `fit`."""
@@ -59,11 +58,15 @@ def keras_callback(
         def __init__(self) -> None:
             super().__init__()
             self.tally = tally
-            self.data = {"x": x, "y": y, "validation": validation_data}
+            self.sources = Sources(x=x, y=y, validation=validation_data)
             self.signals = Signals(origin=origin, name=name, framework=f"keras {keras.__version__}")
 
         def on_train_begin(self, logs: Any = None) -> None:
             with contextlib.suppress(Exception):  # Of anyone's model.
+                self.sources.complete(given_to_fit(self.model), tally.order)
+                train = self.sources.arrays()
+                if train is not None:
+                    tally.probing = GradientProbe(train[0][:IMAGES], train[1][:IMAGES])
                 tally.begin(self.model)
 
         def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
@@ -80,8 +83,9 @@ def keras_callback(
 
         def on_train_end(self, logs: Any = None) -> None:
             with contextlib.suppress(Exception):
-                parts = _parts(**self.data)
-                self.signals = _signals(self.model, tally, parts, self.signals, self.params or {})
+                self.signals = _signals(
+                    self.model, tally, self.sources, self.signals, self.params or {}
+                )
 
     return Watch()
 
@@ -134,14 +138,10 @@ def fits_watched(
             stepped()
 
     def fit(model: Any, x: Any = None, y: Any = None, **settings: Any) -> Any:
-        x_seen, y_seen, validation = _as_split(x, y, settings)
-        watch = keras_callback(
-            x=x_seen, y=y_seen, validation_data=validation, name=name, origin="script"
-        )
-        if all(hasattr(each, "shape") for each in (x_seen, y_seen)):
-            batch = settings.get("batch_size") or _BATCH
-            shuffled = bool(settings.get("shuffle", True))
-            watch.tally.order.take(np.asarray(y_seen), batch, shuffled=shuffled)
+        watch = keras_callback(name=name, origin="script")
+        if isinstance(x, GeneratorType):
+            watch.sources.tapped = Tapped(x)
+            x = watch.sources.tapped.flow()
         settings["callbacks"] = [*_listed(settings.get("callbacks")), watch]
         try:
             with still():
@@ -176,15 +176,6 @@ def fits_watched(
     seen += [loop.watch.signals for loop in loops]
 
 
-def _as_split(x: Any, y: Any, settings: dict[str, Any]) -> tuple[Any, Any, Any]:
-    """Return training arrays and validation data as Keras parts them: the last share is validation."""
-    share, given = settings.get("validation_split") or 0.0, settings.get("validation_data")
-    if given is not None or not share or not (hasattr(x, "shape") and hasattr(y, "shape")):
-        return x, y, given
-    until = math.floor(len(x) * (1.0 - share))
-    return x[:until], y[:until], (x[until:], y[until:])
-
-
 def _keras() -> Any:
     try:
         keras = importlib.import_module("keras")
@@ -207,34 +198,22 @@ def _listed(callbacks: Any) -> list[Any]:
     return list(callbacks) if isinstance(callbacks, list | tuple) else [callbacks]
 
 
-def _parts(x: Any, y: Any, validation: Any) -> dict[Part, tuple[NDArray[Any], NDArray[Any]]]:
-    found: dict[Part, tuple[NDArray[Any], NDArray[Any]]] = {}
-    pairs = (("train", (x, y)), ("validation", validation))
-    for part, pair in pairs:
-        if isinstance(pair, tuple | list) and len(pair) >= 2:
-            images, targets = pair[0], pair[1]
-            if (
-                hasattr(images, "shape")
-                and hasattr(targets, "shape")
-                and len(images) == len(targets)
-            ):
-                found[part] = (np.asarray(images), np.asarray(targets))  # type: ignore[index]
-    return found
-
-
 def _signals(
     model: Any,
     tally: KerasTally,
-    parts: dict[Part, tuple[NDArray[Any], NDArray[Any]]],
+    sources: Sources,
     begun: Signals,
     settings: dict[str, Any],
 ) -> Signals:
-    loss = loss_of(model)
+    loss, parts = loss_of(model), sources.parts(tally.order)
     for part, (images, targets) in parts.items():
         spread = np.unique(np.linspace(0, len(images) - 1, min(len(images), _ROWS)).astype(int))
         with contextlib.suppress(Exception):  # Of anyone's network.
-            outputs = np.asarray(model.predict(images[spread], verbose=0))
-            tally.look(part, images[spread], targets, outputs, targets[spread], loss)
+            outputs = passed(model, images[spread])
+            tally.look(
+                part, images[spread], targets, outputs, targets[spread], loss,
+                whole=part not in sources.partial,
+            )  # fmt: skip
     with contextlib.suppress(Exception):
         tally.probe(model, parts)
     return tally.signals(
@@ -245,5 +224,6 @@ def _signals(
         optimizer=optimizer_of(model, tally.steps, tally.first_rate),
         planned=settings.get("epochs"),
         parts=parts,
+        partial=frozenset(sources.partial),
         whole=shows_functions(model),
     )

@@ -79,7 +79,8 @@ class Loop:
     def close(self) -> None:
         """Gather everything."""
         x, y = self.train.whole()
-        self.watch.data.update(x=x, y=y, validation=self.validation)
+        sources = self.watch.sources
+        sources.x, sources.y, sources.validation = x, y, self.validation
         self.watch.set_model(self.model)
         self.watch.on_train_end()
 

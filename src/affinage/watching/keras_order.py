@@ -1,4 +1,4 @@
-"""In which order Keras is given training images that are arrays in memory."""
+"""In which order Keras is given training images."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,12 +20,14 @@ class GivenOrder:
     Attributes:
         labels: None where targets are no classes, or were not given.
         shuffled: None where that is not known.
+        same: Whether another pass begins alike; None where that is not known.
     """
 
     labels: LabelOrder | None = None
     shuffled: bool | None = None
+    same: bool | None = None
 
-    def take(self, targets: NDArray[Any], batch: int, *, shuffled: bool) -> None:
+    def take(self, targets: NDArray[Any], batch: int, *, shuffled: bool | None) -> None:
         """Take note of all targets, as they are cut into batches of a size."""
         self.shuffled = shuffled
         rows = targets.ndim == 2 and targets.shape[1] > 1
@@ -46,6 +48,7 @@ class GivenOrder:
             part=part,
             images=images,
             shuffled=self.shuffled,
+            same_order=self.same,
             neighbours_equal=near[0] if near else None,
             neighbours_expected=near[1] if near else None,
             n=near[2] if near else 0,

@@ -26,14 +26,16 @@ from affinage.watching.inputs import InputTally
 from affinage.watching.keras_facts import equal_units, flat_layers
 from affinage.watching.keras_gradients import GradientProbe
 from affinage.watching.keras_order import GivenOrder
+from affinage.watching.keras_passes import passes
+from affinage.watching.keras_sources import Parts
 from affinage.watching.outputs import OutputTally, Scores
 from affinage.watching.series import SeriesBook
 from affinage.watching.targets import TargetTally, encoding_of
 from affinage.watching.wholes import whole_sets
 
-Parts = dict[Part, tuple[NDArray[Any], NDArray[Any]]]
 _PROBE = 64
 _HIDDEN = "Keras shows it to no callback"
+_UNREAD = "the data were no arrays in memory and came from no loader that could be read again"
 _OWN_CALL = "the model computes in a call() of its own"
 _UNPROBED = {
     True: ", and it could not be measured on a probe batch",
@@ -111,9 +113,12 @@ class KerasTally:
 
     def look(
         self, part: Part, images: NDArray[Any], all_targets: NDArray[Any], outputs: NDArray[Any],
-        targets: NDArray[Any], loss: Objective,
+        targets: NDArray[Any], loss: Objective, *, whole: bool = True,
     ) -> None:  # fmt: skip
-        """Look at a part's data, and at the outputs for a sample of it."""
+        """Look at a part's data, and at the outputs for a sample of it.
+
+        Classes are counted only where it is there as a whole.
+        """
         given, wanted = torch.from_numpy(outputs), torch.from_numpy(np.ascontiguousarray(targets))
         tally, seen, shown = TargetTally(part), InputTally(part), OutputTally(part)
         rows = len(wanted)
@@ -123,7 +128,10 @@ class KerasTally:
         for start in range(0, rows, 16):
             seen.add(_channels_first(images[start : start + 16]), completed=0)
         shown.add(given)
-        for kept, facts in ((self.targets, tally), (self.inputs, seen), (self.outputs, shown)):
+        known = tally.facts()
+        if known is not None:
+            self.targets.append(known if whole else replace(known, by_class=None))
+        for kept, facts in ((self.inputs, seen), (self.outputs, shown)):
             kept.extend([fact] if (fact := facts.facts()) is not None else [])
         scores = Scores()
         encoding = encoding_of(_flat(wanted), given, loss.name)
@@ -144,7 +152,7 @@ class KerasTally:
         images = parts["train"][0][:_PROBE]
         layers = [layer for layer in flat_layers(model) if layer in model.layers]
         probe = keras.Model(model.inputs, [layer.output for layer in layers])
-        for layer, result in zip(layers, probe.predict(images, verbose=0), strict=True):
+        for layer, result in zip(layers, passes(probe, images), strict=True):
             values = np.asarray(result, dtype=np.float64)
             numbers = {
                 ("activation_mean", layer.name): float(values.mean()),
@@ -166,7 +174,7 @@ class KerasTally:
     def signals(
         self, begun: Signals, *, layers: tuple[Layer, ...], batchnorms: tuple[BatchNorm, ...],
         loss: Objective, optimizer: Optimizer | None, planned: Any, parts: Parts,
-        whole: bool = True,
+        partial: frozenset[Part] = frozenset(), whole: bool = True,
     ) -> Signals:  # fmt: skip
         """Return all that is known."""
         targets = tuple(self.targets)
@@ -185,7 +193,8 @@ class KerasTally:
                 "histograms",
                 "baselines",
             )
-            missing |= dict.fromkeys(unseen, "the data were no arrays in memory")
+            missing |= dict.fromkeys(unseen, _UNREAD)
+        wholes = {part: pair for part, pair in parts.items() if part not in partial}
         return replace(
             begun,
             points=tuple(self.points),
@@ -198,11 +207,11 @@ class KerasTally:
             inputs=tuple(self.inputs) or None,
             feeding=tuple(self.order.fed(part, len(data[0])) for part, data in parts.items())
             or None,
-            overlaps=_overlap(parts),
+            overlaps=_overlap(wholes),
             whole=whole_sets(
                 {
                     part: _channels_first(images)
-                    for part, (images, _) in parts.items()
+                    for part, (images, _) in wholes.items()
                     if images.dtype.kind == "f" and images.ndim > 2
                 }
             ),
@@ -214,7 +223,7 @@ class KerasTally:
             epochs=float(self.epochs),
             planned_epochs=float(planned) if isinstance(planned, int | float) else None,
             steps_per_epoch=self.steps / self.epochs if self.epochs else None,
-            images={part: len(images) for part, (images, _) in parts.items()} or None,
+            images={part: len(images) for part, (images, _) in wholes.items()} or None,
             ended="finished",
             missing=missing,
         )
@@ -254,7 +263,9 @@ def _overlap(parts: Parts) -> tuple[Overlap, ...] | None:
     """Return what training and validation share, by the bytes of their arrays' rows."""
     if "train" not in parts or "validation" not in parts:
         return None
-    train, validation = ([row.tobytes() for row in parts[p][0]] for p in ("train", "validation"))
+    train, validation = (
+        [hash(row.tobytes()) for row in parts[p][0]] for p in ("train", "validation")
+    )
     own = set(train)
     shared = sum(row in own for row in validation)
     same = shared == len(validation) and set(validation) == own
