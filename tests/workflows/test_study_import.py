@@ -7,6 +7,19 @@ import affinage
 from affinage.errors import DataError
 
 
+class Said:
+    """Keeps what is said."""
+
+    def __init__(self):
+        self.sentences = []
+
+    def say(self, text):
+        self.sentences.append(text)
+
+    def phase(self, name, done, total):
+        pass
+
+
 def search(storage):
     study = optuna.create_study(storage=storage, direction="minimize", study_name="theirs")
     for number in range(16):
@@ -66,3 +79,42 @@ def test_a_table_that_holds_no_results_is_refused(text, said, elsewhere):
     with pytest.raises(DataError, match=said):
         affinage.study_import(elsewhere / "past.csv")
     assert [path.name for path in elsewhere.iterdir()] == ["past.csv"]
+
+
+def test_notes_and_other_results_are_no_settings(elsewhere):
+    """Each run has its own note and loss: as tuned settings they would leave nothing that was repeated."""
+    lines = ["net,lr,seed,val_accuracy,val_loss,train_time,notes"]
+    for net, score in (("old", 0.80), ("new", 0.85)):
+        lines += [
+            f"{net},0.001,{s},{score + 0.004 * (s % 3)},{1 - score - 0.01 * s},{60 + s}.5,{net} run {s}"
+            for s in range(6)
+        ]
+    (elsewhere / "past.csv").write_text("\n".join(lines))
+    said = Said()
+    study = affinage.study_import(elsewhere / "past.csv", vary=["net"], reporter=said)
+    (found,) = study.answer.differences
+    assert (found.says, found.repeats) == ("helps", 6)
+    assert "not settings, so left out: val_loss, train_time, notes" in said.sentences
+    assert study.question.fixed == ("lr=0.001",)
+
+
+def test_what_was_tuned_can_be_named(elsewhere):
+    lines = ["net,lr,warmup,seed,accuracy"]
+    for net, score in (("old", 0.80), ("new", 0.85)):
+        lines += [f"{net},{lr},{s},{s},{score - lr}" for lr in (0.1, 0.01) for s in range(4)]
+    (elsewhere / "past.csv").write_text("\n".join(lines))
+    study = affinage.study_import(elsewhere / "past.csv", vary=["net"], nuisance=["lr"])
+    assert [one.key for one in study.question.nuisance] == ["lr"]
+    assert study.answer.differences[0].says == "helps"
+    with pytest.raises(DataError, match="no column speed"):
+        affinage.study_import(elsewhere / "past.csv", vary=["net"], nuisance=["speed"])
+
+
+def test_a_table_as_a_spreadsheet_writes_it_is_read(elsewhere):
+    lines = ["Netz;Rate;seed;Güte"]
+    lines += [f"alt;0,01;{s};{0.80 + 0.004 * (s % 3):.3f}".replace(".", ",") for s in range(5)]
+    lines += [f"neu;0,01;{s};{0.86 + 0.004 * (s % 2):.3f}".replace(".", ",") for s in range(5)]
+    (elsewhere / "past.csv").write_text("\n".join(lines), encoding="utf-8-sig")
+    study = affinage.study_import(elsewhere / "past.csv", vary=["Netz"], metric="Güte")
+    assert study.answer.differences[0].says == "helps"
+    assert study.question.fixed == ("Rate=0.01",)

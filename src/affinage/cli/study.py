@@ -101,7 +101,8 @@ def study(
             done = affinage.Study(_only(subjects, "a study's folder"))
         elif action is Action.IMPORT:
             done = affinage.study_import(
-                _only(subjects, "a CSV or an Optuna storage"), vary=vary or (), metric=metric,
+                _only(subjects, "a CSV or an Optuna storage"), vary=vary or (),
+                nuisance=nuisance or (), metric=metric,
                 smallest=smallest, question=question, why=why, expectation=expect, output=output,
                 reporter=told,
             )  # fmt: skip

@@ -1,8 +1,9 @@
 """Past results of others as a study of ours: rows become trials of a question."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from affinage.errors import DataError
 from affinage.records.question import Arm, Choice, Nuisance, Question, Settings, Span, Value
@@ -11,6 +12,15 @@ from affinage.studies.asking import WIDE, word
 from affinage.studies.scoring import METRICS
 
 SEEDS = ("seed", "random_seed", "random_state", "repeat")
+FEW_ROWS = 4
+"""Of so few rows it cannot be told which column is a note."""
+
+RESULTS = (
+    "loss", "accuracy", "acc", "f1", "auc", "auroc", "mae", "mse", "rmse", "nll",
+    "time", "seconds", "minutes", "hours", "runtime", "duration", "timestamp",
+)  # fmt: skip
+"""Last words of the names of columns that came out of a run: their numbers are no settings."""
+
 LESS_IS_BETTER = ("loss", "error", "mae", "mse", "rmse", "nll")
 
 
@@ -108,6 +118,54 @@ def imported(
     )
     assert metric in METRICS
     return Imported(question=question, points=points, trials=trials)
+
+
+def settings_alone(
+    rows: Sequence[PastTrial], *, vary: Sequence[str], tuned: Sequence[str]
+) -> tuple[list[PastTrial], list[str]]:
+    """Return rows with what was varied, tuned or fixed alone, and the names of columns left out.
+
+    Left out are numbers that came of a run, such as other scores and times, and text that is another for
+    more than half of the rows, such as names and notes: as settings they would make every run the only
+    one of its kind. Where `tuned` names columns, only these count as tuned.
+
+    Raises:
+        DataError: If a column that is said to be tuned is not there.
+    """
+    columns = list(dict.fromkeys(key for row in rows for key in row.params))
+    missing = [key for key in tuned if key not in columns]
+    if missing:
+        raise DataError(
+            f"There is no column {', '.join(missing)} (columns: {', '.join(columns)}).",
+            remedy="Name columns that there are with --nuisance.",
+        )
+    known = {*vary, *tuned, *(key for key in columns if key.lower() in SEEDS)}
+    left = [
+        key
+        for key in columns
+        if key not in known
+        and _differs(key, rows)
+        and (tuned or _came_out(key, rows) or _own_text(key, rows))
+    ]
+    kept = [
+        replace(row, params={key: row.params[key] for key in row.params if key not in left})
+        for row in rows
+    ]
+    return kept, left
+
+
+def _came_out(key: str, rows: Sequence[PastTrial]) -> bool:
+    """Return whether a column holds numbers under the name of a result."""
+    last = re.split(r"[^a-z0-9]+", key.lower())[-1]
+    values = [row.params.get(key) for row in rows]
+    return last in RESULTS and all(v is None or isinstance(v, (int, float)) for v in values)
+
+
+def _own_text(key: str, rows: Sequence[PastTrial]) -> bool:
+    """Return whether a column is text that is another for more than half of the rows."""
+    values = [row.params.get(key) for row in rows]
+    texts = any(isinstance(value, str) for value in values)
+    return texts and len(rows) > FEW_ROWS and 2 * len(set(values)) > len(rows)
 
 
 def direction_of(column: str) -> int:

@@ -23,7 +23,7 @@ from affinage.records.study import TrialState as State
 from affinage.store.study_folder import StudyFolder
 from affinage.store.trial_queue import TrialQueue
 from affinage.studies.answering import Seen, answer, look_at
-from affinage.studies.importing import Imported, PastTrial, direction_of, imported
+from affinage.studies.importing import Imported, PastTrial, direction_of, imported, settings_alone
 from affinage.studies.planning import comparisons
 from affinage.studies.scoring import METRICS
 from affinage.workflows.moment import now
@@ -41,6 +41,7 @@ def study_import(
     source: str | Path,
     *,
     vary: Sequence[str] = (),
+    nuisance: Sequence[str] = (),
     metric: str | None = None,
     smallest: float | None = None,
     question: str | None = None,
@@ -54,6 +55,8 @@ def study_import(
     Args:
         source: A CSV with a row for each run, or an Optuna storage: its journal or its SQLite file.
         vary: Columns, or parameters, that the question is about.
+        nuisance: Columns that were tuned; by default all that differ, but for other scores, times, and
+            text that is another for nearly every run.
         metric: Column of the scores of a CSV; the first of the usual names by default.
         smallest: Smallest difference that matters.
         question: In words.
@@ -68,8 +71,11 @@ def study_import(
     told, path = reporter or Lines(), Path(source)
     if not path.is_file():
         raise DataError(f"There is no file '{path}'.", remedy="Give a CSV or an Optuna storage.")
-    names = [one.partition("=")[0] for one in vary]
+    names, tuned = ([one.partition("=")[0] for one in given] for given in (vary, nuisance))
     rows, sign = _read(path, metric)
+    rows, left_out = settings_alone(rows, vary=names, tuned=tuned)
+    if left_out:
+        told.say(f"not settings, so left out: {', '.join(left_out)}")
     given = {"question": question, "why": why, "expectation": expectation}
     found = imported(
         rows, source=path.name, vary=names, sign=sign, smallest=smallest,
@@ -135,13 +141,7 @@ def _past(trial: optuna.trial.FrozenTrial) -> PastTrial:
 
 
 def _table(path: Path, metric: str | None) -> tuple[list[PastTrial], int]:
-    try:
-        table = pl.read_csv(path, infer_schema_length=None)
-    except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
-        raise DataError(
-            f"'{path}' cannot be read as CSV: {' '.join(str(error).split())[:200]}",
-            remedy="Give a CSV whose first line names its columns.",
-        ) from None
+    table = _csv(path)
     columns = {name.lower(): name for name in table.columns}
     score = metric if metric is not None else next((columns[n] for n in SCORES if n in columns), "")
     if score not in table.columns or not table[score].dtype.is_numeric():
@@ -169,6 +169,30 @@ def _table(path: Path, metric: str | None) -> tuple[list[PastTrial], int]:
             )
         )
     return rows, direction_of(score)
+
+
+def _csv(path: Path) -> pl.DataFrame:
+    """Return a table with commas, or with tabs or semicolons, as spreadsheets write it.
+
+    Where semicolons part the columns, a comma is the sign of decimals.
+    """
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            first = file.readline()
+        mark = max(",;\t", key=first.count)
+        return pl.read_csv(
+            path, infer_schema_length=None, separator=mark, decimal_comma=mark == ";"
+        )
+    except pl.exceptions.NoDataError:
+        why = "it is empty"
+    except (pl.exceptions.PolarsError, UnicodeDecodeError):
+        why = "its lines are no rows of one table"
+    except OSError as error:
+        why = error.strerror or str(error)
+    raise DataError(
+        f"'{path}' cannot be read as CSV: {why}.",
+        remedy="Give a CSV whose first line names its columns.",
+    )
 
 
 def _state(text: object) -> State:
