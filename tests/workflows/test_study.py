@@ -10,7 +10,7 @@ import pytest
 
 import affinage
 from affinage.cli.main import app
-from affinage.errors import DataError, RecipeError, RunError
+from affinage.errors import DataError, ModelError, RecipeError, RunError
 from affinage.records.question import Question
 from affinage.store.study_folder import StudyFolder
 from affinage.studies.asking import arms_of, nuisance_of
@@ -159,6 +159,11 @@ def test_a_trial_that_fails_is_kept_with_its_error_and_the_study_goes_on(digits,
         ({"vary": HEADS, "smallest": -1.0}, "--smallest is -1"),
         ({"vary": HEADS, "smallest": 2.0}, "--smallest 0.02"),
         ({"vary": HEADS, "images": -5}, "--images"),
+        ({"vary": HEADS, "trial_memory": -1.0}, "--trial-memory is -1"),
+        ({"vary": HEADS, "trial_memory": 0.0}, "--trial-memory is 0"),
+        ({"vary": ["features.head=svm,svm"]}, "names svm twice"),
+        ({"vary": ["images_per_class=4,0"]}, "images_per_class is 0"),
+        ({"vary": ["images_per_class=4,8"], "nuisance": ["optimizer.lr=1e-4..1e-2"]}, "fine-tune"),
     ],
 )
 def test_a_question_that_cannot_be_asked_is_refused_before_anything_is_written(
@@ -167,6 +172,64 @@ def test_a_question_that_cannot_be_asked_is_refused_before_anything_is_written(
     with pytest.raises(RecipeError, match=said):
         affinage.study(None if "file" in given else digits, **given, reporter=Silent())
     assert not list(elsewhere.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("vary", "said"),
+    [
+        ("images_per_class=4,500", "images_per_class is 500; .* from 12 of the largest class"),
+        ("classes=2,50", "classes is 50; there are 3"),
+    ],
+)
+def test_more_than_the_images_have_is_refused_before_any_trial(digits, elsewhere, vary, said):
+    with pytest.raises(RecipeError, match=said):
+        affinage.study(digits, vary=[vary], reporter=Silent())
+    assert not list((elsewhere / "affinage-studies").iterdir())
+
+
+def test_the_size_of_the_input_is_compared_on_heads(digits, here):
+    study = affinage.study(digits, vary=["model.width=64,32"], repeats=2, reporter=Silent())
+    assert not (study.path / "runs").exists()
+    large, small = (arm.confirmed.value for arm in study.answer.arms)
+    assert large != small
+
+
+def test_a_backbone_that_is_not_there_is_refused_before_any_trial(digits, elsewhere):
+    with pytest.raises(ModelError, match="no backbone 'efficientnet_lite9'"):
+        affinage.study(
+            digits,
+            vary=["model.backbone=tf_efficientnet_lite0,efficientnet_lite9"],
+            reporter=Silent(),
+        )
+    assert not list((elsewhere / "affinage-studies").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("repeats: many", "repeats is 'many'; it must be a whole number"),
+        ("points: 2.5", "points is 2.5; it must be a whole number"),
+        ("images: [3]", "images is .3.; it must be a whole number"),
+        ("smallest: little", "smallest is 'little'; it must be a number"),
+        ("trial_memory: much", "trial_memory is 'much'"),
+        ("budget: [10m]", "it must be a span of time, such as 10m"),
+        ("final: perhaps", "it must be true or false"),
+        ("question: 7", "question is 7; it must be text"),
+        ("metric: [accuracy]", "it must be text"),
+        ("set: 5", "set is 5; it must be settings"),
+        ("nuisance: 7", "nuisance is 7; it must be settings"),
+        ("source: 5", "source is 5; it must be text or a list"),
+        ("smalest: 0.01", "no smalest; do you mean smallest"),
+    ],
+)
+def test_a_file_with_a_wrong_value_is_refused_in_words(line, said, elsewhere):
+    key = line.partition(":")[0]
+    given = {"source": "source: .", "vary": "vary:\n  features.head: [logistic, nearest]"}
+    lines = [text for name, text in given.items() if name != key]
+    file = elsewhere / "question.yaml"
+    file.write_text("\n".join([*lines, line]))
+    with pytest.raises(RecipeError, match=said):
+        affinage.study(file=file, reporter=Silent())
 
 
 @pytest.mark.parametrize(

@@ -105,8 +105,15 @@ def _nuisance(text: str) -> Nuisance:
 def _key_and_values(text: str) -> tuple[str, tuple[Value, ...]]:
     key, equals, rest = text.partition("=")
     values = tuple(_value(part) for part in rest.split(",")) if equals else ()
-    if not key.strip() or len(values) < 2 or len(set(map(word, values))) < len(values):
+    if not key.strip() or len(values) < 2:
         raise _unclear(text)
+    words = [word(value) for value in values]
+    twice = next((one for one in words if words.count(one) > 1), None)
+    if twice is not None:
+        raise RecipeError(
+            f"'{text}' names {twice} twice: what is equal cannot differ.",
+            remedy=f"Name each value of {key.strip()} once.",
+        )
     return key.strip(), values
 
 

@@ -1,6 +1,7 @@
 """A question from what was given: flags, a YAML file, or both."""
 
 import dataclasses
+import difflib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from affinage.errors import RecipeError
 from affinage.records.plain import to_plain
 from affinage.records.question import Arm, Design, Fidelity, Question, Search, SearchMethod
 from affinage.studies.asking import arms_of, ladder_of, leave_one_out_of, nuisance_of, setting
+from affinage.studies.question_kinds import check_kinds
 from affinage.studies.scoring import default_metric
 
 KEYS = (
@@ -46,9 +48,13 @@ def read_question(file: Path) -> dict[str, Any]:
         )
     unknown = sorted(str(key) for key in document if key not in KEYS)
     if unknown:
+        near = difflib.get_close_matches(unknown[0], KEYS, n=1)
+        meant = f"; do you mean {near[0]}?" if near else "."
         raise RecipeError(
-            f"A question has no {', '.join(unknown)}.", remedy=f"Its keys are {', '.join(KEYS)}."
+            f"A question has no {', '.join(unknown)}{meant}",
+            remedy=f"Its keys are {', '.join(KEYS)}.",
         )
+    check_kinds(document)
     for key in ("vary", "nuisance"):
         if isinstance(document.get(key), Mapping):
             document[key] = [f"{name}={_joined(values)}" for name, values in document[key].items()]
@@ -119,9 +125,14 @@ def _named(source: Path) -> str:
 
 
 def laid_over(given: Mapping[str, Any], file: Path | None) -> dict[str, Any]:
-    """Return what was given by flags, and under it what stands in a file; nothing that is empty."""
+    """Return what was given by flags, and under it what stands in a file; nothing that is empty.
+
+    Raises:
+        RecipeError: If the file cannot be read, or a value is of the wrong kind.
+    """
     laid = read_question(file) if file is not None else {}
     said = {key: value for key, value in given.items() if value not in (None, (), [], "")}
+    check_kinds(laid | said)
     return laid | said
 
 
@@ -143,6 +154,7 @@ def question_from(laid: Mapping[str, Any], *, recipe: Mapping[str, Any], task: s
     arms, design = arms_and_design(laid)
     sources = tuple(str(Path(one).resolve()) for one in _texts(laid["source"]))
     numbers = ("smallest", "points", "repeats", "budget", "folds", "seed", "images")
+    memory = laid.get("trial_memory")
     return Question(
         question=laid.get("question") or in_words(arms, design, sources),
         why=laid.get("why", ""),
@@ -158,7 +170,7 @@ def question_from(laid: Mapping[str, Any], *, recipe: Mapping[str, Any], task: s
         search=_search(laid),
         bake_off=bool(laid.get("bake_off", False)),
         trial_seconds=laid.get("trial_limit"),
-        trial_memory=round(laid["trial_memory"] * 2**30) if laid.get("trial_memory") else None,
+        trial_memory=None if memory is None else round(memory * 2**30),
         **{key: laid[key] for key in numbers if key in laid},
     )
 

@@ -18,7 +18,12 @@ from affinage.workflows.session import make_engine
 
 
 def embed(
-    items: list[Item], dataset: DatasetFolder, *, backbone: str | None, told: Reporter
+    items: list[Item],
+    dataset: DatasetFolder,
+    *,
+    backbone: str | None,
+    told: Reporter,
+    size: tuple[int | None, int | None] = (None, None),
 ) -> NDArray[np.float32]:
     """Return the features of the images, shape (n, length); a training takes them from the same cache.
 
@@ -27,12 +32,14 @@ def embed(
         dataset: Whose cache keeps them.
         backbone: timm name; the recipe's default where None.
         told: Told of progress.
+        size: Width and height of the input, px; None for the backbone's own.
 
     Raises:
         ModelError: If the backbone's weights cannot be had.
         ImageError: If an image is gone or has changed.
     """
-    settings = ModelSettings() if backbone is None else ModelSettings(backbone=backbone)
+    named = {} if backbone is None else {"backbone": backbone}
+    settings = ModelSettings(**named, width=size[0], height=size[1])
     built, engine = build_backbone(settings), make_engine(Recipe())
     model = stack(built, classes=2).to(engine.device)
     choice = choose_engine(built, model, items, engine, dataset, labels=None, told=told.say)

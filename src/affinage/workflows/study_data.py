@@ -13,7 +13,7 @@ from affinage.auditing.evidence import gather
 from affinage.auditing.groups import suggested_group
 from affinage.datasets.split import make_split, split_name
 from affinage.datasets.targets import for_task
-from affinage.errors import DataError
+from affinage.errors import DataError, RecipeError
 from affinage.imaging.batches import Item
 from affinage.models.process import usable_cores
 from affinage.records.manifest import Manifest
@@ -21,6 +21,7 @@ from affinage.records.question import Question
 from affinage.records.recipe import Recipe
 from affinage.records.task import task_named
 from affinage.store.dataset_folder import DatasetFolder
+from affinage.studies.asking import CLASSES, IMAGES_PER_CLASS
 from affinage.workflows.opened import open_data
 from affinage.workflows.reporter import Reporter
 from affinage.workflows.session import TrainingData, training_data
@@ -96,6 +97,31 @@ def open_pool(question: Question, recipe: Recipe, *, reporter: Reporter) -> Pool
         targets=both.targets,
         together=_together(data, both.images, near),
     )
+
+
+def check_amounts(question: Question, pool: Pool) -> None:
+    """Refuse to compare what these images do not have: more classes, or more images of each.
+
+    Raises:
+        RecipeError: With what there is at most.
+    """
+    if pool.targets.ndim != 1:
+        return
+    every = len(pool.data.classes)
+    largest = int(np.bincount(pool.targets, minlength=1).max())
+    most = largest * (question.folds - 1) // question.folds
+    for key, value in (one for arm in question.arms for one in arm.settings):
+        if key == CLASSES and int(value) > every:  # type: ignore[arg-type]
+            raise RecipeError(
+                f"classes is {value}; there are {every}.",
+                remedy=f"Vary classes from 2 to {every}.",
+            )
+        if key == IMAGES_PER_CLASS and int(value) > most:  # type: ignore[arg-type]
+            raise RecipeError(
+                f"images_per_class is {value}; a head learns from {most} of the largest class at most: "
+                f"it has {largest} besides the test part, and one in {question.folds} is held out in turn.",
+                remedy=f"Vary images_per_class up to {most}.",
+            )
 
 
 def _together(data: TrainingData, images: list[str], near: dict[str, str]) -> NDArray[np.str_]:

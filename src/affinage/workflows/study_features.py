@@ -30,7 +30,10 @@ def shared_features(pool: Pool, recipe: Recipe, *, told: Reporter) -> NDArray[np
     """
     backbone = study_backbone(pool, recipe.model, seed=0)
     if not isinstance(backbone.module, SiftWords):
-        return embed(list(pool.items), pool.dataset, backbone=recipe.model.backbone, told=told)
+        return embed(
+            list(pool.items), pool.dataset, backbone=recipe.model.backbone, told=told,
+            size=(recipe.model.width, recipe.model.height),
+        )  # fmt: skip
     model = stack(backbone, classes=2)
     engine = replace(make_engine(recipe), name="torch")
     return compute_features(

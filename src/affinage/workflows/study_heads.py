@@ -20,6 +20,9 @@ from affinage.workflows.work import Learnt, Measured, Outputs
 NEVER = -1e4
 """Logit of a class that is not among those that are told apart."""
 
+Shown = tuple[str, int | None, int | None]
+"""A backbone, and the width and height of what it is shown."""
+
 LIMIT = 3600.0
 """Seconds after which fitting a head counts as hanging, where nobody sets a limit."""
 
@@ -51,8 +54,8 @@ class HeadTrials:
     ) -> None:
         self._pool, self._folds, self._metric, self._told = pool, folds, metric, reporter
         self._seconds, self._memory = seconds or LIMIT, memory
-        self._features: dict[str, NDArray[np.float32]] = {}
-        self._turned: dict[str, HeldOutHeads] = {}
+        self._features: dict[Shown, NDArray[np.float32]] = {}
+        self._turned: dict[Shown, HeldOutHeads] = {}
         self._parts: dict[int, NDArray[np.int64]] = {}
 
     def prepare(self, recipe: Recipe) -> None:
@@ -176,16 +179,16 @@ class HeadTrials:
         return may
 
     def _rows(self, recipe: Recipe) -> NDArray[np.float32]:
-        name = recipe.model.backbone
-        if name not in self._features:
-            self._features[name] = shared_features(self._pool, recipe, told=self._told)
-        return self._features[name]
+        shown = _shown(recipe)
+        if shown not in self._features:
+            self._features[shown] = shared_features(self._pool, recipe, told=self._told)
+        return self._features[shown]
 
     def _heads(self, recipe: Recipe) -> HeldOutHeads:
-        name = recipe.model.backbone
-        if name not in self._turned:
-            self._turned[name] = HeldOutHeads(self._rows(recipe))
-        return self._turned[name]
+        shown = _shown(recipe)
+        if shown not in self._turned:
+            self._turned[shown] = HeldOutHeads(self._rows(recipe))
+        return self._turned[shown]
 
     def _measured(self) -> Measured:
         pool = self._pool
@@ -193,3 +196,8 @@ class HeadTrials:
             name="validation", images=pool.images, paths=pool.images, targets=pool.targets,
             classes=pool.data.classes, train_targets=pool.targets,
         )  # fmt: skip
+
+
+def _shown(recipe: Recipe) -> Shown:
+    """Return what features depend on."""
+    return recipe.model.backbone, recipe.model.width, recipe.model.height

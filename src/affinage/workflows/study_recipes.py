@@ -14,7 +14,8 @@ from affinage.studies.design import nuisance_points, value_at
 from affinage.studies.scoring import METRICS
 from affinage.workflows.recipes import read_settings, resolve_recipe
 
-HEAD_KEYS = ("features.", "model.backbone", IMAGES_PER_CLASS, CLASSES)
+SIZE = ("model.width", "model.height")
+HEAD_KEYS = ("features.", "model.backbone", *SIZE, IMAGES_PER_CLASS, CLASSES)
 SPOTS = 16
 """Nuisance settings at which it is asked whether a tuned setting changes anything."""
 
@@ -30,13 +31,14 @@ def first_point(question: Question) -> Settings:
 def heads_only(question: Question) -> bool:
     """Return whether every trial fits a head on cached features only.
 
-    So it is where all that is varied or tuned concerns the head or the backbone, unless the question's own
-    recipe names the stages, changes the network beyond its backbone, or counts.
+    So it is where all that is varied or tuned concerns the head, the backbone or the size of its input,
+    unless the question's own recipe names the stages, changes the network beyond these, or counts.
     """
     keys = [key for arm in question.arms for key, _ in arm.settings]
     keys += [one.key for one in question.nuisance]
     recipe = base_recipe(question)
-    plain = recipe.model.model_copy(update={"backbone": type(recipe.model)().backbone})
+    usual = {"backbone": type(recipe.model)().backbone, "width": None, "height": None}
+    plain = recipe.model.model_copy(update=usual)
     if recipe.task == "count" or plain != type(recipe.model)():
         return False
     asked = {text.partition("=")[0] for text in question.fixed} | set(question.recipe)
@@ -143,6 +145,7 @@ def check_question(question: Question) -> None:
             remedy=f"Use --metric with one of: {known}.",
         )
     _check_numbers(question, share=metric.share)
+    _check_scope(question)
     if question.bake_off:
         check_bake_off(question)
     if question.search is not None:
@@ -169,6 +172,12 @@ def _check_numbers(question: Question, *, share: bool) -> None:
             raise RecipeError(
                 f"{name} is {value}; it must be from {low} to {high}.", remedy=f"Change {name}."
             )
+    memory = question.trial_memory
+    if memory is not None and not memory > 0:
+        raise RecipeError(
+            f"--trial-memory is {memory / 2**30:g}; a trial needs some memory.",
+            remedy="Write --trial-memory 4 for 4 GiB, or leave it out.",
+        )
     size = question.smallest
     if size is None or (size > 0 and not (share and size >= 1)):
         return
@@ -181,6 +190,28 @@ def _check_numbers(question: Question, *, share: bool) -> None:
         f"--smallest is {size:g}; a difference that matters is greater than 0.",
         remedy="Write --smallest 0.01 for one point of accuracy.",
     )
+
+
+def _check_scope(question: Question) -> None:
+    """Refuse to vary how much is learnt from where trials fine-tune."""
+    keys = {key for arm in question.arms for key, _ in arm.settings}
+    asked = [key for key in (IMAGES_PER_CLASS, CLASSES) if key in keys]
+    if asked and not heads_only(question):
+        raise RecipeError(
+            f"{asked[0]} can be varied where trials fit heads on cached features, and these fine-tune.",
+            remedy="Leave out settings of fine-tuning, or ask two questions.",
+        )
+    few = [
+        value
+        for arm in question.arms
+        for key, value in arm.settings
+        if key in asked and (isinstance(value, bool) or not isinstance(value, int) or value < 1)
+    ]
+    if few:
+        raise RecipeError(
+            f"{asked[0]} is {few[0]}; it is a whole number, 1 at least.",
+            remedy=f"Change {asked[0]}.",
+        )
 
 
 def _check_search(search: Search, question: Question) -> None:

@@ -3,10 +3,13 @@
 import shlex
 from pathlib import Path
 
+from affinage.models.build import check_name
+from affinage.records.question import Question
+from affinage.records.recipe import Recipe
 from affinage.store.study_folder import StudyFolder
 from affinage.workflows.reporter import Lines, Reporter
 from affinage.workflows.study_bakeoff import begin_second_round, tell_second_round, weigh
-from affinage.workflows.study_data import labels_of, open_pool
+from affinage.workflows.study_data import check_amounts, labels_of, open_pool
 from affinage.workflows.study_exploit import exploit
 from affinage.workflows.study_recipes import base_recipe
 from affinage.workflows.study_record import Study
@@ -34,7 +37,10 @@ def study_work(
         told.say(f"The study '{folder.name}' has its answer already.")
         return Study(folder.path)
     recipe = base_recipe(question)
+    for name in _backbones(question, recipe):
+        check_name(name)
     pool = open_pool(question, recipe, reporter=told)
+    check_amounts(question, pool)
     worker = Worker(folder, question, told)
     if again:
         told.say(f"{worker.queue.again():,} trials that failed are run again")
@@ -58,3 +64,14 @@ def study_work(
         runner.close()
         worker.close()
     return Study(folder.path)
+
+
+def _backbones(question: Question, recipe: Recipe) -> list[str]:
+    """Return every backbone that a question names: one that is not there fails in all its trials."""
+    named = [
+        str(value)
+        for arm in question.arms
+        for key, value in arm.settings
+        if key == "model.backbone"
+    ]
+    return list(dict.fromkeys([recipe.model.backbone, *named]))
