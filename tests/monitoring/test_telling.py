@@ -2,9 +2,10 @@ from dataclasses import replace
 
 import pytest
 
-from affinage.monitoring.telling import tell
+from affinage.monitoring.telling import described, tell
 from affinage.records.estimate import Estimate
 from affinage.records.monitored import Changed, WindowJudged
+from affinage.records.seen import LOOKS
 
 NOTHING = Estimate(value=None, low=None, high=None, n=0)
 DARKER = Changed(name="brightness", kind="look", size=0.12, p=0.001, here=0.4, there=0.5)
@@ -18,6 +19,13 @@ LOUD = replace(QUIET, number=2, alarm=True, p=0.001, changed=(DARKER,))
 def told(windows, together=None):
     given = dict.fromkeys(("validation", "accuracy", "unlike"), NOTHING)
     return list(tell(windows, together, rate=0.01, strange=(), **given))
+
+
+@pytest.mark.parametrize("look", LOOKS)
+def test_every_measure_is_named_in_words_that_say_what_it_is(look):
+    line = described(replace(DARKER, name=look))
+    assert line.split(":")[0] != look
+    assert "median 0.4 here, 0.5 in the baseline" in line
 
 
 def test_quiet_windows_that_are_quiet_together_are_nothing_to_tell():

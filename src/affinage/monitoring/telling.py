@@ -16,6 +16,16 @@ else it was 13 points off, at 9 % 3 points (docs/log.md)."""
 _WORDS = {
     "kernel": "features, by the kernel two-sample test",
     "classes": "shares of the labels given",
+    "brightness": "brightness, 0 black to 1 white",
+    "contrast": "contrast, 0 none to 0.5",
+    "dark": "share of nearly black pixels",
+    "bright": "share of nearly white pixels",
+    "sharpness": "sharpness of edges",
+    "colour": "colour, 0 for grey",
+    "entropy": "variety of grey levels, bits",
+    "focus": "focus, 0 blurred to 2 sharp",
+    "flat": "share of pixels without any texture",
+    "palette": "variety of colours, bits",
 }
 
 
@@ -61,8 +71,9 @@ def described(changed: Changed) -> str:
         return f"{_WORDS['kernel']}: {changed.size:.0f} standard deviations from chance"
     medians = ""
     if changed.here is not None and changed.there is not None:
-        medians = f", median: {changed.here:.3g} here, {changed.there:.3g} in the baseline"
-    return f"{changed.name}{medians} (the distributions are {changed.size:.2f} of 1 apart)"
+        medians = f": median {changed.here:.3g} here, {changed.there:.3g} in the baseline"
+    name = _WORDS.get(changed.name, changed.name)
+    return f"{name}{medians} (the distributions are {changed.size:.2f} of 1 apart)"
 
 
 def _drift(
@@ -89,15 +100,15 @@ def _drift(
     ]
     last = loud[-1]
     where = "the images" if last is together else f"the last one: window {last.number}"
-    where += f", {last.since} to {last.until}, {last.images} images"
+    where += f", {_moment(last.since)} to {_moment(last.until)}, {last.images} images"
     if inputs:
         yield Finding(
             code="input-drift",
             severity="warning",
             subject=f"The images changed: {spoken}.",
             evidence=(where, *_lines(inputs)),
-            remedy="Look at the images to label below; if they are meant, label them and give them to"
-            " `affinage feedback add`.",
+            remedy="Look at the images to label below; if such images are meant, label them and bring them"
+            " back: affinage feedback add",
         )
     if answers:
         yield Finding(
@@ -109,6 +120,11 @@ def _drift(
         )
 
 
+def _moment(at: str) -> str:
+    """Return a time of the log to the second, for people."""
+    return at[:19].replace("T", " ")
+
+
 def _counted(windows: int) -> str:
     return "1 window" if windows == 1 else f"{windows} windows"
 
@@ -118,12 +134,12 @@ def _differ(windows: int) -> str:
 
 
 def _lines(changed: Sequence[Changed]) -> list[str]:
-    """Return each kind of difference once, where it is largest."""
+    """Return each kind of difference once, where it is largest; the surest first, of equals the largest."""
     largest: dict[str, Changed] = {}
     for one in changed:
         if one.name not in largest or one.size > largest[one.name].size:
             largest[one.name] = one
-    ranked = sorted(largest.values(), key=lambda one: (one.p, one.name))
+    ranked = sorted(largest.values(), key=lambda one: (one.p, -one.size, one.name))
     return [described(one) for one in ranked[:6]]
 
 
