@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +21,18 @@ from affinage.workflows.study_heads import HeadTrials
 from affinage.workflows.study_recipes import recipe_of, with_idle
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "studies"
+
+
+class Said(Silent):
+    """Keeps what is said."""
+
+    def __init__(self):
+        self.sentences = []
+
+    def say(self, text):
+        self.sentences.append(text)
+
+
 HEADS = ["features.head=logistic,nearest"]
 PENALTIES = "features.penalties=1e-2..10"
 
@@ -68,6 +81,39 @@ def test_the_page_tells_the_question_and_the_answer(asked):
 def test_the_same_question_is_not_run_twice(asked, digits):
     again = affinage.study(digits, vary=HEADS, repeats=3, why="Forgot.", reporter=Silent())
     assert again.path == asked.path
+
+
+def test_another_question_on_the_same_settings_is_told_of_the_earlier_answer(asked, digits):
+    said = Said()
+    affinage.study(
+        digits, vary=["features.head=nearest,logistic"], repeats=3, output="akin", reporter=said
+    )
+    told = f"'{asked.path.name}': {asked.answer.verdict}"
+    assert any(one.startswith("akin, 20") and one.endswith(told) for one in said.sentences)
+
+
+def test_progress_tells_the_best_so_far_with_its_interval(digits, here):
+    """Two looks are planned, and the first cannot tell."""
+    said = Said()
+    affinage.study(
+        digits, vary=["features.head=logistic,nearest"], nuisance=["features.penalties=1e-2..10"],
+        points=2, repeats=5, smallest=0.001, output="far", reporter=said,
+    )  # fmt: skip
+    explored, look, *_ = [one for one in said.sentences if one.startswith("so far: ")]
+    assert (
+        re.match(r"so far: best 'l.*: accuracy [\d.]+ % on one seed$", explored)
+        or "near" in explored
+    )
+    assert re.search(r"best on fresh seeds: '\w+', accuracy [\d.]+ % \[.*\]; 0 of 1 answered", look)
+
+
+def test_what_changes_nothing_is_said_to_change_nothing(digits, here):
+    study = affinage.study(
+        digits, vary=["features.penalties=1,1.00001"], repeats=3, output="nil", reporter=Silent()
+    )
+    assert study.answer.next_question.startswith(
+        "Not one image was scored differently: does features"
+    )
 
 
 def test_questions_are_found_by_their_words(asked):

@@ -50,6 +50,26 @@ def test_a_trial_that_hangs_is_recorded_and_the_study_goes_on(digits, elsewhere,
     assert study.answer.finished
 
 
+def test_where_trials_failed_more_repeats_are_not_what_is_advised(digits, elsewhere, monkeypatch):
+    original = HeadTrials.run
+
+    def failing(self, job, recipe, **given):
+        if job.arm == 1 and job.repeat > 1:
+            raise MemoryError("too large")
+        return original(self, job, recipe, **given)
+
+    monkeypatch.setattr(HeadTrials, "run", failing)
+    study = affinage.study(
+        digits,
+        vary=["features.head=logistic,nearest"],
+        repeats=3,
+        smallest=0.001,
+        reporter=Silent(),
+    )
+    assert study.answer.differences[0].says == "cannot tell yet"
+    assert study.answer.next_question.startswith("Trials failed, so that fewer seeds than planned")
+
+
 def test_a_study_whose_pilot_fails_altogether_stops(digits, elsewhere, monkeypatch):
     def failing(self, recipe, parts, may):
         raise ValueError("no such thing")
@@ -79,6 +99,27 @@ def test_a_full_disk_is_named_and_no_trial_counts_as_failed(digits, elsewhere, m
     done = affinage.study_work("full", reporter=Silent())
     assert done.answer.failed == 0
     assert done.answer.finished
+
+
+def test_a_page_that_a_full_disk_cut_off_is_written_when_the_study_goes_on(
+    digits, elsewhere, monkeypatch
+):
+    def full(path, data):
+        if path.name.startswith(".study.md"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        path.write_bytes(data)
+
+    given = {"vary": ["features.head=logistic,nearest"], "repeats": 2, "output": "my cut"}
+    with monkeypatch.context() as patched:
+        patched.setattr("affinage.store.files._fill", full)
+        with pytest.raises(RunError, match="is full") as raised:
+            affinage.study(digits, **given, reporter=Silent())
+    assert "affinage study work 'my cut'" in raised.value.remedy
+    assert not (elsewhere / "my cut" / "study.md").exists()
+    done = affinage.study_work("my cut", reporter=Silent())
+    assert done.answer.next_question in done.page.read_text()
+    assert (elsewhere / "my cut" / "trials.csv").is_file()
+    assert (elsewhere / "my cut" / "study.md").is_file()
 
 
 def test_other_mistakes_of_files_are_no_full_disk(tmp_path):

@@ -98,7 +98,7 @@ def _chart(chart: Chart) -> str:
     title = f"**{_inline(chart.title)}**: {_inline(describe_chart(chart))}"
     shared = [line for line in chart.lines if len(line.points) > 1]
     parts = [title]
-    if places and shared and not chart.unit_square:
+    if places and shared and not chart.unit_square and not _bars(chart):
         if len(places) > MOST_SAMPLED:
             last = len(places) - 1
             places = [places[round(i * last / (MOST_SAMPLED - 1))] for i in range(MOST_SAMPLED)]
@@ -108,6 +108,11 @@ def _chart(chart: Chart) -> str:
     if chart.caption:
         parts.append(_paragraph(chart.caption))
     return "\n\n".join(parts)
+
+
+def _bars(chart: Chart) -> bool:
+    """Return whether lines are upright bars at places of no meaning: told in words, they need no table."""
+    return not chart.ticks and all(len({x for x, _ in line.points}) < 2 for line in chart.lines)
 
 
 def _at(line: Line, x: float) -> str:

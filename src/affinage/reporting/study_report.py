@@ -150,7 +150,11 @@ def _facts(study: StudyRecord, shown: Figures) -> Facts:
     items = []
     if announced is not None and announced.n > 1:
         items += [
-            Fact(name="Images", value=f"{announced.n:,}", detail="that every trial is scored on")
+            Fact(
+                name="Images",
+                value=f"{announced.n:,}",
+                detail="that every trial is scored on; none is of the test part",
+            )
         ]
     if announced is not None and announced.n > 1 and len(study.question.arms) > 1:
         items += [

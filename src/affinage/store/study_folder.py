@@ -61,6 +61,15 @@ class StudyFolder:
         """The study's page, Markdown."""
         return self.path / "study.md"
 
+    @property
+    def has_pages(self) -> bool:
+        """Whether the page and the table of trials were written to the end."""
+        return all(one.is_file() for one in (self.page, self.markdown, self._table))
+
+    @property
+    def _table(self) -> Path:
+        return self.path / "trials.csv"
+
     def begin(self, question: Question, asked: str) -> None:
         """Write the question; it does not change afterwards.
 
@@ -128,7 +137,7 @@ class StudyFolder:
         """Write the page, as HTML and as Markdown, and the table of trials as CSV."""
         write_text(self.page, html)
         write_text(self.markdown, markdown)
-        write_text(self.path / "trials.csv", trials)
+        write_text(self._table, trials)
 
     def save_scores(self, job: Job, scores: NDArray[np.float64]) -> None:
         """Keep a trial's score of each image, in the order of image ids."""

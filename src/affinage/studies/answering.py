@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from affinage.records.answer import Answer, ArmResult, Difference, Exploited, Importance
+from affinage.records.estimate import Estimate
 from affinage.records.finding import Finding
 from affinage.records.question import Choice, Question, Settings, Span
 from affinage.records.study import Announced, Job
@@ -18,7 +19,7 @@ from affinage.studies.importance import importances, in_bins
 from affinage.studies.judging import amount, judge, scored
 from affinage.studies.planning import Ended, Scores, best_points, differences
 from affinage.studies.scoring import METRICS, Metric, mean_score
-from affinage.studies.wording import as_flags, next_question, verdict_of
+from affinage.studies.wording import as_flags, next_question, short, verdict_of
 
 FEASIBLE = 0.5
 """Share of an arm's nuisance settings that must not fail."""
@@ -77,6 +78,27 @@ def answer(seen: Seen, decided: Sequence[Difference], *, finished: bool) -> Answ
         ),
         extrapolated=carried_on,
     )
+
+
+def best_explored(seen: Seen) -> str:
+    """Return in words what scored best in exploration, and how many trials failed."""
+    metric = METRICS[seen.question.metric]
+    known = [
+        (metric.sign * trial.score, job)
+        for job, trial in sorted(seen.ended.items())
+        if trial.score is not None and _is_explored(seen, job)
+    ]
+    failed = sum(trial.state == "failed" for trial in seen.ended.values())
+    lost = f"; {failed} trial{'s' if failed > 1 else ''} failed" if failed else ""
+    if not known:
+        return f"nothing was scored{lost}"
+    gain, job = max(known, key=lambda one: one[0])
+    arm = seen.question.arms[job.arm]
+    named = f"'{short(arm.name)}'" if len(seen.question.arms) > 1 else ""
+    settings = told_settings(acting(arm, seen.points[job.point]))
+    score = Estimate(value=metric.sign * gain, low=None, high=None, n=1)
+    found = ", ".join(part for part in (named, settings) if part)
+    return f"best {found}: {metric.name} {scored(score, metric)} on one seed{lost}"
 
 
 def searched_answer(seen: Seen, said: Answer, found: Exploited) -> Answer:

@@ -104,6 +104,17 @@ def same_question(one: Question, other: Question) -> bool:
     return bare(one) == bare(other)
 
 
+def akin(one: Question, other: Question) -> bool:
+    """Return whether two questions compare the same settings on the same images, in whatever way."""
+
+    def about(question: Question) -> tuple[object, ...]:
+        keys = frozenset(key for arm in question.arms for key, _ in arm.settings)
+        return frozenset(question.sources), keys, question.metric
+
+    several = len(one.arms) > 1 and len(other.arms) > 1
+    return several and about(one) == about(other) and not same_question(one, other)
+
+
 def in_words(arms: Sequence[Arm], design: Design, sources: Sequence[str]) -> str:
     """Return a question in words, where nobody gave any."""
     on = ", ".join(_named(Path(source)) for source in sources)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from affinage.records.answer import ArmResult, Difference, Extrapolated, Importance, Says
+from affinage.records.answer import Answer, ArmResult, Difference, Extrapolated, Importance, Says
 from affinage.records.estimate import Estimate
 from affinage.records.finding import Finding
 from affinage.records.question import Question, Settings
@@ -57,6 +57,17 @@ def verdict_of(
     if len(decided) > NAMED:
         told += _best_of_all(question, arms)
     return " ".join([*told, *_spread(question, importance)])
+
+
+def so_far(question: Question, said: Answer) -> str:
+    """Return how far a study has come: the best with its interval, what is still open, what failed."""
+    answered = [one for one in said.differences if one.says != "cannot tell yet"]
+    told = [best.rstrip(".") for best in _best_of_all(question, said.arms)]
+    if said.differences:
+        told.append(f"{len(answered)} of {len(said.differences)} answered")
+    if said.failed:
+        told.append(f"{said.failed} trial{'s' if said.failed > 1 else ''} failed")
+    return "; ".join(told).replace("Best on", "best on", 1)
 
 
 def _together(
@@ -167,6 +178,11 @@ def next_question(
     if bound is not None:
         return bound.remedy
     unsure = [one for one in decided if one.says == "cannot tell yet"]
+    if any(_lost(arms[arm], announced) for one in unsure for arm in (one.arm, one.against)):
+        return (
+            "Trials failed, so that fewer seeds than planned were compared. Mend what they say, and run them "
+            "again: affinage study work STUDY --again. Where a limit stopped them, ask with a greater one."
+        )
     if unsure:
         return _to_tell(unsure, announced, METRICS[question.metric])
     helping = [one for one in decided if one.says == "helps"]
@@ -186,9 +202,17 @@ def _kept(question: Question, decided: Sequence[Difference], arms: Sequence[ArmR
     if len(question.arms) == 1 and arms[0].confirmed.value is not None:
         told = as_flags(question, arms[0].best)
         return f"Train with the best, and look at the test part once: affinage train SOURCE {told}"
+    if decided and all((one.bootstrap.low, one.bootstrap.high) == (0.0, 0.0) for one in decided):
+        keys = ", ".join(key for key, _ in question.arms[0].settings) or "what was varied"
+        return f"Not one image was scored differently: does {keys} act in this recipe at all?"
     if decided and all(one.says == "hurts" for one in decided):
         return f"Keep {_reference(question)}, and vary something else."
     return "Keep what is cheapest, and vary something else."
+
+
+def _lost(arm: ArmResult, announced: Announced) -> bool:
+    """Return whether trials of an arm failed, so that it was scored on fewer seeds than planned."""
+    return arm.failed > 0 and arm.seeds < announced.repeats
 
 
 def _rank(question: Question, one: Difference, arms: Sequence[ArmResult]) -> float:

@@ -11,7 +11,7 @@ from affinage.errors import AffinageError, DataError, RunError
 from affinage.records.question import Question
 from affinage.records.study import StudyRecord
 from affinage.store.study_folder import StudyFolder, studies_in
-from affinage.studies.questions import laid_over, question_from, same_question
+from affinage.studies.questions import akin, laid_over, question_from, same_question
 from affinage.workflows.clock import parse_duration
 from affinage.workflows.moment import now
 from affinage.workflows.places import data_set_name
@@ -21,6 +21,9 @@ from affinage.workflows.study_recipes import check_question, heads_only, with_id
 from affinage.workflows.study_record import Study
 
 STUDIES = "affinage-studies"
+MOST_AKIN = 2
+"""So many earlier studies on the same settings are named."""
+
 FEW_REPEATS = 3
 """Of trials that fine-tune, where nobody says."""
 
@@ -114,6 +117,10 @@ def study(
     if earlier is not None and not again:
         told.say(f"asked before, {earlier.asked()[:10]}: '{earlier.name}'. To run it anew: --again")
         return Study(earlier.path)
+    for one in _akin(asked):
+        said = one.answer()
+        assert said is not None
+        told.say(f"akin, {one.asked()[:10]}, '{one.name}': {said.verdict}")
     folder = StudyFolder(Path(output) if output is not None else _default_folder(asked))
     folder.begin(asked, now())
     told.say("loading torch")
@@ -184,6 +191,16 @@ def _answered_before(question: Question) -> StudyFolder | None:
         if said is not None and said.finished and same_question(one.question(), question):
             return one
     return None
+
+
+def _akin(question: Question) -> list[StudyFolder]:
+    """Return the latest studies that have answered another question on the same settings and images."""
+    found = [
+        one
+        for one in _readable(Path(STUDIES))
+        if (said := one.answer()) is not None and said.finished and akin(one.question(), question)
+    ]
+    return found[:MOST_AKIN]
 
 
 def _default_folder(question: Question) -> Path:

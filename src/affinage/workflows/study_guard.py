@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
-from affinage.errors import RunError
+from affinage.errors import AffinageError, RunError
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 ROOM = 1_000_000
@@ -34,7 +34,7 @@ def check_disk(folder: Path, error: BaseException) -> None:
     Raises:
         RunError: That says so.
     """
-    full = isinstance(error, OSError) and error.errno in FULL
+    full = any(isinstance(one, OSError) and one.errno in FULL for one in (error, error.__context__))
     with contextlib.suppress(OSError):
         full = full or shutil.disk_usage(folder).free < ROOM
     if full:
@@ -46,14 +46,14 @@ def check_disk(folder: Path, error: BaseException) -> None:
 
 @contextlib.contextmanager
 def fits_on_disk(folder: Path) -> Iterator[None]:
-    """Say of a full disk what it is.
+    """Say of a full disk what it is, and how a study goes on.
 
     Raises:
         RunError: If the disk is full.
     """
     try:
         yield
-    except OSError as error:
+    except (OSError, AffinageError) as error:
         check_disk(folder, error)
         raise
 

@@ -11,8 +11,9 @@ from affinage.workflows.reporter import Lines, Reporter
 from affinage.workflows.study_bakeoff import begin_second_round, tell_second_round, weigh
 from affinage.workflows.study_data import check_amounts, labels_of, open_pool
 from affinage.workflows.study_exploit import exploit
+from affinage.workflows.study_guard import fits_on_disk
 from affinage.workflows.study_recipes import base_recipe
-from affinage.workflows.study_record import Study
+from affinage.workflows.study_record import Study, read_study, write_page
 from affinage.workflows.study_trials import runner_for
 from affinage.workflows.study_worker import Worker
 
@@ -35,6 +36,9 @@ def study_work(
     done = folder.answer()
     if done is not None and done.finished and not again:
         told.say(f"The study '{folder.name}' has its answer already.")
+        if not folder.has_pages:  # A full disk, or a kill, came between the answer and its page.
+            with fits_on_disk(folder.path):
+                write_page(folder, read_study(folder.path))
         return Study(folder.path)
     recipe = base_recipe(question)
     for name in _backbones(question, recipe):

@@ -15,7 +15,7 @@ from affinage.records.recipe import Recipe
 from affinage.records.study import Job, StudyRecord, Trial
 from affinage.store.study_folder import StudyFolder
 from affinage.store.trial_queue import TrialQueue
-from affinage.studies.answering import Seen, answer, look_at
+from affinage.studies.answering import Seen, answer, best_explored, look_at
 from affinage.studies.judging import amount
 from affinage.studies.planning import (
     announce,
@@ -26,6 +26,7 @@ from affinage.studies.planning import (
 )
 from affinage.studies.scoring import METRICS
 from affinage.studies.searching import FULL, pruner_of, rungs_of, searched_points
+from affinage.studies.wording import so_far
 from affinage.workflows.reporter import Reporter, duration
 from affinage.workflows.study_guard import check_disk, fits_on_disk
 from affinage.workflows.study_recipes import classes_at_once, images_per_class, trial_recipe
@@ -94,6 +95,7 @@ class Worker:
         )
         self._say_announced()
         self.run_all("exploring", explore_jobs(self.question, announced), runner)
+        self._say_explored()
         pairs, decided = comparisons(self.question), dict[tuple[int, int], Difference]()
         unanswered = pairs
         searched_alone = self.question.search is not None and not pairs
@@ -111,6 +113,7 @@ class Worker:
             self.keep([decided[pair] for pair in pairs], finished=finished)
             if finished:
                 break
+            self._say_so_far()
         else:
             self.keep([], finished=True)
 
@@ -230,9 +233,9 @@ class Worker:
             self._told.say(f"{told}: about {duration(said.seconds)}.")
             return
         found = (
-            "What difference would be found cannot be said from this pilot."
-            if size is None
-            else f"A difference of {size} would be found in four of five such studies."
+            f"A difference of {size} would be found in four of five such studies."
+            if size is not None
+            else self._say_nothing_found()
         )
         self._told.say(f"{told} for each of {arms}: about {duration(said.seconds)}. {found}")
         asked = self.question.smallest
@@ -241,6 +244,24 @@ class Worker:
                 f"You ask about {amount(asked, self.metric)}, which is less: expect 'cannot tell yet', and "
                 "if that will not do, ask with more images or repeats, or with a greater --smallest."
             )
+
+    def _say_nothing_found(self) -> str:
+        """Return why no difference can be announced: too small a study, or a pilot that failed in part."""
+        ended = self.queue.ended()
+        if all(ended[job].state == "complete" for job in pilot_jobs(self.question)):
+            return "No difference is large enough to be sure to be found by so small a study."
+        return "What difference would be found cannot be said from this pilot: trials failed."
+
+    def _say_explored(self) -> None:
+        """Say what is best after exploration, on one seed, where settings were tuned."""
+        if self.question.nuisance:
+            self._told.say(f"so far: {best_explored(self.seen())}")
+
+    def _say_so_far(self) -> None:
+        """Say what is best on fresh seeds, and which comparisons are answered."""
+        said = self.folder.answer()
+        assert said is not None
+        self._told.say(f"so far: {so_far(self.question, said)}")
 
     def keep(self, decided: Sequence[Difference], *, finished: bool) -> None:
         """Write the answer so far, and its page; a search that was asked for is still to come."""

@@ -83,6 +83,10 @@ def describe(chart: Chart) -> str:
             told.append(f"{line.name}: no points")
         elif len(points) == 1:
             told.append(f"{line.name}: {number(points[0][1])} at {number(points[0][0])}")
+        elif len({x for x, _ in points}) == 1:
+            low, high = (number(end(y for _, y in points)) for end in (min, max))
+            place = f" at {number(points[0][0])}" if chart.ticks else ""
+            told.append(f"{line.name}: {low} to {high}{place}")
         else:
             (x1, y1), (x2, y2) = points[0], points[-1]
             told.append(
