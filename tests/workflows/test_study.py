@@ -164,6 +164,30 @@ def test_an_interrupted_study_says_how_to_go_on(digits, here, monkeypatch):
     assert "affinage study work 'my study'" in Told.said[-1]
 
 
+def test_an_interrupt_while_images_are_read_says_how_to_go_on(digits, elsewhere, monkeypatch):
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("affinage.workflows.study_work.open_pool", interrupt)
+    said = Said()
+    with pytest.raises(KeyboardInterrupt):
+        affinage.study(digits, vary=HEADS, repeats=2, output="early", reporter=said)
+    assert said.sentences[-1] == "  → Go on: affinage study work early"
+
+
+def test_a_question_in_a_file_is_asked_of_other_images(digits, here, capsys):
+    file = here / "theirs.yaml"
+    file.write_text("source: not/here\nvary:\n  features.head: [logistic, nearest]\nrepeats: 2\n")
+    with pytest.raises(DataError, match="not/here' does not exist") as raised:
+        affinage.study(file=file, reporter=Silent())
+    assert "study run FILE IMAGES" in raised.value.remedy
+    code = app(
+        ["study", "run", str(file), str(digits), "--output", "theirs"], standalone_mode=False
+    )
+    assert not code
+    assert affinage.Study(here / "theirs").question.sources == (str(digits.resolve()),)
+
+
 def test_a_trial_that_fails_is_kept_with_its_error_and_the_study_goes_on(digits, here, monkeypatch):
     original = HeadTrials.run
 

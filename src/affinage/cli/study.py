@@ -37,7 +37,8 @@ def study(
         list[str] | None,
         typer.Argument(
             metavar="SUBJECT",
-            help="ask: images as `train` takes them. run: a YAML file. work, show: a study's folder. "
+            help="ask: images as `train` takes them. run: a YAML file, and images in "
+            "place of those that it names. work, show: a study's folder. "
             "import: a CSV, or Optuna's storage. list: words to look for.",
             show_default=False,
         ),
@@ -111,9 +112,9 @@ def study(
             told.say(f"loading torch, for: {waiting.question.question}")
             done = affinage.study_work(waiting.path, again=again, reporter=told)
         else:
-            file = _only(subjects, "a YAML file") if action is Action.RUN else None
+            file = _only(subjects[:1], "a YAML file") if action is Action.RUN else None
             done = affinage.study(
-                None if file else subjects, file=file, vary=vary or (), add=add or (),
+                subjects[1:] if file else subjects, file=file, vary=vary or (), add=add or (),
                 leave_out=leave_out or (), nuisance=nuisance or (), settings=setting or (),
                 recipe=recipe, metric=metric, smallest=smallest, points=points, repeats=repeats,
                 budget=budget, folds=folds, images=images, seed=seed, question=question, why=why,

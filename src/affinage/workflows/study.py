@@ -17,6 +17,7 @@ from affinage.workflows.moment import now
 from affinage.workflows.places import data_set_name
 from affinage.workflows.recipes import resolve_recipe
 from affinage.workflows.reporter import Lines, Reporter
+from affinage.workflows.study_guard import interruptible
 from affinage.workflows.study_recipes import check_question, heads_only, with_idle
 from affinage.workflows.study_record import Study
 
@@ -110,7 +111,7 @@ def study(
         "search_points": search_points, "fidelity": fidelity, "final": final, "bake_off": bake_off,
         "trial_limit": trial_limit, "trial_memory": trial_memory,
     }  # fmt: skip
-    asked = _question(laid_over(given, Path(file) if file is not None else None))
+    asked = _question(laid_over(given, Path(file) if file is not None else None), file=file)
     check_question(asked)
     asked, told = with_idle(asked), reporter or Lines()
     earlier = _answered_before(asked)
@@ -124,7 +125,8 @@ def study(
     folder = StudyFolder(Path(output) if output is not None else _default_folder(asked))
     folder.begin(asked, now())
     told.say("loading torch")
-    from affinage.workflows.study_work import study_work  # noqa: PLC0415 - loads torch: mistakes are told before.
+    with interruptible(folder.path, told):
+        from affinage.workflows.study_work import study_work  # noqa: PLC0415 - loads torch: mistakes are told before.
 
     with _without_trace_of_mistakes(folder):
         return study_work(folder.path, reporter=told)
@@ -153,7 +155,7 @@ def list_studies(words: str = "", *, folder: str | Path | None = None) -> list[S
     return found
 
 
-def _question(laid: dict[str, Any]) -> Question:
+def _question(laid: dict[str, Any], *, file: str | Path | None) -> Question:
     """Return the question of what was given; what follows from other settings is filled in.
 
     Raises:
@@ -169,7 +171,13 @@ def _question(laid: dict[str, Any]) -> Question:
     )
     missing = next((source for source in question.sources if not Path(source).exists()), None)
     if missing is not None:
-        raise DataError(f"'{missing}' does not exist.", remedy="Check the path.")
+        raise DataError(
+            f"'{missing}' does not exist.",
+            remedy="Check the path; one in a file counts from where you are. Other images may be named after "
+            "it: affinage study run FILE IMAGES"
+            if file is not None
+            else "Check the path.",
+        )
     if "repeats" not in laid and not heads_only(question):
         question = replace(question, repeats=FEW_REPEATS)
     if question.search is not None and "fidelity" not in laid and not heads_only(question):

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 
 from affinage.errors import AffinageError, RunError
+from affinage.workflows.reporter import Reporter
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 ROOM = 1_000_000
@@ -55,6 +56,17 @@ def fits_on_disk(folder: Path) -> Iterator[None]:
         yield
     except (OSError, AffinageError) as error:
         check_disk(folder, error)
+        raise
+
+
+@contextlib.contextmanager
+def interruptible(folder: Path, told: Reporter) -> Iterator[None]:
+    """Say on Ctrl-C how a study goes on; the interrupt itself passes."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        told.say("Interrupted: no trial that has ended is lost.")
+        told.say(f"  → Go on: affinage study work {shlex.quote(str(folder))}")
         raise
 
 

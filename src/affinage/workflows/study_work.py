@@ -1,6 +1,5 @@
 """The trials of a study are run, beside other processes that do the same."""
 
-import shlex
 from pathlib import Path
 
 from affinage.models.build import check_name
@@ -11,7 +10,7 @@ from affinage.workflows.reporter import Lines, Reporter
 from affinage.workflows.study_bakeoff import begin_second_round, tell_second_round, weigh
 from affinage.workflows.study_data import check_amounts, labels_of, open_pool
 from affinage.workflows.study_exploit import exploit
-from affinage.workflows.study_guard import fits_on_disk
+from affinage.workflows.study_guard import fits_on_disk, interruptible
 from affinage.workflows.study_recipes import base_recipe
 from affinage.workflows.study_record import Study, read_study, write_page
 from affinage.workflows.study_trials import runner_for
@@ -40,6 +39,13 @@ def study_work(
             with fits_on_disk(folder.path):
                 write_page(folder, read_study(folder.path))
         return Study(folder.path)
+    with interruptible(folder.path, told):
+        _work(folder, question, again=again, told=told)
+    return Study(folder.path)
+
+
+def _work(folder: StudyFolder, question: Question, *, again: bool, told: Reporter) -> None:
+    """Open the images, and run all trials and what follows them."""
     recipe = base_recipe(question)
     for name in _backbones(question, recipe):
         check_name(name)
@@ -60,14 +66,9 @@ def study_work(
             if second is not None:
                 study_work(second.path, reporter=told)
                 tell_second_round(worker, second)
-    except KeyboardInterrupt:
-        told.say("Interrupted: no trial that has ended is lost.")
-        told.say(f"  → Go on: affinage study work {shlex.quote(str(folder.path))}")
-        raise
     finally:
         runner.close()
         worker.close()
-    return Study(folder.path)
 
 
 def _backbones(question: Question, recipe: Recipe) -> list[str]:
