@@ -21,6 +21,7 @@ from typing import IO, Any
 
 from affinage.models.process import usable_cores
 from benchmarks.loader import photographs
+from benchmarks.resting import awake, end
 from benchmarks.venvs import Peer, python_of, versions_of
 
 CLASSES = 4
@@ -67,9 +68,10 @@ class Process:
         process = self._process
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(f"{work} {network}\n")
-        process.stdin.flush()
-        line = process.stdout.readline()
+        with awake(process):
+            process.stdin.write(f"{work} {network}\n")
+            process.stdin.flush()
+            line = process.stdout.readline()
         if not line:
             self._complaints.seek(0)
             told = self._complaints.read()[-2000:]
@@ -93,7 +95,7 @@ def peer_process(peer: str, listed: Path, threads: int) -> Iterator[Process]:
     with tempfile.TemporaryFile("w+") as complaints:
         process = subprocess.Popen(
             [python, script, peer, listed, str(threads)], env=environment, text=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=complaints, process_group=0,
         )  # fmt: skip
         assert process.stdin is not None
         assert process.stdout is not None
@@ -103,9 +105,7 @@ def peer_process(peer: str, listed: Path, threads: int) -> Iterator[Process]:
                 sys.exit(f"{peer} did not start:\n{complaints.read()[-2000:]}")
             yield Process(process, peer, complaints)
         finally:
-            process.stdin.close()
-            process.terminate()
-            process.wait(30)
+            end(process)
 
 
 def listed_photographs(samples: Path, folder: Path, count: int) -> Path:

@@ -27,6 +27,7 @@ from affinage.imaging.levels import normalised, table_of
 from affinage.imaging.pixels import PixelReader, keeping, needed_side
 from affinage.records.preprocessing import Preprocessing
 from affinage.records.settings.augment import AugmentSettings
+from benchmarks.resting import awake, end
 from benchmarks.venvs import Peer, python_of, versions_of
 
 PEERS: dict[str, tuple[str, Peer]] = {
@@ -144,6 +145,7 @@ def _peer(peer: str, python: Path, paths: list[Path]) -> Iterator[Pass]:
         process = subprocess.Popen(
             [python, script, peer, listed.name, str(THREADS), "turned"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            process_group=0,
         )  # fmt: skip
         assert process.stdin is not None
         assert process.stdout is not None
@@ -155,16 +157,15 @@ def _peer(peer: str, python: Path, paths: list[Path]) -> Iterator[Pass]:
             def one() -> tuple[int, float, float]:
                 assert process.stdin is not None
                 assert process.stdout is not None
-                process.stdin.write("\n")
-                process.stdin.flush()
-                told = json.loads(process.stdout.readline())
+                with awake(process):
+                    process.stdin.write("\n")
+                    process.stdin.flush()
+                    told = json.loads(process.stdout.readline())
                 return told["images"], told["seconds"], told["processor"]
 
             yield one
         finally:
-            process.stdin.close()
-            process.terminate()
-            process.wait(30)
+            end(process)
 
 
 def _figures(speeds: dict[str, list[tuple[float, float]]], images: int) -> dict[str, Any]:
