@@ -97,6 +97,7 @@ FAULTS: dict[str, Fault] = {
     "detached": _fault("parameters-without-gradient", networks=("conv_plain", "conv_norm")),
     "statistics of all parts": _fault("statistics-of-all-parts"),
     "noise that no seed governs": _fault("results-change-with-seed-kept"),
-    "images not scaled": _fault("inputs-not-scaled", networks=("mlp", "conv_plain")),
-    "units begin equal": _fault("weights-begin-equal", networks=("mlp", "conv_plain")),
+    "images not scaled": _fault("inputs-not-scaled", networks=("mlp", "conv_plain"), runs=16),
+    "units begin equal": _fault("weights-begin-equal", networks=("mlp", "conv_plain"), runs=16),
+    "softmax between layers": _fault("softmax-between-layers", networks=("mlp",), runs=14),
 }  # fmt: skip

@@ -195,6 +195,10 @@ def network_of(case: Case, data: Images) -> nn.Module:
     elif fault == "head starts too large":
         last = [m for m in network.modules() if isinstance(m, nn.Linear)][-1]
         last.weight.data *= 300
+    elif fault == "softmax between layers":
+        assert isinstance(network, nn.Sequential)
+        for place in [k for k, layer in enumerate(network) if isinstance(layer, nn.ReLU)][-case.level :]:
+            network[place] = nn.Softmax(1)
     elif fault == "detached":
         return Detached(network)
     return Before(network, ends[fault]) if fault in ends else network

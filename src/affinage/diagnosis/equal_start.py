@@ -2,18 +2,18 @@
 
 from affinage.diagnosis.answers import Answered, Fine, Found
 from affinage.diagnosis.initial import NAMED, REMEDY, all_begin_equal, begin_equal, names
-from affinage.diagnosis.standing import learns
+from affinage.diagnosis.standing import is_poor_on_training, learns
 from affinage.records.signals import Signals
 
 
 def equal_start(signals: Signals) -> Answered:
-    """Units of hidden layers began with the same weights, and stayed equal or learnt nothing since.
+    """Units of hidden layers began with the same weights, and stayed equal or learnt little since.
 
     Random biases and dropout part such units, but not into features: where all hidden layers began so and
-    nothing was learnt, that is named too. A branch that begins at zero beside others is not.
+    little was learnt, that is named too. A branch that begins at zero beside others is not.
     """
     answer, began = begin_equal(signals), all_begin_equal(signals)
-    if isinstance(answer, Fine) and began and not learns(signals):
+    if isinstance(answer, Fine) and began and (is_poor_on_training(signals) or not learns(signals)):
         return _parted(began)
     return answer
 

@@ -4,7 +4,7 @@ import math
 from statistics import median
 
 from affinage.diagnosis.answers import Answered, Fine, Found, Unchecked, otherwise
-from affinage.diagnosis.initial import begin_equal
+from affinage.diagnosis.initial import all_begin_equal, begin_equal
 from affinage.diagnosis.objective import loss_activation, stretched
 from affinage.diagnosis.reading import (
     finite,
@@ -101,7 +101,8 @@ _EARLY, _REPLACED = 5, 1.5
 def _held_up(signals: Signals) -> bool:
     """Return whether another cause would keep the loss up at any usual rate."""
     causes = (stretched, loss_activation, begin_equal, not_scaled)
-    return any(isinstance(rule(signals), Found) for rule in causes)
+    found = any(isinstance(rule(signals), Found) for rule in causes)
+    return found or bool(all_begin_equal(signals))
 
 
 def _powers_of_ten(ratio: float | None) -> int:

@@ -1,9 +1,10 @@
 """The best of several ways to mend what was proved, chosen on images that no copy was trained on."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from statistics import fmean
+from statistics import fmean, variance
 
 import torch
 from torch import nn
@@ -109,7 +110,7 @@ def mend(verdict: Verdict, bench: Bench) -> Remedy | None:
 
     First the change that proved it and its variants, then the best of them with other learning rates (a
     rate that suited the fault need not suit the training without it), each once; then the best three and
-    the plain change, three times each.
+    the plain change, three times each. What is not clearly better than the plain change gives way to it.
 
     Args:
         verdict: Of a proved finding.
@@ -140,7 +141,23 @@ def mended(verdict: Verdict, bench: Bench) -> tuple[Change, Change, Contest] | N
         return None
     rated = [with_rate(ways[0], factor) for factor in RATES]
     best = contest.settle(contest.best([*ways, *rated]), always=plain)
-    return None if best is None else (best, faulty, contest)
+    if best is None:
+        return None
+    return (best if _is_clearly_better(best, plain, contest) else plain), faulty, contest
+
+
+def _is_clearly_better(change: Change, plain: Change, contest: Contest) -> bool:
+    """Return whether a change gains more over the plain one than the gain's own standard error.
+
+    The error is that of the trainings and that of the images together.
+
+    Source: the one-standard-error rule of Breiman et al., Classification and Regression Trees, 1984.
+    """
+    pairs = zip(contest.scores[change][:REPEATS], contest.scores[plain][:REPEATS], strict=True)
+    gains = [after - before for after, before in pairs]
+    mean = min(max(fmean(contest.scores[plain][:REPEATS]), 0.0), 1.0)
+    by_images = mean * (1 - mean) / len(contest.judged.images)
+    return fmean(gains) > math.sqrt(variance(gains) / len(gains) + by_images)
 
 
 def with_rate(change: Change, factor: float) -> Change:
