@@ -121,40 +121,39 @@ def _keras_side(wire: Connection, _: str, blocks: int, steps: int, watched: bool
 
     from affinage.watching.keras import keras_callback
 
-    turns, (images, labels) = Turns(wire), _keras_data(blocks * steps)
+    turns, (images, labels) = Turns(wire), _keras_data(steps)
     model = _keras_model(keras)
     model.fit(images[: 128 * _WARM], labels[: 128 * _WARM], batch_size=128, verbose=0)
-    watch = keras_callback(x=images, y=labels, validation_data=(images[:512], labels[:512]))
+    watch = keras_callback()
 
     class Taking(keras.callbacks.Callback):  # type: ignore[misc]
-        """Takes turns; the watch is called from it, so that the times of its looks are known."""
+        """Takes turns of an epoch each; it hears of no batch, as that alone costs Keras time."""
 
-        def on_train_begin(self, logs: Any = None) -> None:
-            if watched:
-                watch.set_model(self.model)
-                watch.set_params(self.params)
-                with turns.look("before the first step"):
-                    watch.on_train_begin(logs)
+        def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+            turns.wait()
 
-        def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-            if batch % steps == 0:
-                turns.wait()
-            if watched:
-                watch.on_train_batch_begin(batch, logs)
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            turns.done()
 
-        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            if watched:
-                watch.on_train_batch_end(batch, logs)
-            if batch % steps == steps - 1:
-                turns.done()
-
-        def on_train_end(self, logs: Any = None) -> None:
-            if watched:
-                with turns.look("after the last step"):
-                    watch.on_train_end(logs)
-
-    model.fit(images, labels, batch_size=128, verbose=0, callbacks=[Taking()])
+    if watched:
+        _time_looks(watch, turns)
+    callbacks = [watch, Taking()] if watched else [Taking()]
+    model.fit(images, labels, batch_size=128, epochs=blocks, verbose=0, callbacks=callbacks)
     turns.end()
+
+
+def _time_looks(watch: Any, turns: Turns) -> None:
+    before, after = watch.on_train_begin, watch.on_train_end
+
+    def timed_before(logs: Any = None) -> None:
+        with turns.look("before the first step"):
+            before(logs)
+
+    def timed_after(logs: Any = None) -> None:
+        with turns.look("after the last step"):
+            after(logs)
+
+    watch.on_train_begin, watch.on_train_end = timed_before, timed_after
 
 
 def _keras_data(steps: int) -> tuple[Any, Any]:

@@ -14,7 +14,7 @@ from affinage.watching.keras_facts import flat_layers
 IMAGES = 8
 """Of a probe: enough for the size of a gradient, few enough to cost little."""
 
-SHARE = 0.02
+SHARE = 0.01
 """Of the training's time that probes may take; the first one is taken whatever it costs."""
 
 

@@ -34,6 +34,8 @@ from affinage.watching.targets import TargetTally, encoding_of
 from affinage.watching.wholes import whole_sets
 
 _PROBE = 64
+_EVERY_RATE, _RATES_BETWEEN = 64, 4
+"""Steps at which each learning rate is read, and from one reading to the next after them: it costs time."""
 _HIDDEN = "Keras shows it to no callback"
 _UNREAD = "the data were no arrays in memory and came from no loader that could be read again"
 _OWN_CALL = "the model computes in a call() of its own"
@@ -60,6 +62,7 @@ class KerasTally:
     probing: GradientProbe | None = None
     _before: dict[str, list[NDArray[Any]]] = field(default_factory=dict)
     _mean: float = 0.0
+    _rate: float | None = None
     _begun: float = 0.0
 
     def begin(self, model: Any) -> None:
@@ -87,10 +90,11 @@ class KerasTally:
             mean, before = float(logs["loss"]), self._mean if batch else 0.0
             values["loss", ""] = mean * (batch + 1) - before * batch
             self._mean = mean
-        rate = _rate(model)
-        if rate is not None:
-            values["learning_rate", ""] = rate
-        for layer in flat_layers(model):
+        if self.steps <= _EVERY_RATE or self.steps % _RATES_BETWEEN == 0:
+            self._rate = _rate(model)
+        if self._rate is not None:
+            values["learning_rate", ""] = self._rate
+        for layer in flat_layers(model) if self._before else ():
             before_weights = self._before.get(layer.name)
             if before_weights:
                 size, moved = _norm(before_weights), _moved(before_weights, _weights(layer))
