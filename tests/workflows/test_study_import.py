@@ -81,12 +81,14 @@ def test_a_table_that_holds_no_results_is_refused(text, said, elsewhere):
     assert [path.name for path in elsewhere.iterdir()] == ["past.csv"]
 
 
-def test_notes_and_other_results_are_no_settings(elsewhere):
+@pytest.mark.parametrize("note", ["{net} run {s}", "run {s}"])
+def test_notes_and_other_results_are_no_settings(note, elsewhere):
     """Each run has its own note and loss: as tuned settings they would leave nothing that was repeated."""
     lines = ["net,lr,seed,val_accuracy,val_loss,train_time,notes"]
     for net, score in (("old", 0.80), ("new", 0.85)):
         lines += [
-            f"{net},0.001,{s},{score + 0.004 * (s % 3)},{1 - score - 0.01 * s},{60 + s}.5,{net} run {s}"
+            f"{net},0.001,{s},{score + 0.004 * (s % 3)},{1 - score - 0.01 * s},{60 + s}.5,"
+            + note.format(net=net, s=s)
             for s in range(6)
         ]
     (elsewhere / "past.csv").write_text("\n".join(lines))
@@ -118,3 +120,13 @@ def test_a_table_as_a_spreadsheet_writes_it_is_read(elsewhere):
     study = affinage.study_import(elsewhere / "past.csv", vary=["Netz"], metric="Güte")
     assert study.answer.differences[0].says == "helps"
     assert study.question.fixed == ("Rate=0.01",)
+
+
+def test_text_that_was_tuned_stays_a_setting(elsewhere):
+    lines = ["net,optimizer,seed,accuracy"]
+    for net, score in (("old", 0.80), ("new", 0.85)):
+        for worse, name in enumerate(("adam", "sgd", "lion")):
+            lines += [f"{net},{name},{s},{score - 0.01 * worse + 0.001 * s}" for s in range(3)]
+    (elsewhere / "past.csv").write_text("\n".join(lines))
+    study = affinage.study_import(elsewhere / "past.csv", vary=["net"])
+    assert [one.key for one in study.question.nuisance] == ["optimizer"]

@@ -125,9 +125,9 @@ def settings_alone(
 ) -> tuple[list[PastTrial], list[str]]:
     """Return rows with what was varied, tuned or fixed alone, and the names of columns left out.
 
-    Left out are numbers that came of a run, such as other scores and times, and text that is another for
-    more than half of the rows, such as names and notes: as settings they would make every run the only
-    one of its kind. Where `tuned` names columns, only these count as tuned.
+    Left out are numbers that came of a run, such as other scores and times, and text that is another for more
+    than half of the rows or for each seed, such as names and notes: as settings they would make every run
+    the only one of its kind. Where `tuned` names columns, only these count as tuned.
 
     Raises:
         DataError: If a column that is said to be tuned is not there.
@@ -139,13 +139,14 @@ def settings_alone(
             f"There is no column {', '.join(missing)} (columns: {', '.join(columns)}).",
             remedy="Name columns that there are with --nuisance.",
         )
+    seed = next((key for key in columns if key.lower() in SEEDS and key not in vary), None)
     known = {*vary, *tuned, *(key for key in columns if key.lower() in SEEDS)}
     left = [
         key
         for key in columns
         if key not in known
         and _differs(key, rows)
-        and (tuned or _came_out(key, rows) or _own_text(key, rows))
+        and (tuned or _came_out(key, rows) or _own_text(key, rows, seed))
     ]
     kept = [
         replace(row, params={key: row.params[key] for key in row.params if key not in left})
@@ -161,11 +162,14 @@ def _came_out(key: str, rows: Sequence[PastTrial]) -> bool:
     return last in RESULTS and all(v is None or isinstance(v, (int, float)) for v in values)
 
 
-def _own_text(key: str, rows: Sequence[PastTrial]) -> bool:
-    """Return whether a column is text that is another for more than half of the rows."""
+def _own_text(key: str, rows: Sequence[PastTrial], seed: str | None) -> bool:
+    """Return whether a column is text that is another for more than half of the rows, or for each seed."""
     values = [row.params.get(key) for row in rows]
-    texts = any(isinstance(value, str) for value in values)
-    return texts and len(rows) > FEW_ROWS and 2 * len(set(values)) > len(rows)
+    if len(rows) <= FEW_ROWS or not any(isinstance(value, str) for value in values):
+        return False
+    pairs = {(row.params.get(key), row.params.get(seed)) for row in rows} if seed else set()
+    each = len({one for one, _ in pairs}) == len({two for _, two in pairs}) == len(pairs) > 1
+    return each or 2 * len(set(values)) > len(rows)
 
 
 def direction_of(column: str) -> int:
