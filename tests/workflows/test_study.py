@@ -287,6 +287,8 @@ def test_a_backbone_that_is_not_there_is_refused_before_any_trial(digits, elsewh
         ("question: 7", "question is 7; it must be text"),
         ("metric: [accuracy]", "it must be text"),
         ("set: 5", "set is 5; it must be settings"),
+        ("set: [5]", "'5' is not key=value"),
+        ("set: features.heads=svm", "features.heads: no such setting"),
         ("nuisance: 7", "nuisance is 7; it must be settings"),
         ("source: 5", "source is 5; it must be text or a list"),
         ("smalest: 0.01", "no smalest; do you mean smallest"),

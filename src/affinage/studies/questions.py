@@ -143,8 +143,9 @@ def laid_over(given: Mapping[str, Any], file: Path | None) -> dict[str, Any]:
     """
     laid = read_question(file) if file is not None else {}
     said = {key: value for key, value in given.items() if value not in (None, (), [], "")}
-    check_kinds(laid | said)
-    return laid | said
+    both = laid | said
+    check_kinds(both)
+    return both | ({"set": _texts(both["set"])} if "set" in both else {})
 
 
 def question_from(laid: Mapping[str, Any], *, recipe: Mapping[str, Any], task: str) -> Question:
