@@ -244,3 +244,16 @@ def test_warnings_of_converters_stay_inside(engine, backbone, items):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         compute_features(stack(backbone, classes=2), items[:3], engine)
+
+
+def test_why_a_converter_fails_is_one_sentence_without_colours(monkeypatch, model):
+    def build(frozen, *, precision):
+        raise RuntimeError(
+            "Failed to export the model. \x1b[96mThis is step 1/3\x1b[0m of it. Next steps:\n- Try"
+        )
+
+    broken = replace(maker_of("onnxruntime"), build=build, missing=lambda: "")
+    monkeypatch.setattr(engines, "maker_of", lambda name: broken)
+    with pytest.raises(ModelError) as raised:
+        engine_pass("onnxruntime", replace(ENGINE, threads=7).frozen(model))
+    assert raised.value.problem.endswith("this backbone: Failed to export the model.")

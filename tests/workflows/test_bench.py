@@ -3,7 +3,9 @@ from dataclasses import replace
 import pytest
 
 from affinage.errors import DataError
+from affinage.imaging.decode import decode
 from affinage.records.bench import Rates, remedies_of
+from affinage.workflows import bench as measured
 from affinage.workflows.bench import bench
 from affinage.workflows.reporter import Silent
 
@@ -56,9 +58,39 @@ def test_the_users_own_images_are_measured_and_nothing_is_written(digits, elsewh
 def test_too_few_images_are_refused(tmp_path, digits):
     for number, path in enumerate(sorted(digits.glob("0/*.png"))[:3]):
         (tmp_path / f"{number}.png").write_bytes(path.read_bytes())
-    with pytest.raises(DataError, match="Only 3 images"):
+    with pytest.raises(DataError, match=r"Of 3 images of .*, 3 can be read; 8 are needed"):
         bench(tmp_path, reporter=Silent())
     with pytest.raises(DataError, match="does not exist"):
         bench(tmp_path / "none", reporter=Silent())
     with pytest.raises(DataError, match="say nothing of a speed"):
         bench(digits, images=2, reporter=Silent())
+    with pytest.raises(DataError, match="say nothing of a speed"):
+        bench(digits, images=-3, reporter=Silent())
+
+
+def test_a_table_of_images_is_measured(tmp_path, digits):
+    paths = sorted(digits.glob("*/*.png"))[::4]
+    for number, path in enumerate(paths):
+        (tmp_path / f"{number}.png").write_bytes(path.read_bytes())
+    rows = "".join(f"{number}.png,{path.parent.name}\n" for number, path in enumerate(paths))
+    table = tmp_path / "digits.csv"
+    table.write_text(f"path,label\n{rows}none.png,0\n")
+    found = bench(table, settings=["model.width=64", "model.height=64"], reporter=Silent())
+    assert found.images == len(paths)
+    table.write_text("path,label\nnone.png,0\n")
+    with pytest.raises(DataError, match=r"No row of .* leads to an image \(no such file"):
+        bench(table, reporter=Silent())
+
+
+@pytest.mark.parametrize(("reduce", "sides"), [("true", [128]), ("false", [None, 128])])
+def test_images_are_decoded_as_a_training_decodes_them(monkeypatch, digits, reduce, sides):
+    seen = []
+
+    def noted(data, *, side):
+        seen.append(side)
+        return decode(data, side=side)
+
+    monkeypatch.setattr(measured, "decode", noted)
+    settings = ["model.width=64", "model.height=64", f"compute.reduce={reduce}"]
+    bench(digits, settings=settings, images=8, reporter=Silent())
+    assert seen == [side for side in sides for _ in range(8)]

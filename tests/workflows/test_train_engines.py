@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 import affinage
+from affinage.errors import ModelError
 from affinage.inference.engines import maker_of
 from affinage.records.engine import EngineTrial
 from affinage.records.recipe_text import load_recipe
@@ -41,6 +42,16 @@ def test_a_training_uses_the_engine_that_its_recipe_asks_for(engine, digits, fol
     own, others = (each.evaluation["test"].accuracy for each in (run, plain))
     assert own.n == others.n > 0
     assert abs(own.value - others.value) * own.n <= 1
+
+
+def test_an_engine_that_computes_something_else_is_refused(digits, tmp_path):
+    if lacking := maker_of("openvino").missing():
+        pytest.skip(lacking)
+    with pytest.raises(ModelError, match="something else than this backbone"):
+        affinage.train(
+            digits, data=tmp_path / "data", output=tmp_path / "run", stages="features",
+            settings=["model.backbone=sift_words", "compute.engine=openvino"], reporter=Silent(),
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize(

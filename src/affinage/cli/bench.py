@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 
 def bench(
-    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="A folder of images.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="SOURCE", help="A folder of images, or a table.")
+    ],
     *,
     recipe: Annotated[str | None, recipe_option("Its network and settings are measured")] = None,
     setting: Annotated[list[str] | None, set_option("compute.threads=4")] = None,

@@ -125,6 +125,25 @@ def list_images(paths: Sequence[Path]) -> list[Path]:
     return list(found)
 
 
+def images_of(source: Path) -> list[Path]:
+    """Return the images of a folder, labelled or not, or of a table's rows, in their order.
+
+    Raises:
+        DataError: If it does not exist, cannot be read, or has no image at all.
+    """
+    if not source.is_file() or source.suffix.lower() not in TABLE_SUFFIXES:
+        return list_images([source])
+    rows = table_places(source)
+    places = [place for place in rows if place.status is None]
+    if not places:
+        reason = f" ({rows[0].reason})" if rows else ""
+        raise DataError(
+            f"No row of '{source}' leads to an image{reason}.",
+            remedy="Correct the table: paths are relative to its folder.",
+        )
+    return list(dict.fromkeys(source.parent / place.path for place in places))
+
+
 def _readable(place: Place) -> bool:
     return not (place.reason or "").startswith("a link")
 

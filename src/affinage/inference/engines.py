@@ -1,5 +1,6 @@
 """The engines that a frozen backbone can be computed in, and the one at work."""
 
+import re
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -55,6 +56,8 @@ MAKERS: tuple[Maker, ...] = (
 )
 """In the order in which they are tried; the first one is what all others are compared with."""
 
+_COLOURS = re.compile(r"\x1b\[[0-9;]*[a-zA-Z]")
+
 _ready: "weakref.WeakKeyDictionary[Classifier, dict[tuple[object, ...], Pass]]" = (
     weakref.WeakKeyDictionary()
 )
@@ -109,11 +112,16 @@ def _built(maker: Maker, frozen: Frozen) -> Pass:
     try:
         return maker.build(frozen, precision=maker.precision)
     except Exception as error:  # Compilers and converters raise whatever they like.
-        first = str(error).strip().partition("\n")[0][:200] or type(error).__name__
         raise ModelError(
-            f"{TITLES[maker.name]} cannot compute this backbone: {first}.",
+            f"{TITLES[maker.name]} cannot compute this backbone: {_first_sentence(error)}.",
             remedy="Leave compute.engine at auto, or set it to torch.",
         ) from error
+
+
+def _first_sentence(error: Exception) -> str:
+    """Return what went wrong, without a terminal's colours and the steps that follow."""
+    line = _COLOURS.sub("", str(error)).strip().partition("\n")[0][:200]
+    return line.partition(". ")[0].rstrip(".: ") or type(error).__name__
 
 
 def _remedy(maker: Maker) -> str:

@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from affinage.datasets.sources import list_images
+from affinage.datasets.sources import images_of
 from affinage.errors import DataError, ImageError
 from affinage.imaging.batches import Item, augmented_batches
 from affinage.imaging.decode import decode
 from affinage.imaging.hashing import content_id
+from affinage.imaging.pixels import needed_side
 from affinage.models.build import build_backbone, stack
 from affinage.models.classifier import Classifier
 from affinage.records.bench import Bench, Rates, remedies_of
@@ -55,7 +56,7 @@ def bench(
     real steps of fine-tuning are, to see whether the sum of the parts is the whole.
 
     Args:
-        source: A folder of images, or one image file.
+        source: A folder of images, or a table of them.
         recipe: A recipe, a YAML file, or nested settings.
         settings: `key=value`, laid over the recipe.
         images: How many to measure at most, spread over the whole source.
@@ -66,24 +67,26 @@ def bench(
         RecipeError: If the settings cannot be used.
     """
     told, resolved = reporter or Lines(), resolve_recipe(recipe, settings)
-    chosen = _spread(list_images([Path(source)]), images)
-    engine = make_engine(resolved)
-    torch.set_num_threads(engine.threads)
     if images < FEWEST:
         raise DataError(
-            f"{images} images say nothing of a speed.", remedy=f"Give at least {FEWEST}."
+            f"So few images say nothing of a speed: {images}.", remedy=f"Give at least {FEWEST}."
         )
+    chosen = _spread(images_of(Path(source)), images)
+    engine = make_engine(resolved)
+    torch.set_num_threads(engine.threads)
+    model = stack(build_backbone(resolved.model), classes=2).to(engine.device)
+    small = needed_side([(model.preprocessing, resolved.augment)])
+    side = small if resolved.compute.reduce else None
     told.say(f"reading and decoding {len(chosen):,} images")
     forgotten = _forget(chosen)
     data, read = _timed(Path.read_bytes, chosen, engine.threads)
-    pixels, decoding, readable = _decoded(data, engine.threads)
+    pixels, decoding, readable = _decoded(data, engine.threads, side=side)
     if len(pixels) < FEWEST:
         raise DataError(
-            f"Only {len(pixels)} images of '{source}' can be read; {FEWEST} are needed.",
+            f"Of {len(chosen)} images of '{source}', {len(pixels)} can be read; {FEWEST} are needed.",
             remedy="Name a folder with more images; `affinage audit` says what is wrong with files.",
         )
     items = [Item(content_id(data[index]), chosen[index]) for index in readable]
-    model = stack(build_backbone(resolved.model), classes=2).to(engine.device)
     views, augmenting = _augmented(items, pixels, model, resolved, engine.threads)
     told.say(f"computing with {resolved.model.backbone}")
     batch = np.resize(views, (BATCH, *views.shape[1:]))
@@ -94,6 +97,12 @@ def bench(
         compute=_learning(model, batch, resolved, engine.device, resolved.compute.precision),
         overlapped=engine.device.type != "cpu",
     )
+    cures = _cures(rates, model, batch, resolved, engine.device)
+    if side is None:
+        reducing = _decoded(data, engine.threads, side=small)[1] / len(data)
+        cures["read large photos at a reduced size (compute.reduce)"] = replace(
+            rates, decode=reducing
+        )
     return Bench(
         images=len(items),
         threads=engine.threads,
@@ -105,7 +114,7 @@ def bench(
         predicted=1 / rates.seconds,
         measured=_whole(model, items, resolved, engine.device, engine.threads),
         bottleneck=rates.bottleneck,
-        remedies=remedies_of(rates, _cures(rates, model, batch, resolved, engine.device)),
+        remedies=remedies_of(rates, cures),
     )
 
 
@@ -149,12 +158,14 @@ def _timed(
         return found, time.perf_counter() - start
 
 
-def _decoded(data: list[bytes], threads: int) -> tuple[list[NDArray[np.uint8]], float, list[int]]:
+def _decoded(
+    data: list[bytes], threads: int, *, side: int | None
+) -> tuple[list[NDArray[np.uint8]], float, list[int]]:
     """Return the pixels of those images that can be read, the seconds for all, and which they are."""
 
     def one(content: bytes) -> NDArray[np.uint8] | None:
         try:
-            return decode(content).pixels
+            return decode(content, side=side).pixels
         except ImageError:
             return None
 

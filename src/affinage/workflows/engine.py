@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from affinage.errors import ModelError
 from affinage.imaging.batches import Item
 from affinage.inference.choosing import try_engines
 from affinage.inference.engines import MAKERS, engine_pass, is_ready, let_go, maker_of
@@ -14,7 +15,7 @@ from affinage.inference.features import cache_facts
 from affinage.inference.forward import Engine, compute_features
 from affinage.models.build import Backbone
 from affinage.models.classifier import Classifier
-from affinage.records.engine import EngineChoice, EngineName, cheapest
+from affinage.records.engine import TITLES, EngineChoice, EngineName, cheapest
 from affinage.records.networks import SIFT_WORDS
 from affinage.store.dataset_folder import DatasetFolder
 from affinage.store.engine_trials import EngineTrials
@@ -26,6 +27,9 @@ FEWEST = 128
 
 LEAST_SECONDS = 15.0
 """Seconds of PyTorch from which a measurement, which takes about 5, can pay."""
+
+LEAST_COSINE = 0.99
+"""Median over a batch, with fp32: bf16 had a mean of 0.9995 on 104 photographs, a part left out 0."""
 
 Told = Callable[[str], None]
 
@@ -87,15 +91,41 @@ def _convertible(backbone: Backbone) -> bool:
 
 
 def asked_engine(
-    name: EngineName, backbone: Backbone, model: Classifier, engine: Engine, dataset: DatasetFolder
+    name: EngineName,
+    backbone: Backbone,
+    model: Classifier,
+    items: Sequence[Item],
+    engine: Engine,
+    dataset: DatasetFolder,
 ) -> EngineChoice:
     """Return the engine that was asked for, started, with what was measured of it before.
+
+    Where nothing was, one batch of the images tells whether its features are the backbone's at all.
 
     Raises:
         ModelError: If it is not installed, or cannot compute this backbone.
     """
     engine_pass(name, engine.frozen(model))
-    return EngineChoice(engine=name, trials=trials_of(backbone, engine, dataset).load())
+    choice = EngineChoice(engine=name, trials=trials_of(backbone, engine, dataset).load())
+    if name != "torch" and choice.trial(name) is None and items:
+        _check_same(name, model, items[: engine.batch_size], engine)
+    return choice
+
+
+def _check_same(
+    name: EngineName, model: Classifier, sample: Sequence[Item], engine: Engine
+) -> None:
+    expected = compute_features(model, sample, engine.exact)
+    found = compute_features(model, sample, replace(engine, name=name))
+    lengths = np.linalg.norm(expected, axis=1) * np.linalg.norm(found, axis=1)
+    cosines = (expected * found).sum(axis=1) / np.maximum(lengths, np.finfo(np.float32).tiny)
+    middle = float(np.median(cosines))
+    if not middle >= LEAST_COSINE:  # Not a number is not the same either.
+        raise ModelError(
+            f"{TITLES[name]} computes something else than this backbone: the median cosine with "
+            f"PyTorch's features is {middle:.2f} on {len(sample)} images.",
+            remedy="Leave compute.engine at auto, or set it to torch.",
+        )
 
 
 def trials_of(backbone: Backbone, engine: Engine, dataset: DatasetFolder) -> EngineTrials:

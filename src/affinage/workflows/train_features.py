@@ -94,7 +94,7 @@ def settle_engine(
             labels=targets if work.task.target == "label" else None, told=session.reporter.say,
         )  # fmt: skip
     else:
-        choice = asked_engine(asked, backbone, model, session.engine, session.dataset)
+        choice = asked_engine(asked, backbone, model, every, session.engine, session.dataset)
     session.features_by = choice
     session.engine = replace(session.engine, name=choice.engine)
     if asked == "auto":
