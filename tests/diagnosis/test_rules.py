@@ -9,7 +9,7 @@ from affinage.diagnosis.confidence import RIGHT_BY_CODE, confidence
 from affinage.diagnosis.diagnose import ask, diagnose
 from affinage.diagnosis.rules import RULES
 from affinage.records.plain import from_plain
-from affinage.records.signals import Histogram, Signals
+from affinage.records.signals import Histogram, Point, Signals
 from affinage.records.verdict import Verdict, verdict_to_json
 from diagnosis.sick_signals import (
     FALLING,
@@ -512,3 +512,34 @@ def test_weights_that_softmax_over_one_output_keeps_still_are_explained_by_it():
     codes = found(sick(objectives=one, series=series(*still)))
     assert "outputs-do-not-fit-classes" in codes
     assert "nothing-trainable" not in codes
+
+
+def _log(losses, accuracies):
+    pairs = (("loss", losses), ("accuracy", accuracies))
+    return Signals(
+        origin="logs",
+        points=tuple(
+            Point(stage="training", series=name, on="train (running)", epoch=float(k), value=value)
+            for name, values in pairs
+            for k, value in enumerate(values, start=1)
+        ),
+    )
+
+
+def _underfitting(signals):
+    return next(v for v in diagnose(signals) if v.code == "underfitting")
+
+
+@pytest.mark.parametrize("losses", [[2.306, 2.305, 2.306, 2.304, 2.305], [9.0, 2.8, 2.9, 2.7, 2.8]])
+def test_a_log_whose_loss_stays_is_noted(losses):
+    verdict = _underfitting(_log(losses, [0.1, 0.1, 0.11, 0.1, 0.1]))
+    assert verdict.finding.severity == "note"
+    assert "next to nothing" in verdict.said
+
+
+@pytest.mark.parametrize(
+    ("losses", "accuracies"),
+    [([2.3, 2.2, 1.9, 1.6, 1.4], [0.1, 0.2, 0.3, 0.4, 0.48]), ([0.1] * 5, [0.98] * 5)],
+)
+def test_a_log_that_learns_is_not(losses, accuracies):
+    assert _underfitting(_log(losses, accuracies)).answer == "unchecked"

@@ -1,5 +1,6 @@
 """How well the training fits: too little, too much, not yet, or not at all."""
 
+from collections.abc import Sequence
 from statistics import median
 
 from affinage.diagnosis.answers import Answered, Fine, Found, Unchecked, otherwise
@@ -24,7 +25,7 @@ from affinage.diagnosis.standing import (
     training_baseline,
 )
 from affinage.metrics.trend import trend
-from affinage.records.signals import Signals
+from affinage.records.signals import Point, Signals
 
 _LONG = 4
 
@@ -90,8 +91,10 @@ def underfitting(signals: Signals) -> Answered:
     """Training itself stands still at a poor score."""
     learnt, base = train_accuracy(signals), training_baseline(signals)
     curve = signals.curve("loss", "train (running)")
-    if learnt is None or base is None or len(curve) < _LONG:
+    if learnt is None or len(curve) < _LONG:
         return Unchecked(f"fewer than {_LONG} epochs of training accuracy were seen")
+    if base is None:
+        return _by_curves_alone(curve, learnt)
     late = [p.value for p in curve[-max(2, len(curve) // 3) :]]
     flat = max(late) - min(late) < 0.03 * max(abs(curve[0].value), 1e-9)
     excuse = chance_missed(signals)
@@ -116,6 +119,31 @@ def underfitting(signals: Signals) -> Answered:
         ),
         traces=(trace(curve, "training loss"),),
     )
+
+
+def _by_curves_alone(curve: Sequence[Point], learnt: float) -> Answered:
+    """Note a training whose loss never fell much, where a log tells neither labels nor steps."""
+    first, last = curve[1].value, min(point.value for point in curve[-3:])
+    if learnt >= _HALF or last < _HARDLY * first:
+        return Unchecked("a log tells not what ignoring the image would score")
+    return Found(
+        subject=f"Training has learnt next to nothing: its loss was {first:.3g} in its second epoch and "
+        f"{last:.3g} at best in its last ones of {len(curve)}, and its accuracy is {learnt:.2f}.",
+        evidence=(
+            "only noted: a log does not show the labels, the learning rate's effect or the steps",
+        ),
+        remedy="Run the script itself to hear why (affinage doctor train.py); else try a learning rate ten "
+        "times as high, and one a tenth as high.",
+        grade="pattern",
+        where=("train",),
+        severity="note",
+        alternatives=otherwise("labels that belong to other images", "no log can tell"),
+        traces=(trace(curve, "training loss"),),
+    )
+
+
+_HALF, _HARDLY = 0.5, 0.9
+"""Accuracy below which, and share of the second epoch's loss above which, nothing was learnt; assumed."""
 
 
 def not_converged(signals: Signals) -> Answered:
