@@ -175,12 +175,14 @@ def _keras_model(keras: Any) -> Any:
     return model
 
 
-def _measured(network: str, blocks: int, steps: int) -> tuple[list[list[float]], dict[str, float]]:
+def _measured(
+    network: str, blocks: int, steps: int, sides: tuple[bool, bool]
+) -> tuple[list[list[float]], dict[str, float]]:
     """Return the seconds of each turn, plain and watched, and those of the looks."""
     context = multiprocessing.get_context("spawn")
     side = _keras_side if network == "keras" else _torch_side
     wires, processes = [], []
-    for watched in (False, True):
+    for watched in sides:
         own, other = context.Pipe()
         process = context.Process(target=side, args=(other, network, blocks, steps, watched))
         process.start()
@@ -210,8 +212,14 @@ def main() -> None:
     parser.add_argument("--network", choices=[*_NETWORKS, "keras"], default="three_conv")
     parser.add_argument("--blocks", type=int, default=40)
     parser.add_argument("--steps", type=int, default=50)
+    parser.add_argument(
+        "--control",
+        action="store_true",
+        help="watch neither: how far two processes differ by themselves",
+    )
     arguments = parser.parse_args()
-    taken, looks = _measured(arguments.network, arguments.blocks, arguments.steps)
+    sides = (False, not arguments.control)
+    taken, looks = _measured(arguments.network, arguments.blocks, arguments.steps, sides)
     plain, watched = (np.array(each) for each in taken)
     n = len(plain)
     print(
