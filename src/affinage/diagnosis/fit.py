@@ -1,6 +1,5 @@
 """How well the training fits: too little, too much, not yet, or not at all."""
 
-from collections.abc import Sequence
 from statistics import median
 
 from affinage.diagnosis.answers import Answered, Fine, Found, Unchecked, otherwise
@@ -121,7 +120,7 @@ def underfitting(signals: Signals) -> Answered:
     )
 
 
-def _by_curves_alone(curve: Sequence[Point], learnt: float) -> Answered:
+def _by_curves_alone(curve: tuple[Point, ...], learnt: float) -> Answered:
     """Note a training whose loss never fell much, where a log tells neither labels nor steps."""
     first, last = curve[1].value, min(point.value for point in curve[-3:])
     if learnt >= _HALF or last < _HARDLY * first:
