@@ -44,6 +44,30 @@ def test_a_training_uses_the_engine_that_its_recipe_asks_for(engine, digits, fol
     assert abs(own.value - others.value) * own.n <= 1
 
 
+class Heard(Silent):
+    def __init__(self):
+        self.lines = []
+
+    def say(self, text):
+        self.lines.append(text)
+
+
+def test_a_run_says_which_engine_it_takes_and_what_was_kept(digits, tmp_path):
+    heard = []
+    for number in range(2):
+        told = Heard()
+        affinage.train(
+            digits, data=tmp_path / "data", output=tmp_path / f"{number}", stages="features",
+            settings=["model.width=64", "model.height=64"], reporter=told,
+        )  # fmt: skip
+        heard.append([line for line in told.lines if line.startswith("features: ")])
+    assert heard[0] == ["features: PyTorch fp32 (another would not be through sooner)"]
+    assert heard[1] == [
+        "features: PyTorch fp32 (all are kept from before)",
+        "features: 48 of 48 were computed before, and kept",
+    ]
+
+
 def test_an_engine_that_computes_something_else_is_refused(digits, tmp_path):
     if lacking := maker_of("openvino").missing():
         pytest.skip(lacking)

@@ -56,10 +56,12 @@ class EngineChoice:
     Attributes:
         engine: Its name.
         trials: What was measured, PyTorch in fp32 first; empty where a measurement would not have paid.
+        reason: Why it is PyTorch in fp32, for people; empty where that was asked for, or is no choice.
     """
 
     engine: EngineName
     trials: tuple[EngineTrial, ...] = ()
+    reason: str = ""
 
     def trial(self, engine: EngineName) -> EngineTrial | None:
         """Return what was measured of an engine."""
@@ -78,7 +80,7 @@ class EngineChoice:
         """How features are computed, with the figures, for people."""
         title, trial, times = TITLES[self.engine], self.trial(self.engine), self.times_faster
         if self.engine == "torch":
-            return title
+            return f"{title} ({self.reason})" if self.reason else title
         if trial is None or times is None:
             return f"{title} (not compared with PyTorch fp32 here)"
         return (

@@ -58,19 +58,21 @@ def choose_engine(
         labels: Class of each item; None where there are none.
         told: Told what is tried.
     """
-    plain = EngineChoice(engine="torch")
-    if not _convertible(backbone) or engine.device.type != "cpu" or not items:
-        return plain
+    if not _convertible(backbone):
+        why = "no other is sure to see all that this network does"
+        return EngineChoice(engine="torch", reason=why)
+    if engine.device.type != "cpu" or not items:
+        return EngineChoice(engine="torch")
     kept = trials_of(backbone, engine, dataset)
     trials = kept.load()
     missing = _missing(backbone, items, engine, dataset)
     good = {"torch", *(trial.engine for trial in trials if trial.good_enough)}
     done = next((name for name, count in missing.items() if not count and name in good), None)
     if done is not None:
-        return EngineChoice(engine=done, trials=trials)
+        return EngineChoice(engine=done, trials=trials, reason="all are kept from before")
     if not trials:
         if not _pays(model, items, engine, missing["torch"]):
-            return plain
+            return EngineChoice(engine="torch", reason="another would not be through sooner")
         trials = try_engines(
             model, items, engine, labels=labels, missing=missing["torch"], told=told
         )
@@ -79,7 +81,8 @@ def choose_engine(
     usable = tuple(trial for trial in trials if not maker_of(trial.engine).missing())
     chosen = cheapest(usable, missing, warm=warm)
     let_go(engine.frozen(model), but=chosen)
-    return EngineChoice(engine=chosen, trials=trials)
+    reason = f"none of {len(trials) - 1} others that were tried is sooner through and as good"
+    return EngineChoice(engine=chosen, trials=trials, reason=reason)
 
 
 def _convertible(backbone: Backbone) -> bool:

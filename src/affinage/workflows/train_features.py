@@ -99,8 +99,7 @@ def settle_engine(
     session.engine = replace(session.engine, name=choice.engine)
     if asked == "auto":
         session.resolve("compute", engine=choice.engine)
-    if choice.engine != "torch":
-        session.reporter.say(f"features: {choice.sentence}")
+    session.reporter.say(f"features: {choice.sentence}")
 
 
 def open_features(
@@ -115,6 +114,8 @@ def open_features(
         return frozen  # Features of random weights mean nothing.
     both = data.both
     found = frozen.cached(session, both, "features of the frozen backbone")
+    if kept := len(both) - found.computed:
+        session.reporter.say(f"features: {kept:,} of {len(both):,} were computed before, and kept")
     position = {image: index for index, image in enumerate(both.images)}
     return FrozenFeatures(
         model=frozen.model,
