@@ -141,13 +141,14 @@ class Fastai:
         return self.fit(name, frozen=True)
 
     def features(self, name):
-        """Put every image through the backbone; return how many."""
+        """Put every image through the backbone, as validation shows them; return how many."""
         import torch
 
         learn = self.learner(name)
+        shown = learn.dls.test_dl(self.rows, num_workers=self.threads)
         body, count = learn.model[0].eval(), 0
         with torch.inference_mode():
-            for images, _ in learn.dls.train:
+            for (images,) in shown:
                 count += len(body(images).mean((2, 3)))
         return count
 
