@@ -1,14 +1,17 @@
 """What watching costs: processor time of a step watched and unwatched, and of the looks before and after.
 
-Usage: python -m benchmarks.watching [--network three_conv|lite0|keras] [--blocks N] [--steps N]
+Usage: python -m benchmarks.watching [--network three_conv|lite0|keras] [--blocks N] [--steps N] [--as-is]
 
 Two processes train the same network, one of them watched, and take turns of so many steps: what else runs
-on the machine meets both alike. `keras` is three convolutions on images of 32 × 32 in one `fit`, with the
-callback and without; Keras computes with what KERAS_BACKEND names.
+on the machine meets both alike. glibc's allocator keeps memory from step to step in both, unless --as-is:
+how often it hands pages back depends on the order of a few allocations, and moved a step by 13 % to either
+side, whichever was watched (docs/log.md). `keras` is three convolutions on images of 32 × 32 in one `fit`,
+with the callback and without; Keras computes with what KERAS_BACKEND names.
 """
 
 import argparse
 import multiprocessing
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +21,9 @@ from typing import Any
 import numpy as np
 
 _RESAMPLES = 2000
+_HELD = {"MALLOC_TRIM_THRESHOLD_": str(1 << 32), "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+         "MALLOC_MMAP_MAX_": "0", "MALLOC_TOP_PAD_": str(1 << 26)}  # fmt: skip
+"""Of glibc: processes started with these keep their memory."""
 _WARM = 3
 """Steps before the first turn: what is built once is no step."""
 
@@ -217,7 +223,12 @@ def main() -> None:
         action="store_true",
         help="watch neither: how far two processes differ by themselves",
     )
+    parser.add_argument(
+        "--as-is", action="store_true", help="leave the allocator as the system has it"
+    )
     arguments = parser.parse_args()
+    if not arguments.as_is:
+        os.environ.update(_HELD)
     sides = (False, not arguments.control)
     taken, looks = _measured(arguments.network, arguments.blocks, arguments.steps, sides)
     plain, watched = (np.array(each) for each in taken)

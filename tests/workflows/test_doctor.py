@@ -1,6 +1,8 @@
 """The doctor reads scripts, runs, logs and saved signals, and refuses everything else in words."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -166,3 +168,15 @@ def test_a_script_that_fails_before_its_first_step_is_told_what_to_do(script):
     with pytest.raises(RunError) as refused:
         doctor(script, ["--epochs", "1"], minutes=2)
     assert "one output per class" in refused.value.remedy
+
+
+def test_logs_are_judged_without_loading_torch(tmp_path):
+    log = tmp_path / "history.csv"
+    rows = [f"{epoch},{1 / (epoch + 1):.3f},{0.5 / (epoch + 1):.3f}" for epoch in range(8)]
+    log.write_text("\n".join(["epoch,loss,val_loss", *rows]))
+    code = (
+        f"import sys, affinage; affinage.doctor({str(log)!r});"
+        "print([name for name in ('torch', 'torchvision', 'timm', 'keras') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -67,8 +67,15 @@ def _print(found: "Bench") -> None:
     show(table)
     show(
         f"\nThe parts add up to {found.predicted:.3g} images/s of fine-tuning; "
-        f"{found.measured:.3g} were measured.\nBottleneck: {found.bottleneck}."
+        f"{found.measured:.3g} were measured (between {found.slowest:.3g} and {found.fastest:.3g} in "
+        f"{found.steps} steps)."
     )
+    if not found.agrees:
+        show(
+            "They do not agree, so gains below are rough: other programs are at work, or images are few or "
+            "of very different sizes. Measure again, with more of them (--images)."
+        )
+    show(f"Bottleneck: {found.bottleneck}.")
     for remedy in found.remedies:
         show(f"  {remedy.times:.2f} ×  {remedy.what} ({remedy.images_per_second:.3g} images/s)")
     if not found.remedies:

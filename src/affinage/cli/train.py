@@ -13,7 +13,7 @@ import typer
 
 from affinage.cli.recipe_options import recipe_option, set_option
 from affinage.cli.started import STARTED
-from affinage.errors import AffinageError
+from affinage.errors import AffinageError, ImageError
 
 _RECIPE = "The recipe"
 _PLACES = "Places"
@@ -242,7 +242,7 @@ def _interrupt(number: int, frame: object) -> None:
 
 @contextlib.contextmanager
 def _interruptible(resume: Path | None) -> Iterator[list[Path]]:
-    """On Ctrl-C, say how to go on, and end with 130; where the disk is full, say with which run."""
+    """On Ctrl-C, say how to go on, and end with 130; also where the disk is full or an image is gone."""
     begun: list[Path] = []
     signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -253,6 +253,10 @@ def _interruptible(resume: Path | None) -> Iterator[list[Path]]:
             error.remedy = (
                 f"Free some room, then go on: affinage train --resume {shlex.quote(str(run))}. "
                 "Nothing was damaged."
+            )
+        elif run is not None and isinstance(error, ImageError):
+            error.remedy += (
+                f" Once it is as it was, go on: affinage train --resume {shlex.quote(str(run))}"
             )
         raise
     except KeyboardInterrupt:

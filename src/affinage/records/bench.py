@@ -5,6 +5,9 @@ from typing import Literal
 
 StageName = Literal["read", "decode", "augment", "compute"]
 
+DISAGREE = 1.5
+"""Times by which the sum of the parts may differ from the whole before that is told."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rates:
@@ -76,7 +79,10 @@ class Bench:
         megabytes: Mean size of a file, MB.
         rates: Seconds an image, by stage.
         predicted: Images per second of fine-tuning that the stages add up to.
-        measured: Images per second of real fine-tuning steps on the same images.
+        measured: Images per second of real fine-tuning steps on the same images, the median.
+        slowest: The same of the slowest step.
+        fastest: The same of the fastest step.
+        steps: How many were measured.
         bottleneck: The stage to begin with.
         remedies: The most useful first.
     """
@@ -90,8 +96,16 @@ class Bench:
     rates: Rates
     predicted: float
     measured: float
+    slowest: float
+    fastest: float
+    steps: int
     bottleneck: StageName
     remedies: tuple[Remedy, ...]
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the parts add up to about what real steps took."""
+        return 1 / DISAGREE <= self.predicted / self.measured <= DISAGREE
 
 
 def remedies_of(rates: Rates, cures: dict[str, Rates]) -> tuple[Remedy, ...]:

@@ -7,14 +7,14 @@ from typing import Any
 
 from affinage.records.training_facts import Part
 
-SHARE = 0.015
+SHARE = 0.01
 """Of the training's time that watching may take. Steps 0, 1, 2, 4, 8 and 16 are looked at whatever it costs,
 so that short trainings are seen as well, and so are 32, 64 … unless a look is dear and the debt high."""
 
 DEAR = 0.02
 """Seconds of a look from which on it is dear."""
 
-DEBT = 0.015
+DEBT = 0.01
 """Share of the time above which no dear look is taken after step 16."""
 
 

@@ -101,7 +101,7 @@ def watch(
 ) -> Iterator[Watched]:
     """Watch the training inside the block, without changing it.
 
-    Steps are looked at in samples: the first ones, and then as many as take 1.5 % of the time.
+    Steps are looked at in samples: the first ones, and then as many as take 1 % of the time.
 
     Args:
         model: Its network; None = every outermost module with weights that computes in the block.

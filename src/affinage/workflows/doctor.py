@@ -1,4 +1,4 @@
-"""The verb `doctor`: name what is wrong with a training, whoever wrote it."""
+"""The verb `doctor`: name what is wrong with a training; without torch where nothing has to be tried."""
 
 import contextlib
 import os
@@ -22,9 +22,7 @@ from affinage.store.files import read_json, write_json
 from affinage.store.run_folder import RunFolder
 from affinage.workflows.earlier_stages import with_earlier
 from affinage.workflows.failing import hint
-from affinage.workflows.prove import SECONDS
-from affinage.workflows.prove import prove as put_to_the_test
-from affinage.workflows.prove_run import prove_run
+from affinage.workflows.outcomes import SECONDS
 
 JSON_FORMAT = 1
 MINUTES = 10.0
@@ -64,6 +62,8 @@ def doctor(
         write_json(keep, {"format": JSON_FORMAT, "signals": signals_to_json(signals)})
     verdicts = with_earlier(diagnose(signals), signals)
     if prove and not isinstance(target, Signals) and RunFolder(Path(target)).exists:
+        from affinage.workflows.prove_run import prove_run  # noqa: PLC0415 - loads torch.
+
         verdicts = prove_run(verdicts, RunFolder(Path(target)), signals, seconds=60 * minutes)
     elif prove:
         verdicts = _with_outcomes(verdicts, signals, outcomes)
@@ -101,9 +101,10 @@ def doctor_json(diagnosis: Diagnosis, *, fixes: Sequence[str] = ()) -> dict[str,
 def _with_outcomes(
     verdicts: tuple[Verdict, ...], signals: Signals, outcomes: dict[str, Outcome]
 ) -> tuple[Verdict, ...]:
+    from affinage.workflows.prove import prove  # noqa: PLC0415 - loads torch.
+
     return tuple(
-        replace(v, outcome=outcomes.get(v.code, v.outcome))
-        for v in put_to_the_test(verdicts, None, signals)
+        replace(v, outcome=outcomes.get(v.code, v.outcome)) for v in prove(verdicts, None, signals)
     )
 
 

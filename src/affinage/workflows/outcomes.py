@@ -3,6 +3,9 @@
 from affinage.records.estimate import Estimate
 from affinage.records.verdict import Mark, Outcome
 
+SECONDS = 120.0
+"""For all experiments on one training."""
+
 WORTHWHILE = 0.05
 """A gain of 5 points of accuracy; assumed to be what an owner would act on."""
 

@@ -18,10 +18,9 @@ from affinage.watching.showing_steps import GATES
 from affinage.watching.trials import accuracy_after, hits
 from affinage.workflows.experiments import BALANCED, Pair, changes_for
 from affinage.workflows.measuring import MEASURES, Bench
-from affinage.workflows.outcomes import WORTHWHILE, marked, shown, unconfirmed
+from affinage.workflows.outcomes import SECONDS, WORTHWHILE, marked, shown, unconfirmed
 from affinage.workflows.remedies import mend
 
-SECONDS = 120.0
 PAIRS = 5
 STEPS = (60, 240)
 """Of a short look; and of a long one, where the short one proved nothing and time allows."""

@@ -70,9 +70,11 @@ def open_cache(
     settle_engine(session, data, backbone, model, work)
     versions = {"timm": backbone.timm_version}
     facts = cache_facts(backbone, session.engine, versions=versions)
+    most = session.recipe.compute.feature_cache
+    limit = None if most is None else round(most * 1e9)
     return FrozenFeatures(
         model=model,
-        cache=FeatureCache(session.dataset.features_cache, facts),
+        cache=FeatureCache(session.dataset.features_cache, facts, limit=limit),
         train=np.zeros((0, backbone.features), np.float32),
         validation=np.zeros((0, backbone.features), np.float32),
     )

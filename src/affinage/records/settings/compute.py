@@ -42,6 +42,13 @@ class ComputeSettings(Section):
         "of training images repeat (augment.views, or nothing drawn at all); 0 = off; null = a quarter "
         "of this machine's memory.",
     )
+    feature_cache: float | None = Field(
+        None,
+        ge=0,
+        le=100_000,
+        description="Most gigabytes of features kept with the data set, those of other backbones included: "
+        "what was not asked for longest makes way; 0 = off; null = a quarter of the disk's free room.",
+    )
     image_cache: float | None = Field(
         None,
         ge=0,
