@@ -83,7 +83,9 @@ def features(samples: Path) -> dict[str, Any]:
         },
     }
     for trial in trials:
-        if not (trial.images or trial.failed):  # PyTorch itself, which the others are compared with.
+        if not (
+            trial.images or trial.failed
+        ):  # PyTorch itself, which the others are compared with.
             continue
         figures[f"{trial.engine}, predictions changed"] = (
             trial.failed or f"{trial.changed} of {trial.images}"

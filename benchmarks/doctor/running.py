@@ -197,7 +197,9 @@ def network_of(case: Case, data: Images) -> nn.Module:
         last.weight.data *= 300
     elif fault == "softmax between layers":
         assert isinstance(network, nn.Sequential)
-        for place in [k for k, layer in enumerate(network) if isinstance(layer, nn.ReLU)][-case.level :]:
+        for place in [k for k, layer in enumerate(network) if isinstance(layer, nn.ReLU)][
+            -case.level :
+        ]:
             network[place] = nn.Softmax(1)
     elif fault == "detached":
         return Detached(network)
