@@ -39,6 +39,23 @@ def test_an_upright_view_is_near_to_pillows(photographs, interpolation, step):
     assert np.sqrt(np.mean(gaps)) < (7 if interpolation == "lanczos" else 5)
 
 
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic", "lanczos"])
+def test_an_exact_view_is_pillows_where_the_warp_would_have_looked(photographs, interpolation):
+    preprocessing = Preprocessing(width=96, height=72, interpolation=interpolation)
+    drawn = AugmentSettings(crop=0.2, exact=True, vertical_flip=True)
+    for number, pixels in enumerate(photographs):
+        random = generator(0, number, "a")
+        view = augment(pixels, preprocessing, drawn, random)
+        matrix = view_matrix(*pixels.shape[:2], preprocessing, drawn, generator(0, number, "a"))
+        corners = matrix @ np.array([[0, 96], [0, 72], [1, 1]])
+        (left, right), (top, bottom) = np.sort(corners, axis=1)
+        image = Image.fromarray(pixels)
+        exact = image.resize((96, 72), FILTERS[interpolation], box=(left, top, right, bottom))
+        across, down = np.sign(matrix[0, 0]), np.sign(matrix[1, 1])
+        shown = np.asarray(exact)[:: int(down), :: int(across)]
+        assert np.abs(view.astype(int) - shown).max() <= 1  # The box is rounded otherwise.
+
+
 @given(
     height=st.integers(1, 300), width=st.integers(1, 300), number=st.integers(0, 99),
 )  # fmt: skip

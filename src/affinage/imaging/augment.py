@@ -69,8 +69,8 @@ def augment(
     with everything else off too the two views are equal.
 
     Crop, flips, rotation and scale are one warp, anti-aliased; what it takes from beyond the border
-    is the image reflected there. Then the policy's changes, colour, light,
-    blur, noise and the erased rectangle, in this order.
+    is the image reflected there. With `exact` an upright crop is Pillow's resize instead. Then the
+    policy's changes, colour, light, blur, noise and the erased rectangle, in this order.
 
     Args:
         pixels: RGB, shape (height, width, 3), any size from 1 × 1.
@@ -88,7 +88,7 @@ def augment(
     chance = Chance(*drawn[:9].tolist())
     height, width = pixels.shape[:2]
     placement = _placement(height, width, preprocessing, settings, chance)
-    if settings.crop == 1 and not placement.degrees:
+    if (settings.crop == 1 or settings.exact) and not placement.degrees:
         across, down = placement.flips
         view = resize_box(pixels, placement.box, preprocessing)[::down, ::across]
     else:

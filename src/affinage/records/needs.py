@@ -312,6 +312,13 @@ NEEDS: tuple[Need, ...] = (
         f"augment.policy={recipe.augment.policy} has neither",
         right="Set augment.policy=randaugment, or leave it out",
     ),
+    Need(
+        settings=("augment.exact",),
+        why=lambda recipe: "without random crops the view is exact anyway" if recipe.augment.crop == 1 else
+        f"augment.rotation={recipe.augment.rotation:g} turns views, which only the warp does"
+        if recipe.augment.rotation else "",
+        right="Set augment.rotation=0 and augment.crop below 1, or leave it out",
+    ),
     # The loss.
     Need(
         settings=("loss.gamma",),

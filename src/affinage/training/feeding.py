@@ -172,7 +172,8 @@ class Feed:
         """Return what reads the images: their size is one over the training, so one copy is kept."""
         sizes = [(rung.preprocessing, rung.augment) for rung in self.rungs()]
         side: int | None = needed_side(sizes)
-        if self.transform is not None or not self.recipe.compute.reduce:
+        every = self.transform is not None or self.recipe.augment.exact
+        if every or not self.recipe.compute.reduce:
             side = None
         if self.kept is None or self.plan.epochs <= 1:  # What is shown once is not worth keeping.
             return PixelReader(side=side)

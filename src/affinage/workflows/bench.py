@@ -79,7 +79,7 @@ def bench(
     torch.set_num_threads(engine.threads)
     model = stack(build_backbone(resolved.model), classes=2).to(engine.device)
     small = needed_side([(model.preprocessing, resolved.augment)])
-    side = small if resolved.compute.reduce else None
+    side = small if resolved.compute.reduce and not resolved.augment.exact else None
     told.say(f"reading and decoding {len(chosen):,} images")
     forgotten = _forget(chosen)
     data, read = _timed(Path.read_bytes, chosen, engine.threads)
@@ -101,7 +101,7 @@ def bench(
         overlapped=engine.device.type != "cpu",
     )
     cures = _cures(rates, model, batch, resolved, engine.device)
-    if side is None:
+    if side is None and not resolved.augment.exact:
         reducing = _decoded(data, engine.threads, side=small)[1] / len(data)
         cures["read large photos at a reduced size (compute.reduce)"] = replace(
             rates, decode=reducing

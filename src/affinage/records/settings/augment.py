@@ -15,6 +15,11 @@ class AugmentSettings(Section):
     crop: float = Field(
         0.5, gt=0, le=1, description="Smallest share of the area a crop keeps; 1 = off."
     )
+    exact: bool = Field(
+        default=False,
+        description="Random crops by Pillow's anti-aliased resize, as evaluation and timm do it, from every "
+        "pixel; slower than the warp, and not with a rotation.",
+    )
     rotation: float = Field(0.0, ge=0, le=180, description="Largest rotation, degrees.")
     brightness: float = Field(0.0, ge=0, lt=1, description="Largest relative change.")
     contrast: float = Field(0.0, ge=0, lt=1, description="Largest relative change.")
