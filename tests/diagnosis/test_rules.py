@@ -10,6 +10,7 @@ from affinage.diagnosis.diagnose import ask, diagnose
 from affinage.diagnosis.rules import RULES
 from affinage.records.plain import from_plain
 from affinage.records.signals import Histogram, Point, Signals
+from affinage.records.training_facts import Comparison
 from affinage.records.verdict import Verdict, verdict_to_json
 from diagnosis.sick_signals import (
     FALLING,
@@ -407,6 +408,18 @@ def test_one_output_for_the_numbers_of_classes_is_told_from_counts(targets, accu
         objectives=changed(LOSS, name="mse_loss", outputs=1),
     )  # fmt: skip
     assert found(signals).get("outputs-do-not-fit-classes") == severity
+
+
+@pytest.mark.parametrize(
+    ("of", "severity"), [("class indices", "warning"), ("rounded", "note"), ("raw", "note")]
+)
+def test_numbers_that_are_compared_as_numbers_may_be_counts(of, severity):
+    signals = sick(
+        task="count", targets=(CLASS_NUMBERS,), points=HEALTHY.points,
+        comparisons=(Comparison(where="train.py:9", times=8, of=of, whole=1.0),),
+        objectives=changed(LOSS, name="mse_loss", outputs=1),
+    )  # fmt: skip
+    assert found(signals)["outputs-do-not-fit-classes"] == severity
 
 
 def test_squared_error_on_one_hot_labels_is_told_where_nothing_is_learnt():

@@ -218,7 +218,10 @@ def _of_class_numbers(objective: Objective, counts: tuple[int, ...], signals: Si
     few = len(used) < _CLASSES or sum(used) < _SEEN or len(used) < len(counts) - 1
     if not alone or few or max(used) > _ALIKE * min(used):
         return Fine("targets are counts, not numbers of classes")
-    scored = bool(signals.comparisons) or any(p.series == "accuracy" for p in signals.points)
+    compared = signals.comparisons or ()
+    scored = bool(compared) or any(p.series == "accuracy" for p in signals.points)
+    # Whoever compares numbers, rounded or not, means numbers: whether they are classes is then a question.
+    scored = scored and all(each.of == "class indices" for each in compared)
     return Found(
         subject=f"One single output is trained to hit the numbers {len(counts) - len(used)} to "
         f"{len(counts) - 1}, which come about equally often: they look like numbers of {len(used)} classes.",
