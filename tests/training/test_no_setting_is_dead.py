@@ -86,6 +86,7 @@ CHANGED = {
     "augment.horizontal_flip": ("true",),
     "augment.vertical_flip": ("true",),
     "augment.crop": ("0.9",),
+    "augment.exact": ("true", "augment.crop=0.5"),
     "augment.rotation": ("30",),
     "augment.brightness": ("0.5",),
     "augment.contrast": ("0.5",),
