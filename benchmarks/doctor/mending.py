@@ -82,7 +82,8 @@ def mended_case(
     pair = changes_for(verdict, bench.live, seen.signals) if bench is not None else None
     found = mended(verdict, bench) if bench is not None else None
     twin = _twin(case, samples, cache)
-    own, judged = (pool_of(twin.live, part) for part in ("train", "validation"))  # type: ignore[arg-type]
+    assert twin.live is not None
+    own, judged = pool_of(twin.live), pool_of(twin.live, "validation")
     if bench is None or pair is None or found is None or own is None or judged is None:
         return None
     change, faulty, contest = found
